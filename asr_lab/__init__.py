@@ -1,0 +1,1 @@
+"""ASR Lab: a declarative laboratory for speech recognition."""

@@ -1,0 +1,18 @@
+"""Slot `[[augment]]`: what is done to training audio and features, keyed by seed, epoch and utterance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asr_lab.config.section import Slot
+
+if TYPE_CHECKING:
+    from asr_lab.audio.augmentation import Augmentation
+
+
+class Augment(Slot):
+    """A random change to training input; validation and test never see it."""
+
+    def build(self) -> Augmentation:
+        """The augmentation, which acts on the waveform in a worker or on the features beside the model."""
+        raise NotImplementedError

@@ -1,0 +1,42 @@
+"""Slots of the stack: `encoder.block.<name>`, and the mixer inside a block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asr_lab.config.section import Slot
+
+if TYPE_CHECKING:
+    from asr_lab.streaming import Streamable
+
+
+class Block(Slot):
+    """One layer of the encoder's stack, (B, T, D) to (B, T, D)."""
+
+    def whole_because(self) -> str | None:
+        """Why this block needs the whole utterance in every context; None when it streams."""
+        return None
+
+    def dim_problems(self, dim: int) -> list[tuple[str, str]]:
+        """What does not fit the stack's dimension: (key path below this table, message)."""
+        return []
+
+    def build(self, dim: int, dropout: float) -> Streamable[Any]:
+        """The layer, (B, T, dim) to (B, T, dim)."""
+        raise NotImplementedError
+
+
+class Mixer(Slot):
+    """What moves information between frames inside a block, (B, T, D) to (B, T, D)."""
+
+    def whole_because(self) -> str | None:
+        """Why this mixer needs the whole utterance in every context; None when it streams."""
+        return None
+
+    def dim_problems(self, dim: int) -> list[tuple[str, str]]:
+        """What does not fit the stack's dimension: (key path below this table, message)."""
+        return []
+
+    def build(self, dim: int, dropout: float) -> Streamable[Any]:
+        """The layer, (B, T, dim) to (B, T, dim)."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""TOML to frozen sections, and every problem with its line. Knows neither torch nor speech."""

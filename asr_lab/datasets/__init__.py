@@ -1,0 +1,48 @@
+"""Slot `data.train`, `data.valid`, `data.test`: where utterances come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import Slot, section
+
+if TYPE_CHECKING:
+    from asr_lab.data.utterance import Source
+
+
+@section
+class Join:
+    """Concatenate short utterances of one dataset into longer ones, drawn anew each epoch (seeded)."""
+
+    max_utterances: int = attrs.field(default=5, validator=v.ge(2))
+    """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
+    min_utterances: int = attrs.field(default=1, validator=v.ge(1))
+    """At least this many in one."""
+    max_s: float = attrs.field(default=30.0, validator=v.gt(0))
+    """No joined utterance is longer, in seconds."""
+    gap_s: tuple[float, float] = (0.05, 0.3)
+    """Silence between two, in seconds, drawn uniformly from this range."""
+    same: str | None = "speaker"
+    """Only utterances that agree in this column are joined; "" joins any."""
+
+
+@section
+class Dataset(Slot):
+    """Utterances with transcripts."""
+
+    name: str = ""
+    """A label for tables; sets of one name are scored as one."""
+    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    """How often an epoch passes over this set: 2 = twice, 0.5 = a drawn half."""
+    where: dict[str, Any] = attrs.field(factory=dict)
+    """Keep only utterances that fit: `min_s`, `max_s`, or a column with a value, a list of values, or a pattern ("!" negates)."""
+    join: Join | None = None
+    """Concatenate short utterances."""
+
+    def read(self, root: Path) -> Source:
+        """The utterances, unfiltered; `root` is where relative data paths start. DataError when absent."""
+        raise NotImplementedError

@@ -1,0 +1,27 @@
+"""Slot `[[decoder]]`: from the encoder's frames to tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import Slot, section
+
+if TYPE_CHECKING:
+    from asr_lab.nn.decoding import DecoderHead
+
+
+@section
+class Decoder(Slot):
+    """A loss and a search over the encoder's frames; several are weighted together."""
+
+    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    """Share of the loss; the weights of all decoders are divided by their sum."""
+    tap: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Read the frames after this many layers of the stack; default: after the last."""
+
+    def build(self, dim: int, vocab_size: int, dropout: float) -> DecoderHead:
+        """The head over (B, T, dim) frames; token 0 is the blank, token 1 the end of text."""
+        raise NotImplementedError

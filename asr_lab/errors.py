@@ -1,0 +1,63 @@
+"""The kinds of error a user can fix; each says what, where and the way out."""
+
+from __future__ import annotations
+
+import attrs
+
+
+class LabError(Exception):
+    """Something the user can fix: the command line prints it without a traceback and exits with code 2."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing wrong with a recipe: where it stands and what would be right."""
+
+    path: str
+    """Dotted path of the key, list indices in brackets: `encoder.contexts[1].chunk_ms`."""
+    message: str
+    """What is wrong and what is allowed."""
+    file: str = ""
+    """The recipe's path as given, or `--set #n`."""
+    line: int = 0
+    """1-based line in the file; 0 where there is none."""
+
+    @property
+    def where(self) -> str:
+        """`file:line`, or what is known of it."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class RecipeError(LabError):
+    """All problems of one recipe, in one report."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        self.file = file
+        self.problems = problems
+        width = max((len(p.where) for p in problems), default=0)
+        noun = "problem" if len(problems) == 1 else "problems"
+        lines = [f"{file}: {len(problems)} {noun}"]
+        for p in problems:
+            subject = f"{p.path}: " if p.path else ""
+            lines.append(f"  {p.where:<{width}}  {subject}{p.message}")
+        super().__init__("\n".join(lines))
+
+
+class DataError(LabError):
+    """Data that is absent, unreadable, or not what the recipe says."""
+
+
+class RunError(LabError):
+    """A run directory that cannot be used: locked, changed, finished, absent."""
+
+
+class CheckpointError(LabError):
+    """A checkpoint that is damaged or does not fit."""
+
+
+class MissingPackageError(LabError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+class TrainingError(Exception):
+    """A run that failed while it ran (exit code 1): its cause is in the message and in events.jsonl."""

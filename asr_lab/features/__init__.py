@@ -1,0 +1,36 @@
+"""Slot `[features]`: from a waveform to frames of features."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from asr_lab.config.section import Slot
+
+if TYPE_CHECKING:
+    from asr_lab.streaming import Streamable
+
+
+class Features(Slot):
+    """What the model hears."""
+
+    @property
+    def sample_rate(self) -> int:  # type: ignore[empty-body]
+        """Samples per second that the features are made from; audio is resampled to it."""
+
+    @property
+    def frame_ms(self) -> Fraction:  # type: ignore[empty-body]
+        """Milliseconds from one frame to the next."""
+
+    @property
+    def dim(self) -> int:  # type: ignore[empty-body]
+        """Values per frame, F."""
+
+    @property
+    def whole_because(self) -> str | None:
+        """Why these features need the whole utterance; None when they stream."""
+        return None
+
+    def build(self) -> Streamable[Any]:
+        """The layer from samples (B, S) to features (B, T, F), float32."""
+        raise NotImplementedError

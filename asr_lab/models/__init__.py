@@ -1,0 +1,1 @@
+"""Models: features to a stem, a stack and decoders; and three families with named sizes."""

@@ -1,0 +1,146 @@
+"""The model: features to a stem, a stack of blocks, and weighted decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from asr_lab.decoders import Decoder
+from asr_lab.features import Features
+from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
+from asr_lab.recipe import ContextSpec, Decode, Encoder
+from asr_lab.streaming import WHOLE, Chain, Context, Frames
+from asr_lab.units import ms_to_frames
+
+
+class Losses(NamedTuple):
+    """Loss of each utterance, (B,): weighted, and each decoder's own by kind."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class SpeechModel(nn.Module):
+    """Features (B, T, F) to tokens: an encoder that obeys the streaming law and one or more decoder heads.
+
+    `taps[i]` is the number of encoder parts (stem included) that head i reads after.
+    """
+
+    def __init__(
+        self,
+        encoder: Chain,
+        heads: Sequence[DecoderHead],
+        weights: Sequence[float],
+        taps: Sequence[int],
+        contexts: Sequence[tuple[Context, float]] = ((WHOLE, 1.0),),
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleList(heads)
+        total = sum(weights)
+        self.weights = tuple(w / total for w in weights)
+        self.taps = tuple(taps)
+        self.contexts = tuple(contexts)
+
+    def encode(self, features: Frames, context: Context = WHOLE) -> list[Frames]:
+        """What each head reads, in the heads' order: frames (B, T', D) of complete utterances."""
+        state = self.encoder.initial_state(features.batch, context)
+        wanted, tapped = set(self.taps), {}
+        for depth, (_, frames) in enumerate(self.encoder.walk(state, features, context), start=1):
+            if depth in wanted:
+                tapped[depth] = frames
+        return [tapped[depth] for depth in self.taps]
+
+    def forward(self, features: Frames, targets: Targets, context: Context = WHOLE) -> Losses:
+        """The loss of each utterance; the context is in feature frames."""
+        total: Tensor | float = 0.0
+        parts: dict[str, Tensor] = {}
+        for head, weight, frames in zip(self.heads, self.weights, self.encode(features, context), strict=True):
+            assert isinstance(head, DecoderHead)
+            loss = head.loss(frames, targets)
+            parts[head.kind] = loss
+            total = total + weight * loss
+        assert isinstance(total, Tensor)
+        return Losses(total, parts)
+
+    def search(self, features: Frames, decode: Decode | None = None, context: Context = WHOLE) -> list[list[Hypothesis]]:
+        """Hypotheses of each utterance, best first."""
+        decode = decode or Decode()
+        encoded = dict(zip((str(h.kind) for h in self.heads), self.encode(features, context), strict=True))
+        heads = {str(h.kind): h for h in self.heads}
+        kind = decode.decoder
+        if kind == "auto":
+            kind = "attention" if "attention" in heads else next(iter(heads))
+        options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
+        if kind != "joint":
+            head = heads[kind]
+            assert isinstance(head, DecoderHead)
+            return head.search(encoded[kind], options)
+        return self._joint(heads, encoded, options, decode.ctc_weight)
+
+    def _joint(
+        self, heads: dict[str, nn.Module], encoded: dict[str, Frames], options: SearchOptions, ctc_weight: float
+    ) -> list[list[Hypothesis]]:
+        attention, ctc = heads["attention"], heads["ctc"]
+        assert isinstance(attention, DecoderHead) and isinstance(ctc, DecoderHead)
+        found = attention.search(encoded["attention"], options)
+        joint = []
+        for row, hypotheses in enumerate(found):
+            index = torch.full((len(hypotheses),), row, device=encoded["ctc"].x.device)
+            targets = _targets([h.tokens for h in hypotheses], index.device)
+            scores = ctc.score(encoded["ctc"].rows(index), targets).tolist()
+            rescored = []
+            for hypothesis, score in zip(hypotheses, scores, strict=True):
+                length = max(1, len(hypothesis.tokens)) ** options.length_penalty
+                mixed = (1 - ctc_weight) * hypothesis.score + ctc_weight * score / length
+                rescored.append(attrs.evolve(hypothesis, score=mixed))
+            joint.append(sorted(rescored, key=lambda h: -h.score))
+        return joint
+
+    @torch.no_grad()
+    def transcribe(
+        self, features: Tensor | Frames, lengths: Tensor | None = None, decode: Decode | None = None
+    ) -> list[list[int]]:
+        """Token numbers of each utterance; features are (B, T, F) or (T, F), `lengths` (B,) their valid frames."""
+        if isinstance(features, Tensor):
+            features = Frames.whole(features if features.ndim == 3 else features[None], lengths)
+        training = self.training
+        self.eval()
+        try:
+            return [list(hypotheses[0].tokens) for hypotheses in self.search(features, decode)]
+        finally:
+            self.train(training)
+
+
+def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:
+    tokens = torch.zeros(len(rows), max(1, *(len(r) for r in rows)), dtype=torch.int64, device=device)
+    for row, values in enumerate(rows):
+        tokens[row, : len(values)] = torch.tensor(values, dtype=torch.int64)
+    return Targets(tokens, torch.tensor([len(r) for r in rows], device=device))
+
+
+def build_context(spec: ContextSpec, frame_ms: Fraction) -> Context:
+    """A recipe's context in frames of `frame_ms` milliseconds; ValueError when they don't divide it."""
+    if spec.chunk_ms is None:
+        return WHOLE
+    left = None if spec.left_ms is None else ms_to_frames(spec.left_ms, frame_ms)
+    return Context(ms_to_frames(spec.chunk_ms, frame_ms), left)
+
+
+def build_model(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> SpeechModel:
+    """The model of these sections; under `torch.device("meta")` it costs no memory."""
+    parts = [encoder.stem.build(features.dim, encoder.dim)]
+    parts += [encoder.block[name].build(encoder.dim, encoder.dropout) for name in encoder.layer_names]
+    heads = [d.build(encoder.dim, vocab_size, encoder.dropout) for d in decoders]
+    return SpeechModel(
+        Chain(parts),
+        heads,
+        [d.weight for d in decoders],
+        [len(parts) if d.tap is None else d.tap + 1 for d in decoders],
+        [(build_context(spec, features.frame_ms), spec.weight) for spec in encoder.contexts],
+    )

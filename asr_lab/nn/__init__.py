@@ -1,0 +1,1 @@
+"""The layers. They take plain arguments and know no recipe."""

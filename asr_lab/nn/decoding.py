@@ -1,0 +1,63 @@
+"""What every decoder head can do: a loss over frames, and a search for text in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import attrs
+from torch import Tensor, nn
+
+from asr_lab.streaming import Frames
+
+
+class Targets(NamedTuple):
+    """Token numbers of a batch, padded on the right."""
+
+    tokens: Tensor  # (B, U) int64, no blank, no end of text
+    lengths: Tensor  # (B,) int64
+
+
+@attrs.frozen
+class SearchOptions:
+    """How a search goes about it."""
+
+    beam: int = 1
+    """Hypotheses kept; 1 is greedy."""
+    length_penalty: float = 0.6
+    """Power on the length that attention scores are divided by."""
+    max_tokens_per_frame: float = 1.0
+    """An attention search ends after this many tokens per encoder frame (plus 10)."""
+
+
+@attrs.frozen
+class Hypothesis:
+    """A text found in one utterance's frames."""
+
+    tokens: tuple[int, ...]
+    """Token numbers, without blank or end of text."""
+    score: float
+    """Natural logarithm of its probability (length-penalised for attention)."""
+    frames: tuple[int, ...] | None = None
+    """The encoder frame at which each token was emitted, where the search knows it (CTC)."""
+
+
+class DecoderHead(nn.Module):
+    """A decoder over the encoder's frames (B, T, D)."""
+
+    kind: str
+    """The decoder's tag: `ctc`, `attention`."""
+
+    def loss(self, frames: Frames, targets: Targets) -> Tensor:
+        """Negative log-likelihood of each utterance's targets, summed over its tokens: (B,) float32.
+
+        An utterance that cannot be aligned has loss infinity; the data layer skips those before they get here.
+        """
+        raise NotImplementedError
+
+    def search(self, frames: Frames, options: SearchOptions) -> list[list[Hypothesis]]:
+        """The best hypotheses of each utterance, best first, at most `options.beam`."""
+        raise NotImplementedError
+
+    def score(self, frames: Frames, targets: Targets) -> Tensor:
+        """Log-probability of given tokens, (B,) float32: for rescoring another decoder's hypotheses."""
+        return -self.loss(frames, targets)

@@ -1,0 +1,44 @@
+"""Slot `[optimizer]`: how gradients move weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import Slot, section
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer as TorchOptimizer
+
+
+@section
+class Group:
+    """Parameters with settings of their own."""
+
+    match: tuple[str, ...] = attrs.field(validator=v.min_len(1))
+    """Patterns over parameter names; `*` matches anything. The first group that matches takes the parameter."""
+    lr_scale: float = attrs.field(default=1.0, validator=v.ge(0))
+    """Factor on the learning rate."""
+    weight_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    """Weight decay of this group; default: the optimizer's."""
+
+
+@section
+class Optimizer(Slot):
+    """The update rule; the schedule scales its peak learning rate."""
+
+    peak_lr: float = attrs.field(default=1e-3, validator=v.gt(0))
+    """Learning rate at the schedule's highest point."""
+    weight_decay: float = attrs.field(default=1e-3, validator=v.ge(0))
+    """Decoupled weight decay."""
+    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))
+    """Largest norm of the whole gradient; longer ones are scaled down to it."""
+    group: tuple[Group, ...] = (Group(match=("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D"), weight_decay=0.0),)
+    """Settings for parameters by name."""
+
+    def build(self, model: nn.Module) -> TorchOptimizer:
+        """The optimizer over the model's trainable parameters, each group with its `lr_scale` and `weight_decay`."""
+        raise NotImplementedError

@@ -1,0 +1,218 @@
+"""The schema of a recipe on one screen."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.augments import Augment
+from asr_lab.blocks import Block
+from asr_lab.config.section import section
+from asr_lab.datasets import Dataset
+from asr_lab.decoders import Decoder
+from asr_lab.features import Features
+from asr_lab.launch import Launch
+from asr_lab.launch.inline import Inline
+from asr_lab.optimizers import Optimizer
+from asr_lab.optimizers.adamw import AdamW
+from asr_lab.parallel import Parallel
+from asr_lab.parallel.single import Single
+from asr_lab.precision import Precision
+from asr_lab.precision.fp32 import FP32
+from asr_lab.schedules import Schedule
+from asr_lab.schedules.cosine import Cosine
+from asr_lab.stems import Stem
+from asr_lab.text.steps import Step
+from asr_lab.tokenizers import Tokenizer
+
+EXECUTION = ("parallel", "launch", "log", "data.num_workers", "train.keep_last", "train.save_every_steps")
+"""Tables and keys that may change between attempts of one run."""
+EVALUATION = ("data.test", "decode", "score")
+"""Tables that never retrain."""
+
+
+@section
+class Text:
+    """What is done to transcripts before training; scoring has its own."""
+
+    steps: tuple[Step, ...] = ("nfc", "lower", "strip_punctuation")
+    """Normalising steps, in order."""
+
+
+@section
+class ContextSpec:
+    """How much a frame may see: whole utterance, or a chunk and a bounded left context."""
+
+    chunk: Literal["whole"] | None = None
+    """`"whole"` = offline: every frame sees the whole utterance."""
+    chunk_ms: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    """Frames of one chunk of this length see each other, in milliseconds."""
+    left_ms: float | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    """What is seen before the chunk, in milliseconds."""
+    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    """How often this context is drawn in training, relative to the others."""
+
+
+@section
+class Stack:
+    """Some layers, repeated."""
+
+    repeat: int = attrs.field(default=1, validator=v.ge(1))
+    """How often the blocks follow one another."""
+    blocks: tuple[str, ...] = attrs.field(validator=v.min_len(1))
+    """Names from `encoder.block`, in order."""
+
+
+@section
+class Encoder:
+    """Features to frames that decoders read: a stem, then a stack of blocks."""
+
+    dim: int = attrs.field(validator=v.ge(8))
+    """Dimension of the stack, D."""
+    stem: Stem
+    """What lowers the frame rate."""
+    contexts: tuple[ContextSpec, ...] = attrs.field(default=(ContextSpec(chunk="whole"),), validator=v.min_len(1))
+    """Contexts the model is trained for; one is drawn per step."""
+    stack: tuple[Stack, ...] = attrs.field(validator=v.min_len(1))
+    """The layers, bottom to top."""
+    block: dict[str, Block] = attrs.field(validator=v.min_len(1))
+    """The blocks that the stack names."""
+    dropout: float = attrs.field(default=0.1, validator=[v.ge(0), v.lt(1)])
+    """Dropout rate inside blocks and attention decoders."""
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The block of each layer, bottom to top."""
+        return tuple(name for part in self.stack for _ in range(part.repeat) for name in part.blocks)
+
+
+@section
+class Init:
+    """Where weights come from at the first step."""
+
+    source: str = attrs.field(alias="from")
+    """A run (path, name or hash prefix) or a checkpoint's path."""
+    skip: tuple[str, ...] = ()
+    """Patterns over parameter names that keep their fresh values."""
+    freeze: tuple[str, ...] = ()
+    """Patterns over parameter names that are not trained."""
+
+
+@section
+class Determinism:
+    """How far a run repeats itself bit for bit."""
+
+    level: Literal["off", "seeded", "bitwise"] = "seeded"
+    """`seeded`: same bits on a CPU with the same threads; `bitwise`: deterministic kernels too; `off`: no promise."""
+
+
+@section
+class Data:
+    """What is learned from, chosen by, and scored on."""
+
+    train: tuple[Dataset, ...] = attrs.field(validator=v.min_len(1))
+    """Sets to train on."""
+    valid: tuple[Dataset, ...] = ()
+    """Sets that selection and early stopping look at."""
+    test: tuple[Dataset, ...] = ()
+    """Sets read once, after training."""
+    channel: Literal["mix", "first", "split"] = "mix"
+    """Stereo recordings: the mean of the channels, the first one, or each channel an utterance of its own."""
+    num_workers: int = attrs.field(default=2, validator=v.ge(0))
+    """Processes that read audio; 0 reads in the training process. Execution, not identity."""
+    max_bad_cuts: int = attrs.field(default=100, validator=v.ge(0))
+    """More utterances than this that cannot be used end the run."""
+
+
+@section
+class Train:
+    """The loop."""
+
+    batch_s: float = attrs.field(validator=v.gt(0))
+    """Padded seconds of audio per step, over all processes."""
+    max_epochs: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Stop after this many passes over the training data."""
+    max_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Stop after this many optimizer steps."""
+    max_audio_h: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    """Stop after this many hours of audio, padding not counted."""
+    max_wall_min: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    """Stop after this many minutes of training, over all attempts; such a run is not repeatable."""
+    valid_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Validate after so many steps; default: once an epoch."""
+    save_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Save after so many steps; default: whenever validated."""
+    keep_last: int = attrs.field(default=2, validator=v.ge(1))
+    """Checkpoints kept besides the best."""
+    patience: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    """Stop when this many validations in a row bring no better WER."""
+    average_decay: float | None = attrs.field(default=None, validator=v.optional([v.ge(0), v.lt(1)]))
+    """Keep an exponential average of the weights with this decay; it is what is validated and scored."""
+    max_nonfinite: int = attrs.field(default=10, validator=v.ge(0))
+    """Steps skipped for a loss or gradient that is not finite before the run stops."""
+    metric: Literal["wer", "cer"] = "wer"
+    """What picks the best checkpoint."""
+
+
+@section
+class Decode:
+    """How text is found in the frames that decoders see."""
+
+    decoder: str = "auto"
+    """Which decoder's type speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC); auto = the attention decoder if any."""
+    beam: int = attrs.field(default=1, validator=v.ge(1))
+    """Hypotheses kept; 1 is greedy."""
+    length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))
+    """Power on the length that attention scores are divided by."""
+    ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
+    """Share of CTC in `joint`."""
+
+
+@section
+class Score:
+    """How hypotheses are compared with references."""
+
+    normalizer: tuple[Step, ...] = ("nfc", "lower", "strip_punctuation")
+    """Steps on references and hypotheses alike."""
+    bootstrap: int = attrs.field(default=1000, validator=v.ge(100))
+    """Resamples behind the 95 % interval."""
+
+
+@section
+class Log:
+    """What a run writes down, and who listens."""
+
+    every_steps: int = attrs.field(default=1, validator=v.ge(1))
+    """Steps between lines of metrics.jsonl."""
+    listeners: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Also written to (extra `training`)."""
+
+
+@section
+class Recipe:
+    """One experiment, complete."""
+
+    name: str = attrs.field(validator=v.matches_re(r"[a-z0-9][a-z0-9_.-]*"))
+    """A label; it names the run's directory and is not part of its identity."""
+    seed: int = attrs.field(default=0, validator=v.ge(0))
+    """Everything drawn follows from it."""
+    features: Features
+    text: Text = Text()
+    tokenizer: Tokenizer
+    encoder: Encoder
+    decoder: tuple[Decoder, ...] = attrs.field(validator=v.min_len(1))
+    augment: tuple[Augment, ...] = ()
+    init: Init | None = None
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    precision: Precision = FP32()
+    determinism: Determinism = Determinism()
+    data: Data
+    train: Train
+    decode: Decode = Decode()
+    score: Score = Score()
+    parallel: Parallel = Single()
+    launch: Launch = Inline()
+    log: Log = Log()

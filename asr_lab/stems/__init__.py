@@ -1,0 +1,26 @@
+"""Slot `encoder.stem`: from features to the stack's dimension and frame rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asr_lab.config.section import Slot
+
+if TYPE_CHECKING:
+    from asr_lab.streaming import Streamable
+
+
+class Stem(Slot):
+    """The encoder's first layers, which lower the frame rate."""
+
+    @property
+    def stride(self) -> int:  # type: ignore[empty-body]
+        """Feature frames per frame of the stack: 2, 4, 8."""
+
+    def whole_because(self) -> str | None:
+        """Why this stem needs the whole utterance; None when it streams."""
+        return None
+
+    def build(self, num_features: int, dim: int) -> Streamable[Any]:
+        """The layer from (B, T, num_features) to (B, T / stride, dim)."""
+        raise NotImplementedError

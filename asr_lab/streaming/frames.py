@@ -1,0 +1,62 @@
+"""A batch of rows of frames, of which each row's first few are valid."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Frames(NamedTuple):
+    """One step's input or output: rows of frames, padded on the right.
+
+    What stands in the padding is never read. A row with no valid frame is idle in this step. `final` marks rows whose
+    utterance ends with this step: a layer that looks ahead gives back there what it had held.
+    """
+
+    x: Tensor  # (B, T, D), or (B, S) for samples
+    lengths: Tensor  # (B,) int64, valid frames in each row
+    final: Tensor  # (B,) bool
+
+    @staticmethod
+    def whole(x: Tensor, lengths: Tensor | None = None) -> Frames:
+        """Complete utterances, (B, T, D) or (B, S); without `lengths` every frame is valid."""
+        if lengths is None:
+            lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64, device=x.device)
+        return Frames(x, lengths, torch.ones_like(lengths, dtype=torch.bool))
+
+    @property
+    def batch(self) -> int:
+        """Rows, B."""
+        return int(self.x.shape[0])
+
+    def mask(self) -> Tensor:
+        """Valid frames: (B, T) bool."""
+        return torch.arange(self.x.shape[1], device=self.x.device) < self.lengths[:, None]
+
+    def valid(self) -> Tensor:
+        """The frames with zeros in the padding, whatever stood there, NaN included: x's shape."""
+        mask = self.mask()
+        return torch.where(mask.reshape(mask.shape + (1,) * (self.x.ndim - 2)), self.x, torch.zeros_like(self.x[:1, :1]))
+
+    def with_x(self, x: Tensor) -> Frames:
+        """Other frames, as many in each row."""
+        return Frames(x, self.lengths, self.final)
+
+    def rows(self, index: Tensor) -> Frames:
+        """The rows named by `index`, (b,) int64, in that order."""
+        return Frames(self.x[index], self.lengths[index], self.final[index])
+
+
+def last_valid(x: Tensor, lengths: Tensor, count: int) -> Tensor:
+    """Each row's last `count` frames before `count + lengths`: the state that a step leaves behind.
+
+    `x` is the old state's `count` frames followed by a step's (B, count + T, …), `lengths` the step's valid frames (B,).
+    A row without a valid frame gets its old state back, bit for bit. Returns (B, count, …).
+    """
+    if count == 0:
+        return x[:, :0]
+    index = lengths[:, None] + torch.arange(count, device=x.device)  # (B, count)
+    index = index.reshape(index.shape + (1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
+    return x.gather(1, index)

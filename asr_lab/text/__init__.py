@@ -1,0 +1,1 @@
+"""Text: normalising steps, and what tokenizers share."""

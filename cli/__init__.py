@@ -1,0 +1,1 @@
+"""The asrlab command: it parses, calls one function, prints."""
