@@ -92,7 +92,7 @@ class Encoder:
 class Init:
     """Where weights come from at the first step."""
 
-    source: str = attrs.field(alias="from")
+    from_: str
     """A run (path, name or hash prefix) or a checkpoint's path."""
     skip: tuple[str, ...] = ()
     """Patterns over parameter names that keep their fresh values."""

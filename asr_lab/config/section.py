@@ -20,7 +20,10 @@ PATH_VARIABLE = "ASRLAB_PATH"
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field,))
 def section(cls: T) -> T:
-    """Make a class a table of the recipe: frozen, keyword-only, its annotations are its keys."""
+    """Make a class a table of the recipe: frozen, keyword-only, its annotations are its keys.
+
+    A key that is a Python keyword is written with an underscore behind it: field `from_`, key `from`.
+    """
     return attrs.frozen(cls, kw_only=True, slots=False)  # type: ignore[return-value]
 
 
