@@ -1,0 +1,28 @@
+# What each target does: `just --list`.
+set positional-arguments
+
+# The gate: format, lint, types, tests.
+check: lint test
+
+# Formatting and lint.
+lint:
+    ruff format --check asr_lab cli tests
+    ruff check asr_lab cli tests
+    mypy
+
+# The tests, in two processes.
+test *args:
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -n 2 --dist worksteal "$@"
+
+# The slow proofs: resume under 20 kills, and whatever else is marked `prove`.
+prove *args:
+    pytest -m prove -s "$@"
+
+# Put format and lint right where that is mechanical.
+fix:
+    ruff format asr_lab cli tests
+    ruff check --fix asr_lab cli tests
+
+# The JSON Schema that editors read.
+schema:
+    asrlab schema --out recipes/recipe.schema.json
