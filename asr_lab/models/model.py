@@ -38,8 +38,10 @@ class SpeechModel(nn.Module):
         weights: Sequence[float],
         taps: Sequence[int],
         contexts: Sequence[tuple[Context, float]] = ((WHOLE, 1.0),),
+        vocab_size: int = 0,
     ) -> None:
         super().__init__()
+        self.vocab_size = vocab_size
         self.encoder = encoder
         self.heads = nn.ModuleList(heads)
         total = sum(weights)
@@ -132,15 +134,32 @@ def build_context(spec: ContextSpec, frame_ms: Fraction) -> Context:
     return Context(ms_to_frames(spec.chunk_ms, frame_ms), left)
 
 
-def build_model(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> SpeechModel:
-    """The model of these sections; under `torch.device("meta")` it costs no memory."""
+class Parts(NamedTuple):
+    """What a model is made of; see SpeechModel."""
+
+    encoder: Chain
+    heads: list[DecoderHead]
+    weights: list[float]
+    taps: list[int]
+    contexts: list[tuple[Context, float]]
+    vocab_size: int
+
+
+def build_parts(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> Parts:
+    """The parts of the model of these sections."""
     parts = [encoder.stem.build(features.dim, encoder.dim)]
     parts += [encoder.block[name].build(encoder.dim, encoder.dropout) for name in encoder.layer_names]
     heads = [d.build(encoder.dim, vocab_size, encoder.dropout) for d in decoders]
-    return SpeechModel(
+    return Parts(
         Chain(parts),
         heads,
         [d.weight for d in decoders],
         [len(parts) if d.tap is None else d.tap + 1 for d in decoders],
         [(build_context(spec, features.frame_ms), spec.weight) for spec in encoder.contexts],
+        vocab_size,
     )
+
+
+def build_model(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> SpeechModel:
+    """The model of these sections; under `torch.device("meta")` it costs no memory."""
+    return SpeechModel(*build_parts(features, encoder, decoders, vocab_size))

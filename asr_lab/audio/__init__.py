@@ -1,0 +1,1 @@
+"""Waveforms: reading, resampling, features and augmentation."""

@@ -1,0 +1,1 @@
+"""The only code that knows both the recipe and the objects."""

@@ -1,0 +1,1 @@
+"""Decoding, scoring with intervals, and reports."""
