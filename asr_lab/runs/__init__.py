@@ -1,0 +1,1 @@
+"""Run directories: identity, locks, dispatch and the job."""
