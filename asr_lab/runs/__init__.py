@@ -1,1 +1,1 @@
-"""Run directories: identity, locks, dispatch and the job."""
+"""Runs: directories named by a recipe's hash, their locks and records, and the job that trains in them."""

@@ -1,0 +1,115 @@
+"""The code of a run: what it is, and a copy of it that later edits don't touch."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+import asr_lab
+from asr_lab.config.section import PATH_VARIABLE
+from asr_lab.errors import RunError
+
+PACKAGE = "asr_lab"
+
+
+@attrs.frozen
+class Code:
+    """Source files by name (`asr_lab/units.py`, `path0/blocks/mine.py`) with their SHA-256 and the hash of them all."""
+
+    files: dict[str, str]
+    folders: dict[str, Path]
+    """Where each first part of the names stands on disk."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over names and contents, hex."""
+        whole = hashlib.sha256()
+        for name, digest in sorted(self.files.items()):
+            whole.update(f"{name}\0{digest}\n".encode())
+        return whole.hexdigest()
+
+
+def running_code() -> Code:
+    """The package that runs now, and every folder of `ASRLAB_PATH`."""
+    folders = {PACKAGE: Path(asr_lab.__file__).resolve().parent}
+    for number, root in enumerate(filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep))):
+        folders[f"path{number}"] = Path(root).resolve()
+    return code_of(folders)
+
+
+def code_of(folders: Mapping[str, Path]) -> Code:
+    """The source files under some folders."""
+    files = {}
+    for prefix, folder in folders.items():
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+            if path.is_file() and not hidden and path.suffix not in (".pyc", ".so"):
+                files[f"{prefix}/{name.as_posix()}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Code(files, dict(folders))
+
+
+def take_snapshot(code: Code, folder: Path) -> Path:
+    """Copy the code to `folder/<hash16>`, unless it is there; give that path. What is copied is what was hashed."""
+    target = folder / code.hash[:16]
+    if target.exists():
+        return target
+    fresh = folder / f".{target.name}.{os.getpid()}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name, digest in code.files.items():
+        copy = fresh / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_source(code, name), copy)
+        if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
+            shutil.rmtree(fresh)
+            raise RunError(f"{_source(code, name)} changed while the run was being prepared; start it again")
+    try:
+        fresh.rename(target)
+    except OSError:
+        shutil.rmtree(fresh)  # another process was faster
+        if not target.exists():
+            raise
+    return target
+
+
+def snapshot_environment(snapshot: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that runs the snapshot's code in place of this process's."""
+    paths = sorted((p for p in snapshot.glob("path*") if p.is_dir()), key=lambda p: int(p.name[4:]))
+    python_path = [str(snapshot.resolve()), *filter(None, [environment.get("PYTHONPATH", "")])]
+    changed = dict(environment)
+    changed["PYTHONPATH"] = os.pathsep.join(python_path)
+    changed["PYTHONSAFEPATH"] = "1"  # the working directory may hold another asr_lab
+    changed[PATH_VARIABLE] = os.pathsep.join(str(p.resolve()) for p in paths)
+    return changed
+
+
+def changed_files(before: Path, code: Code) -> list[str]:
+    """Lines on what differs between a snapshot and code: `asr_lab/nn/conv.py  +3 -1`."""
+    old = code_of({p.name: p for p in before.iterdir() if p.is_dir()}) if before.exists() else None
+    if old is None:
+        return [f"(the snapshot {before} is gone)"]
+    lines = []
+    for name in sorted(old.files.keys() | code.files.keys()):
+        if old.files.get(name) != code.files.get(name):
+            was = _lines(before / name) if name in old.files else []
+            now = _lines(_source(code, name)) if name in code.files else []
+            diff = [d for d in difflib.ndiff(was, now) if d[0] in "+-"]
+            added = sum(d[0] == "+" for d in diff)
+            note = "  (new)" if name not in old.files else "  (gone)" if name not in code.files else ""
+            lines.append(f"{name}  +{added} -{len(diff) - added}{note}")
+    return lines
+
+
+def _source(code: Code, name: str) -> Path:
+    prefix, _, rest = name.partition("/")
+    return code.folders[prefix] / rest
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines()
