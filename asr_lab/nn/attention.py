@@ -1,0 +1,159 @@
+"""Self-attention within a chunk and a bounded past."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr_lab.nn.positions import DistanceScores, rotate
+from asr_lab.streaming import Context, Frames, Streamable, last_valid
+
+MIN_BLOCK_FRAMES = 64
+"""Queries computed together at least: smaller matrix products waste the machine."""
+
+
+class AttentionState(NamedTuple):
+    """What `Attention` carries: each row's last valid frames, the newest last."""
+
+    past: Tensor  # (B, L, 2, D), keys and values
+    filled: Tensor  # (B,) int64, how many of the L frames are real
+
+
+class Windows(NamedTuple):
+    """How a step of T frames is cut into blocks of queries, each with the keys that it may see.
+
+    Key w of block n is frame `n * queries + w - left` of the step; frames below 0 are the carried past.
+    """
+
+    blocks: int
+    queries: int  # frames of a block, Q
+    left: int  # frames before the block among its keys, L; the window holds W = L + Q
+
+    @staticmethod
+    def of(frames: int, context: Context) -> Windows:
+        """As few blocks as keep the memory linear in `frames`: a block of queries is as long as its past."""
+        chunk, left = context.chunk_frames, context.left_frames
+        if chunk is None or left is None:
+            return Windows(1, frames, 0)
+        chunks = math.ceil(frames / chunk)
+        blocks = math.ceil(chunks / math.ceil(max(left, MIN_BLOCK_FRAMES) / chunk))
+        if blocks == 1:
+            return Windows(1, frames, left)
+        return Windows(blocks, max(math.ceil(chunks / blocks) * chunk, math.ceil(left / chunk) * chunk), left)
+
+    def cut_queries(self, x: Tensor) -> Tensor:
+        """(B, T, …) to (B * blocks, Q, …)."""
+        x = _pad_frames(x, self.blocks * self.queries)
+        return x.reshape(-1, self.queries, *x.shape[2:])
+
+    def cut_keys(self, past: Tensor, x: Tensor) -> Tensor:
+        """A past (B, L, …) and a step (B, T, …) to (B * blocks, W, …)."""
+        if self.blocks == 1:
+            return torch.cat([past, x], dim=1) if self.left else x
+        own = _pad_frames(x, self.blocks * self.queries).view(len(x), self.blocks, self.queries, *x.shape[2:])
+        before = torch.cat([past[:, None], own[:, :-1, self.queries - self.left :]], dim=1)
+        return torch.cat([before, own], dim=2).flatten(0, 1)
+
+    def visible(self, filled: Tensor, lengths: Tensor, context: Context) -> Tensor:
+        """Which keys each query sees: (B * blocks, Q, W) bool, or (B, 1, T) where all queries see the same.
+
+        No query is left without a key: in padding, which nobody reads, a query sees itself or the first frame.
+        """
+        device = lengths.device
+        w = torch.arange(self.left + self.queries, device=device)
+        first = torch.arange(self.blocks, device=device)[:, None] * self.queries
+        frame = first + w - self.left  # (blocks, W), numbered within the step
+        real = (frame < lengths[:, None, None]) & (frame >= -filled[:, None, None])  # (B, blocks, W)
+        if context.chunk_frames is None:
+            return (real | (w == 0)).flatten(0, 1)[:, None]
+        q = torch.arange(self.queries, device=device)[:, None]
+        chunk_start = q // context.chunk_frames * context.chunk_frames  # (Q, 1), numbered like w
+        seen = w < chunk_start + self.left + context.chunk_frames  # (Q, W)
+        if context.left_frames is not None:
+            seen &= w >= chunk_start
+        return ((real[:, :, None] & seen) | (w == q + self.left)).flatten(0, 1)
+
+
+def _pad_frames(x: Tensor, frames: int) -> Tensor:
+    missing = frames - x.shape[1]
+    return F.pad(x, (0, 0) * (x.ndim - 2) + (0, missing)) if missing else x
+
+
+class Attention(Streamable[AttentionState]):
+    """Multi-head self-attention over the frame's own chunk and the context's left frames: (B, T, D) to (B, T, D).
+
+    Computed in blocks of queries, so memory is linear in T wherever the left context is finite; a whole context is
+    one block. Positions enter by distance only, so no frame counter is carried: `relative` as in Transformer-XL
+    (Dai et al. 2019), `rotary` as in RoFormer (Su et al. 2021), or none.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int, position: Literal["relative", "rotary", "none"], dropout: float
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"{num_heads} heads do not divide a dimension of {dim}")
+        self.dim = dim
+        self.num_heads = num_heads
+        self.position = position
+        self.dropout = dropout
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        if position == "relative":
+            self.distance = DistanceScores(dim, num_heads)
+
+    def hop_frames(self, context: Context) -> int | None:
+        return None if context.left_frames is None else context.chunk_frames
+
+    def initial_state(self, batch: int, context: Context) -> AttentionState:
+        carried = self.hop_frames(context) is not None
+        left = context.left_frames if carried and context.left_frames else 0
+        weight = self.out.weight
+        return AttentionState(
+            weight.new_zeros(batch, left, 2, self.dim), torch.zeros(batch, dtype=torch.int64, device=weight.device)
+        )
+
+    def forward(self, state: AttentionState, chunk: Frames, context: Context) -> tuple[AttentionState, Frames]:
+        frames = chunk.x.shape[1]
+        if frames == 0:
+            return state, chunk
+        qkv = self.qkv(chunk.valid()).view(chunk.batch, frames, 3, self.dim)
+        q, kv = qkv[:, :, 0], qkv[:, :, 1:]
+        past = state.past.to(kv.dtype)
+        left = past.shape[1]
+        new = state
+        if left:
+            joined = last_valid(torch.cat([past, kv], dim=1), chunk.lengths, left).to(state.past.dtype)
+            new = AttentionState(joined, (state.filled + chunk.lengths).clamp(max=left))
+        windows = Windows.of(frames, context)
+        heads = (self.num_heads, self.dim // self.num_heads)
+        queries = windows.cut_queries(q)
+        keys = windows.cut_keys(past, kv)
+        y = self._attend(
+            queries.view(*queries.shape[:2], *heads),
+            keys[:, :, 0].view(*keys.shape[:2], *heads),
+            keys[:, :, 1].view(*keys.shape[:2], *heads),
+            windows.visible(state.filled, chunk.lengths, context),
+            windows.left,
+        )
+        y = self.out(y.reshape(chunk.batch, -1, self.dim)[:, :frames])
+        if self.dropout:
+            y = F.dropout(y, self.dropout, self.training)
+        return new, chunk.with_x(y)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor, left: int) -> Tensor:
+        """Queries (b, Q, H, K) over keys and values (b, L + Q, H, K): (b, Q, H, K)."""
+        rate = self.dropout if self.training else 0.0
+        if self.position == "relative":
+            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (b, H, Q or W, K)
+            bias = self.distance(q, left).masked_fill(~visible[:, None], -math.inf)
+            return F.scaled_dot_product_attention(q, k, v, bias, rate).transpose(1, 2)
+        if self.position == "rotary":
+            w = torch.arange(k.shape[1], device=k.device)
+            q, k = rotate(q, w[left:]), rotate(k, w)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v, visible[:, None], rate).transpose(1, 2)

@@ -1,0 +1,76 @@
+"""Depthwise convolution over frames, and the convolution module of a conformer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr_lab.streaming import Context, Frames, Streamable, last_valid
+
+
+class DepthwiseConv(nn.Module):
+    """A convolution over frames that keeps channels apart: (B, kernel_frames - 1 + T, D) to (B, T, D)."""
+
+    def __init__(self, dim: int, kernel_frames: int) -> None:
+        super().__init__()
+        self.kernel_frames = kernel_frames
+        self.weight = nn.Parameter(torch.empty(dim, kernel_frames).uniform_(-1, 1) / kernel_frames**0.5)
+        self.bias = nn.Parameter(torch.empty(dim).uniform_(-1, 1) / kernel_frames**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Frames-last-but-one memory is what a 2-D convolution calls channels_last: no transposed copy is made.
+        image = x.transpose(1, 2).unsqueeze(2)  # (B, D, 1, kernel_frames - 1 + T)
+        y = F.conv2d(image, self.weight[:, None, None], self.bias, groups=x.shape[2])
+        return y.squeeze(2).transpose(1, 2)
+
+
+class ConvState(NamedTuple):
+    """What `ConvModule` carries."""
+
+    past: Tensor  # (B, kernel_frames - 1, D), what the kernel saw last of each row; (B, 0, D) where it is centred
+
+
+class ConvModule(Streamable[ConvState]):
+    """Pointwise gate, depthwise convolution, LayerNorm, SiLU, pointwise: (B, T, D) to (B, T, D).
+
+    Conformer's module (Gulati et al. 2020) with LayerNorm in the place of BatchNorm, which can neither stream nor be
+    the same at any batch size. Not causal, it needs the whole utterance.
+    """
+
+    def __init__(self, dim: int, kernel_frames: int, causal: bool, dropout: float) -> None:
+        super().__init__()
+        if not causal and kernel_frames % 2 == 0:
+            raise ValueError(f"a centred kernel has an odd number of frames, not {kernel_frames}")
+        self.dim = dim
+        self.causal = causal
+        self.dropout = dropout
+        self.gate = nn.Linear(dim, 2 * dim)
+        self.depthwise = DepthwiseConv(dim, kernel_frames)
+        self.norm = nn.LayerNorm(dim)
+        self.out = nn.Linear(dim, dim)
+
+    def hop_frames(self, context: Context) -> int | None:
+        return 1 if self.causal else None
+
+    def initial_state(self, batch: int, context: Context) -> ConvState:
+        frames = self.depthwise.kernel_frames - 1 if self.causal else 0
+        return ConvState(self.out.weight.new_zeros(batch, frames, self.dim))
+
+    def forward(self, state: ConvState, chunk: Frames, context: Context) -> tuple[ConvState, Frames]:
+        if chunk.x.shape[1] == 0:
+            return state, chunk
+        x = F.glu(self.gate(chunk.valid()), dim=-1)
+        if self.causal:
+            x = torch.cat([state.past.to(x.dtype), x], dim=1)  # (B, kernel_frames - 1 + T, D)
+            past = last_valid(x, chunk.lengths, state.past.shape[1]).to(state.past.dtype)
+        else:
+            side = (self.depthwise.kernel_frames - 1) // 2
+            x = F.pad(chunk.with_x(x).valid(), (0, 0, side, side))
+            past = state.past
+        y = self.out(F.silu(self.norm(self.depthwise(x))))
+        if self.dropout:
+            y = F.dropout(y, self.dropout, self.training)
+        return ConvState(past), chunk.with_x(y)
