@@ -1,0 +1,22 @@
+"""CTC: a token or a blank in every frame, frames independent of one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asr_lab.config.section import section
+from asr_lab.decoders import Decoder
+from asr_lab.text.vocabulary import BLANK_ID
+
+if TYPE_CHECKING:
+    from asr_lab.nn.ctc import CTCHead
+
+
+@section
+class CTC(Decoder):
+    """Connectionist temporal classification (Graves et al., ICML 2006)."""
+
+    def build(self, dim: int, vocab_size: int, dropout: float) -> CTCHead:
+        from asr_lab.nn.ctc import CTCHead
+
+        return CTCHead(dim, vocab_size, BLANK_ID)

@@ -1,0 +1,82 @@
+"""Connectionist temporal classification (Graves et al., ICML 2006): a token or a blank in every frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr_lab.nn.ctc_search import GreedySearch, PrefixSearch
+from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
+from asr_lab.streaming import Frames
+
+
+class CTCHead(DecoderHead):
+    """Normalisation and one linear layer from frames (B, T, D) to tokens; every frame stands alone.
+
+    The normalisation is its own, so that it can read any layer of a stack whose blocks leave their sum as it is.
+    """
+
+    kind = "ctc"
+
+    def __init__(self, dim: int, vocab_size: int, blank: int = 0) -> None:
+        super().__init__()
+        self.blank = blank
+        self.norm = nn.LayerNorm(dim)
+        self.output = nn.Linear(dim, vocab_size)
+
+    def logits(self, frames: Frames, targets: Targets | None = None) -> Tensor:
+        """Before the softmax, (B, T, V); the targets have no part in it."""
+        logits: Tensor = self.output(self.norm(frames.valid()))
+        return logits
+
+    def log_probs(self, frames: Frames) -> Tensor:
+        """Log-probabilities of the tokens in each frame, (B, T, V), float32 under any autocast."""
+        logits = self.logits(frames)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+
+    def loss(self, frames: Frames, targets: Targets) -> Tensor:
+        """Negative log-likelihood over all alignments, (B,); infinity where there is none."""
+        if frames.x.shape[1] == 0:  # torch's kernel refuses a batch without a frame
+            frames = frames.with_x(frames.x.new_zeros(frames.batch, 1, frames.x.shape[2]))
+        log_probs = self.log_probs(frames).transpose(0, 1)  # (T, B, V)
+        return F.ctc_loss(
+            log_probs, targets.tokens, frames.lengths, targets.lengths, blank=self.blank, reduction="none"
+        )
+
+    def begin(self, batch: int, options: SearchOptions) -> CTCSearch:
+        """A search over the frames of `batch` rows that have given none yet."""
+        return CTCSearch(self, batch, options)
+
+    @torch.no_grad()
+    def search(self, frames: Frames, options: SearchOptions) -> list[list[Hypothesis]]:
+        """Best path (beam 1) or prefix beam search; each token with the frame that first emitted it."""
+        search = self.begin(frames.batch, options)
+        search.push(frames)
+        return search.finish()
+
+
+class CTCSearch:
+    """A search that is given frames as they come; however they are cut, it ends with the same hypotheses."""
+
+    def __init__(self, head: CTCHead, batch: int, options: SearchOptions) -> None:
+        self.head = head
+        device = head.output.weight.device
+        self.tokens: GreedySearch | PrefixSearch
+        if options.beam == 1:
+            self.tokens = GreedySearch(batch, head.blank, device)
+        else:
+            self.tokens = PrefixSearch(batch, options.beam, head.blank, device)
+
+    @torch.no_grad()
+    def push(self, frames: Frames) -> None:
+        """Go on with each row's next frames, (B, T, D); a row may give none."""
+        self.tokens.push(self.head.log_probs(frames), frames.lengths)
+
+    def hypotheses(self) -> list[list[Hypothesis]]:
+        """The best of each row so far, best first; emission frames count from the row's first."""
+        return self.tokens.hypotheses()
+
+    def finish(self) -> list[list[Hypothesis]]:
+        """The best of each row; CTC holds nothing back, so these are the hypotheses so far."""
+        return self.hypotheses()
