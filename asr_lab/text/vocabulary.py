@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BLANK_ID = 0
 """The CTC blank, and padding."""
@@ -14,9 +15,24 @@ END_ID = 1
 class UnspellableError(ValueError):
     """A text holds a character that the tokenizer has no token for."""
 
+    def __init__(self, character: str, text: str) -> None:
+        self.character = character
+        name = unicodedata.name(character, "a character without a name")
+        super().__init__(f"no token for {character!r} (U+{ord(character):04X}, {name}) in {text!r}")
+
+
+class Word(NamedTuple):
+    """A word, and the tokens that spell it."""
+
+    text: str
+    first: int
+    """Where in the sequence its first token stands."""
+    last: int
+    """Where its last token stands."""
+
 
 class Vocabulary(Protocol):
-    """A tokenizer at work."""
+    """A tokenizer at work. For every text that it can spell, white space reduced, `decode(encode(text)) == text`."""
 
     @property
     def vocab_size(self) -> int:
@@ -26,7 +42,10 @@ class Vocabulary(Protocol):
         """Token numbers of a text, without blank or end of text; UnspellableError names the character."""
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text; blank and end-of-text tokens are left out."""
+        """The text; blank and end-of-text tokens are left out. Any sequence decodes, however little sense it makes."""
+
+    def words(self, tokens: Sequence[int]) -> list[Word]:
+        """How the tokens make up the words of `decode`; a token between words belongs to none of them."""
 
     def fingerprint(self) -> str:
         """A hash of everything that decides what `encode` gives, hexadecimal."""
