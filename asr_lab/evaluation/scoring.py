@@ -1,0 +1,225 @@
+"""Scores: error rates with their counts, their intervals, and what they are of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+
+from asr_lab.evaluation.bootstrap import Ints, rate_interval, resampling_units
+from asr_lab.evaluation.counting import (
+    DELETIONS,
+    INSERTIONS,
+    REFERENCE,
+    SUBSTITUTIONS,
+    Counts,
+    ErrorCounts,
+    count_errors,
+    error_rate,
+    num_errors,
+)
+from asr_lab.evaluation.hypotheses import Transcript
+from asr_lab.text.steps import Normalizer
+
+LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 20.0)
+"""Where the table by length is cut, in seconds."""
+GROUPED_BY = ("speaker", "language")
+"""Columns of the manifest that get a table of their own."""
+MAX_ROWS = 1000
+"""A column with more values than this gets no table."""
+
+
+@attrs.frozen
+class Rate:
+    """An error rate as a fraction, with the counts it comes from and the central 95 % of its resamples."""
+
+    value: float
+    low: float
+    high: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference: int
+    """Units (words or characters) in the references."""
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+
+@attrs.frozen
+class Row:
+    """Some of the utterances, scored: those of one speaker, or of about one length."""
+
+    label: str
+    utterances: int
+    audio_s: float
+    wer: Rate
+    cer: Rate
+
+
+@attrs.frozen
+class Scored:
+    """One utterance with its normalised texts and its errors."""
+
+    transcript: Transcript
+    reference: str
+    hypothesis: str
+    words: tuple[int, int, int, int]
+    """Substitutions, deletions, insertions, words in the reference."""
+    characters: tuple[int, int, int, int]
+    """The same in characters."""
+
+    @property
+    def num_errors(self) -> int:
+        """Word errors."""
+        return sum(self.words[:REFERENCE])
+
+
+@attrs.frozen
+class Score:
+    """How well a set of utterances was heard."""
+
+    name: str
+    """The set's, as the recipe or the command line has it."""
+    wer: Rate
+    cer: Rate
+    normaliser: str
+    """Name and version of what was done to both texts."""
+    utterances: int
+    audio_s: float
+    hash: str
+    """SHA-256 over the identifiers, lengths and written references of the utterances, in any order."""
+    resampled: Literal["utterance", "speaker"]
+    """What the interval resamples."""
+    units: int
+    """How many of them there are."""
+    resamples: int
+    seed: int
+    tables: dict[str, tuple[Row, ...]]
+    """`length`, and `speaker` and `language` where the manifest has them."""
+    scored: tuple[Scored, ...]
+    """Every utterance, in the order given."""
+
+    def worst(self, count: int) -> list[Scored]:
+        """Utterances with the most word errors, worst first; those without an error are left out."""
+        wrong = [s for s in self.scored if s.num_errors]
+        return sorted(wrong, key=lambda s: (-s.num_errors, s.transcript.id))[:count]
+
+
+def score(
+    transcripts: Sequence[Transcript], normalizer: Normalizer, bootstrap: int, seed: int, name: str = ""
+) -> Score:
+    """WER and CER of transcripts after normalising both texts, with 95 % bootstrap intervals.
+
+    The rates are errors summed over utterances by reference units summed, jiwer's definition. The interval is the
+    central 95 % of `bootstrap` resamples: of speakers where all are known and there are enough, else of utterances
+    (`bootstrap.resampling_units`). A CER counts blanks between words. Raises ValueError without a transcript.
+    """
+    if not transcripts:
+        raise ValueError(f"no transcripts to score in {name or 'the set'}")
+    references = [normalizer(t.reference) for t in transcripts]
+    hypotheses = [normalizer(t.hypothesis) for t in transcripts]
+    counts = count_errors(references, hypotheses)
+    units = resampling_units([_column(t, "speaker") for t in transcripts])
+    wer, cer = _rates(counts, units.total, bootstrap, seed)
+    return Score(
+        name=name,
+        wer=wer,
+        cer=cer,
+        normaliser=normalizer.name,
+        utterances=len(transcripts),
+        audio_s=sum(t.duration_s for t in transcripts),
+        hash=set_hash(transcripts),
+        resampled=units.by,
+        units=units.count,
+        resamples=bootstrap,
+        seed=seed,
+        tables=_tables(transcripts, counts, bootstrap, seed),
+        scored=tuple(
+            Scored(t, r, h, tuple(w), tuple(c))
+            for t, r, h, w, c in zip(
+                transcripts, references, hypotheses, counts.words.tolist(), counts.characters.tolist(), strict=True
+            )
+        ),
+    )
+
+
+def set_hash(transcripts: Sequence[Transcript]) -> str:
+    """What identifies the utterances scored: SHA-256, hexadecimal, the same in any order."""
+    lines = sorted(json.dumps([t.id, round(t.duration_s, 2), t.reference], ensure_ascii=False) for t in transcripts)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _rates(counts: ErrorCounts, total: Callable[[Ints], Ints], resamples: int, seed: int) -> tuple[Rate, Rate]:
+    errors = total(np.stack([num_errors(c) for c in counts], axis=1))
+    reference = total(np.stack([c[:, REFERENCE] for c in counts], axis=1))
+    words, characters = rate_interval(errors, reference, resamples, seed)
+    return _rate(counts.words, words), _rate(counts.characters, characters)
+
+
+def _rate(counts: Counts, interval: tuple[float, float]) -> Rate:
+    sums = counts.sum(0)
+    size = int(sums[REFERENCE])
+    value = error_rate(int(sums[:REFERENCE].sum()), size)
+    return Rate(
+        value=value,
+        low=interval[0],
+        high=interval[1],
+        substitutions=int(sums[SUBSTITUTIONS]),
+        deletions=int(sums[DELETIONS]),
+        insertions=int(sums[INSERTIONS]),
+        reference=size,
+    )
+
+
+def _tables(
+    transcripts: Sequence[Transcript], counts: ErrorCounts, resamples: int, seed: int
+) -> dict[str, tuple[Row, ...]]:
+    tables = {}
+    for column in GROUPED_BY:
+        labels = [_column(t, column) or "(not given)" for t in transcripts]
+        found = sorted(set(labels))
+        if found != ["(not given)"] and len(found) <= MAX_ROWS:
+            tables[column] = _rows(transcripts, counts, labels, found, resamples, seed)
+    bins = np.searchsorted(LENGTHS_S, [t.duration_s for t in transcripts], side="right")
+    names = _length_labels()
+    labels = [names[i] for i in bins.tolist()]
+    tables["length"] = _rows(transcripts, counts, labels, [n for n in names if n in set(labels)], resamples, seed)
+    return tables
+
+
+def _rows(
+    transcripts: Sequence[Transcript],
+    counts: ErrorCounts,
+    labels: Sequence[str],
+    order: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> tuple[Row, ...]:
+    members: dict[str, list[int]] = {label: [] for label in order}
+    for number, label in enumerate(labels):
+        members[label].append(number)
+    rows = []
+    for label, numbers in members.items():
+        part = ErrorCounts(counts.words[numbers], counts.characters[numbers])
+        units = resampling_units([_column(transcripts[i], "speaker") for i in numbers])
+        wer, cer = _rates(part, units.total, resamples, seed)
+        rows.append(Row(label, len(numbers), sum(transcripts[i].duration_s for i in numbers), wer, cer))
+    return tuple(rows)
+
+
+def _column(transcript: Transcript, name: str) -> str | None:
+    value: Any = transcript.columns.get(name)
+    return None if value in (None, "", "unknown") else str(value)
+
+
+def _length_labels() -> list[str]:
+    edges = [f"{edge:g}" for edge in LENGTHS_S]
+    return [f"< {edges[0]} s", *(f"{a}-{b} s" for a, b in pairwise(edges)), f">= {edges[-1]} s"]
