@@ -1,0 +1,114 @@
+"""A learner's state as named tensors and plain numbers, and back; and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from asr_lab.errors import CheckpointError
+
+PARTS = ("model", "optimizer", "average", "rng")
+"""The kinds of tensors in a checkpoint; each is a file of its own."""
+
+
+@attrs.frozen
+class Snapshot:
+    """Everything that decides how a run goes on."""
+
+    tensors: dict[str, dict[str, Tensor]]
+    """By part (`PARTS`), then by name."""
+    numbers: dict[str, Any]
+    """What JSON can hold: the cursor, totals, scaler."""
+
+
+def fingerprint(snapshot: Snapshot) -> str:
+    """SHA-256 over names, types, shapes and bits of all tensors and over the numbers, hex."""
+    digest = hashlib.sha256()
+    for part in sorted(snapshot.tensors):
+        for name, tensor in sorted(snapshot.tensors[part].items()):
+            digest.update(f"{part}/{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(_bytes(tensor))
+    digest.update(json.dumps(snapshot.numbers, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data if flat.numel() else memoryview(b"")
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and kept buffers by name; a tied one under its first name only."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor.detach()
+    return found
+
+
+def optimizer_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """The optimizer's state as tensors called `<parameter>/<key>`.
+
+    Its settings are not here: the recipe says them. A number kept per parameter becomes a float64 tensor.
+    """
+    found = {}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            found[f"{name}/{key}"] = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+    return found
+
+
+def restore_tensors(target: Mapping[str, Tensor], source: Mapping[str, Tensor], what: str) -> None:
+    """Copy tensors into those of the same name, in place; CheckpointError names all that don't fit."""
+    problems = mismatches(target, source)
+    if problems:
+        raise CheckpointError(f"{what} does not fit:\n  " + "\n  ".join(problems))
+    with torch.no_grad():
+        for name, tensor in target.items():
+            tensor.copy_(source[name])
+
+
+def mismatches(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:
+    """A line for each name that only one side has and each shape or type that differs."""
+    lines = [f"{name}: not in the checkpoint" for name in target if name not in source]
+    lines += [f"{name}: in the checkpoint only" for name in source if name not in target]
+    for name in target:
+        if name in source and (own := _kind(target[name])) != (other := _kind(source[name])):
+            lines.append(f"{name}: {own} here, {other} in the checkpoint")
+    return lines
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def restore_optimizer(optimizer: Optimizer, model: nn.Module, source: Mapping[str, Tensor]) -> None:
+    """Give each parameter's state back; CheckpointError for a parameter that is not the optimizer's."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    by_name: dict[str, dict[str, Any]] = {}
+    for key, tensor in source.items():
+        name, _, entry = key.rpartition("/")
+        by_name.setdefault(name, {})[entry] = tensor.item() if tensor.dtype == torch.float64 else tensor
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    own = {names[id(p)]: p for p in parameters}
+    if strangers := sorted(set(by_name) - set(own)):
+        raise CheckpointError(f"the optimizer does not train what the checkpoint has state for: {', '.join(strangers)}")
+    for name, entries in by_name.items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != own[name].shape:
+                raise CheckpointError(
+                    f"optimizer {name}/{key}: {tuple(own[name].shape)} here, {tuple(value.shape)} saved"
+                )
+    # load_state_dict, not assignment: it knows which entries belong on the CPU for this optimizer's variant.
+    plain = optimizer.state_dict()
+    plain["state"] = {i: by_name[names[id(p)]] for i, p in enumerate(parameters) if names[id(p)] in by_name}
+    optimizer.load_state_dict(plain)

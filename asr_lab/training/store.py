@@ -1,0 +1,133 @@
+"""A run's checkpoints: the last few and the best."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from asr_lab.errors import CheckpointError
+from asr_lab.training import checkpoint
+from asr_lab.training.state import Snapshot
+
+_NAME = re.compile(r"step-(\d{8,})")
+BEST = "best.json"
+
+
+@attrs.frozen
+class Saved:
+    """A checkpoint in the store."""
+
+    step: int
+    folder: Path
+    value: float | None
+    """The validation score it was saved with; lower is better."""
+
+
+class CheckpointStore:
+    """The folder `checkpoints/` of a run: `step-00001234/`, the last `keep_last` of them and the best, and `best.json`.
+
+    The best is the earliest of those with the lowest value. Only the owner of the run may write; `clean` comes first.
+    """
+
+    def __init__(self, folder: Path, keep_last: int = 2) -> None:
+        if keep_last < 1:
+            raise ValueError("at least one checkpoint is kept")
+        self.folder = folder
+        self.keep_last = keep_last
+
+    def clean(self) -> list[str]:
+        """Remove what killed writes left behind and bring `best.json` up to date; the names of what was removed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        removed = checkpoint.remove_leftovers(self.folder)
+        self._write_best()
+        return removed
+
+    def save(self, snapshot: Snapshot, *, value: float | None = None, job: Mapping[str, Any] | None = None) -> Saved:
+        """Write a checkpoint for the snapshot's step, then `best.json`, then remove those no longer kept.
+
+        `value` is the validation score, lower is better; `job` is anything JSON can hold that the caller wants back
+        (`read(...).numbers["job"]`): its own state goes with the weights or not at all.
+        """
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"a checkpoint's value is a finite number, got {value}")
+        step = int(snapshot.numbers["progress"]["step"])
+        folder = self.folder / f"step-{step:08d}"
+        numbers = {**snapshot.numbers, "value": value, "job": dict(job or {})}
+        checkpoint.write(folder, Snapshot(snapshot.tensors, numbers))
+        self._write_best()
+        self._prune()
+        return Saved(step, folder, value)
+
+    def all(self) -> list[Saved]:
+        """The checkpoints by step, oldest first, not verified; those whose state cannot be read are left out."""
+        found = []
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if match := _NAME.fullmatch(path.name):
+                try:
+                    value = checkpoint.read_numbers(path).get("value")
+                except CheckpointError:
+                    continue
+                found.append(Saved(int(match[1]), path, value))
+        return sorted(found, key=lambda s: s.step)
+
+    def newest(self) -> tuple[Saved, Snapshot] | None:
+        """The newest whole checkpoint and what is in it; a warning for each damaged one passed over."""
+        for path in sorted(self.folder.glob("step-*"), key=lambda p: p.name, reverse=True):
+            if not (match := _NAME.fullmatch(path.name)):
+                continue
+            try:
+                snapshot = checkpoint.read(path)
+            except CheckpointError as error:
+                warnings.warn(f"checkpoint passed over, it is damaged: {error}", stacklevel=2)
+                continue
+            return Saved(int(match[1]), path, snapshot.numbers.get("value")), snapshot
+        return None
+
+    def best(self) -> Saved | None:
+        """The checkpoint with the lowest value, the earliest of them."""
+        scored = [s for s in self.all() if s.value is not None]
+        return min(scored, key=lambda s: (s.value, s.step), default=None)
+
+    def find(self, name: str) -> Path:
+        """The folder of `last`, `best`, or a step's number or name; CheckpointError when absent or damaged."""
+        saved = self.all()
+        if name == "last":
+            chosen = saved[-1] if saved else None
+        elif name == "best":
+            chosen = self.best()
+        else:
+            number = name.removeprefix("step-")
+            chosen = next((s for s in saved if number.isdigit() and s.step == int(number)), None)
+        if chosen is None:
+            have = ", ".join(s.folder.name for s in saved) or "none"
+            raise CheckpointError(f"{self.folder}: no checkpoint {name!r} (have: {have})")
+        checkpoint.verify(chosen.folder)
+        return chosen.folder
+
+    def drop_after(self, step: int) -> list[str]:
+        """Remove checkpoints beyond `step` (damaged ones, when a run goes on from an older one); their names."""
+        beyond = [p for p in self.folder.glob("step-*") if (m := _NAME.fullmatch(p.name)) and int(m[1]) > step]
+        for path in beyond:
+            checkpoint.remove(path)
+        self._write_best()
+        return sorted(p.name for p in beyond)
+
+    def _write_best(self) -> None:
+        best = self.best()
+        path = self.folder / BEST
+        if best is None:
+            path.unlink(missing_ok=True)
+        else:
+            checkpoint.write_json(path, {"step": best.step, "value": best.value, "folder": best.folder.name})
+
+    def _prune(self) -> None:
+        saved, best = self.all(), self.best()
+        for old in saved[: -self.keep_last]:
+            if old != best:
+                checkpoint.remove(old.folder)

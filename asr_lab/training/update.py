@@ -1,0 +1,102 @@
+"""From gradients to new weights: norm, clipping, loss scale, optimizer, average."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from asr_lab.training.average import WeightAverage
+from asr_lab.training.passes import Sums
+
+_LOWEST_SCALE = 1.0
+"""Below this loss scale an overflow under fp16 is a fault of the model, not of the scale."""
+
+
+class Measured(NamedTuple):
+    """A step's numbers, read from the device at once."""
+
+    loss: float
+    """Sum over utterances."""
+    parts: dict[str, float]
+    """By decoder."""
+    norm: float
+    """Of the whole gradient, before clipping."""
+    cause: str
+    """Why the weights must stay as they are; empty when they may move."""
+    fault: bool
+    """Whether that counts against `max_nonfinite`: an overflow that a lower loss scale heals does not."""
+
+
+class Update:
+    """Moves the weights by the gradients that a step left on them."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scaler: torch.amp.GradScaler | None,
+        clip_norm: float | None,
+        average: WeightAverage[Any] | None,
+    ) -> None:
+        self.optimizer = optimizer
+        self.scaler = scaler
+        self.clip_norm = clip_norm
+        self.average = average
+        self.peak_lr = float(optimizer.defaults["lr"])
+        self._names = {p: name for name, p in model.named_parameters()}
+        self._trained = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def set_lr(self, factor: float) -> float:
+        """Set each group's learning rate to factor × peak × `lr_scale`; returns factor × peak."""
+        lr = self.peak_lr * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+        return lr
+
+    def measure(self, sums: Sums) -> Measured:
+        """Read losses and gradient norm, in the step's only synchronisation, and judge them; unscales the gradients."""
+        if not sums.rows:
+            return Measured(0.0, {}, 0.0, "no usable utterance in the step", False)
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.get_total_norm(self._gradients())
+        total = torch.stack([rows.sum() for rows in sums.rows]).sum()
+        values = torch.stack([v.float().to(norm.device) for v in (total, norm, *sums.parts.values())]).tolist()
+        loss, length, parts = values[0], values[1], dict(zip(sums.parts, values[2:], strict=True))
+        cause, fault = self._judge(loss, length)
+        return Measured(loss, parts, length, cause, fault)
+
+    def apply(self, measured: Measured) -> None:
+        """Clip, step, average, unless there is a cause not to; then forget the gradients."""
+        if not measured.cause:
+            if self.clip_norm is not None and measured.norm > self.clip_norm:
+                # What clip_grads_with_norm_ does; the norm is at hand, so the usual step skips the pass.
+                torch._foreach_mul_(self._gradients(), self.clip_norm / (measured.norm + 1e-6))
+            if self.scaler is None:
+                self.optimizer.step()
+            else:
+                self.scaler.step(self.optimizer)
+            if self.average is not None:
+                self.average.update()
+        if self.scaler is not None and any(p.grad is not None for p in self._trained):
+            self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _judge(self, loss: float, norm: float) -> tuple[str, bool]:
+        if not math.isfinite(loss):
+            return f"the loss is {loss}", True
+        if math.isfinite(norm):
+            return "", False
+        if self.scaler is not None and (scale := self.scaler.get_scale()) >= _LOWEST_SCALE:
+            return f"overflow at loss scale {scale:g}", False
+        broken = [
+            self._names[p] for p in self._trained if p.grad is not None and not bool(torch.isfinite(p.grad).all())
+        ]
+        return f"the gradient's norm is {norm}" + (f", first in {', '.join(broken[:3])}" if broken else ""), True
+
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self._trained if p.grad is not None]
