@@ -21,11 +21,13 @@ class Problem:
     """The recipe's path as given, or `--set #n`."""
     line: int = 0
     """1-based line in the file; 0 where there is none."""
+    column: int = 0
+    """1-based column, where it says more than the path; else 0."""
 
     @property
     def where(self) -> str:
-        """`file:line`, or what is known of it."""
-        return f"{self.file}:{self.line}" if self.line else self.file
+        """`file:line:column`, or what is known of it."""
+        return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
 
 class RecipeError(LabError):

@@ -1,0 +1,72 @@
+"""What is worth knowing of a right recipe: on this machine, and of the run it asks for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from fractions import Fraction
+
+from asr_lab.config.load import Document
+from asr_lab.recipe import Recipe
+
+SPEECH_PER_S = 15
+"""Characters per second of quick read speech; slower is usual."""
+
+
+def notes(document: Document[Recipe]) -> list[str]:
+    """One line each; none of them makes the recipe wrong."""
+    recipe = document.value
+    return [*_packages(recipe), *_alignment(recipe), *_schedule(recipe), *_scoring(recipe), *_leaks(recipe)]
+
+
+def _packages(recipe: Recipe) -> Iterator[str]:
+    for listener in recipe.log.listeners:
+        if importlib.util.find_spec(listener) is None:
+            yield f"log.listeners: {listener} is not installed here; it comes with the extra `training`"
+
+
+def _alignment(recipe: Recipe) -> Iterator[str]:
+    """CTC needs a frame per token, and one more between equal tokens."""
+    frame_ms = recipe.features.frame_ms * recipe.encoder.stem.stride
+    per_s = Fraction(1000) / frame_ms
+    if (
+        recipe.tokenizer.tag() in ("chars", "bytes")
+        and any(d.tag() == "ctc" for d in recipe.decoder)
+        and per_s < SPEECH_PER_S
+    ):
+        yield (
+            f"tokenizer: a frame lasts {float(frame_ms):g} ms, so CTC can align at most {float(per_s):g} "
+            f"{recipe.tokenizer.tag()} a second; quicker speech is named and skipped"
+        )
+
+
+def _schedule(recipe: Recipe) -> Iterator[str]:
+    warmup, steps = getattr(recipe.schedule, "warmup_steps", None), recipe.train.max_steps
+    if isinstance(warmup, int) and steps is not None and warmup >= steps:
+        yield f"schedule.warmup_steps: {warmup} steps of warm-up in a run of {steps}; the peak is never reached"
+    if recipe.train.max_wall_min is not None:
+        yield "train.max_wall_min: a run that the clock ends does not repeat itself"
+
+
+def _scoring(recipe: Recipe) -> Iterator[str]:
+    for step in ("lower", "upper", "strip_punctuation", "strip_accents"):
+        if step in recipe.text.steps and step not in recipe.score.normalizer:
+            yield f"score.normalizer: without {step!r}, which text.steps has; what it takes away counts as errors"
+
+
+def _leaks(recipe: Recipe) -> Iterator[str]:
+    data = recipe.data
+    for split, sets in (("valid", data.valid), ("test", data.test)):
+        for i, dataset in enumerate(sets):
+            if any(_same_place(dataset, other) for other in data.train):
+                yield f"data.{split}[{i}]: also in data.train; its score says nothing of unseen speech"
+
+
+def _same_place(a: object, b: object) -> bool:
+    """Whether two datasets read the same utterances."""
+    import attrs
+
+    if type(a) is not type(b):
+        return False
+    names = [f.name for f in attrs.fields(type(a)) if f.name not in ("name", "weight", "join")]  # type: ignore[arg-type]
+    return all(getattr(a, name) == getattr(b, name) for name in names)

@@ -1,0 +1,256 @@
+"""Checks across the tables of a recipe: what no table can know of itself.
+
+A rule gives (path, message) pairs. A problem makes the recipe wrong; a note is true of this machine, or worth knowing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from asr_lab.config.hints import not_among, shown
+from asr_lab.config.load import Document, in_order
+from asr_lab.config.paths import spell
+from asr_lab.datasets import Dataset
+from asr_lab.errors import Problem
+from asr_lab.recipe import ContextSpec, Recipe
+
+Found = Iterator[tuple[str, str]]
+STOPS = ("max_epochs", "max_steps", "max_audio_h", "max_wall_min")
+
+
+def problems(document: Document[Recipe]) -> list[Problem]:
+    """Everything wrong across tables, in the order of the file."""
+    found = [document.problem(*one) for rule in _RULES for one in rule(document)]
+    return in_order(found)
+
+
+def blocks_are_named(document: Document[Recipe]) -> Found:
+    """The stack names blocks that exist, and every block is named."""
+    encoder = document.value.encoder
+    have = sorted(encoder.block)
+    for i, part in enumerate(encoder.stack):
+        for j, name in enumerate(part.blocks):
+            if name not in encoder.block:
+                yield f"encoder.stack[{i}].blocks[{j}]", not_among("block", name, have)
+    for name in have:
+        if name not in encoder.layer_names:
+            yield _block(name), "has no effect: encoder.stack does not name it"
+
+
+def contexts_are_whole_or_chunked(document: Document[Recipe]) -> Found:
+    """Each context is either whole, or a chunk with a finite left context; and none stands twice."""
+    specs = document.value.encoder.contexts
+    for i, spec in enumerate(specs):
+        path = f"encoder.contexts[{i}]"
+        if spec.chunk is None and spec.chunk_ms is None:
+            yield path, 'needs chunk = "whole" or chunk_ms'
+        if spec.chunk is not None and spec.chunk_ms is not None:
+            yield f"{path}.chunk_ms", 'cannot stand beside chunk = "whole": give one of the two'
+        elif spec.chunk is not None and spec.left_ms is not None:
+            yield f"{path}.left_ms", 'has no effect beside chunk = "whole", which sees everything'
+        if spec.chunk is None and spec.chunk_ms is not None and spec.left_ms is None:
+            yield path, "needs left_ms: the state of a stream is bounded, so what it sees of the past must be finite"
+        first = next((k for k, other in enumerate(specs[:i]) if _same_context(spec, other)), None)
+        if first is not None:
+            yield path, f"is the context of encoder.contexts[{first}] again: give that one a larger weight"
+    if len(specs) == 1 and specs[0].weight != 1:
+        yield "encoder.contexts[0].weight", "has no effect: it is the only context"
+
+
+def contexts_are_whole_frames(document: Document[Recipe]) -> Found:
+    """Chunks and left contexts are whole numbers of the stack's frames."""
+    encoder = document.value.encoder
+    frame_ms = _stack_frame_ms(document.value)
+    for i, spec in enumerate(encoder.contexts):
+        for key, ms in (("chunk_ms", spec.chunk_ms), ("left_ms", spec.left_ms)):
+            if ms is None or spec.chunk is not None:
+                continue
+            frames = Fraction(str(ms)) / frame_ms
+            if frames.denominator == 1:
+                continue
+            around = [n for n in (math.floor(frames), math.ceil(frames)) if n or key == "left_ms"]
+            near = " and ".join(_number(n * frame_ms) for n in around)
+            yield (
+                f"encoder.contexts[{i}].{key}",
+                f"must be a whole number of the stack's frames of {_number(frame_ms)} ms, got {ms:g}; "
+                f"the nearest {'are' if len(around) > 1 else 'is'} {near}",
+            )
+
+
+def streams_can_stream(document: Document[Recipe]) -> Found:
+    """In a streaming context no part needs the whole utterance."""
+    recipe = document.value
+    streaming = next((i for i, c in enumerate(recipe.encoder.contexts) if c.chunk is None), None)
+    if streaming is None:
+        return
+    reasons = {"features": recipe.features.whole_because, "encoder.stem": recipe.encoder.stem.whole_because()}
+    for name in sorted(set(recipe.encoder.layer_names) & set(recipe.encoder.block)):
+        reasons[_block(name)] = recipe.encoder.block[name].whole_because()
+    for path, reason in reasons.items():
+        if reason is not None:
+            yield path, f"needs the whole utterance: {reason}; but encoder.contexts[{streaming}] streams"
+
+
+def dims_fit(document: Document[Recipe]) -> Found:
+    """Blocks fit the stack's dimension, in their own words."""
+    encoder = document.value.encoder
+    for name in sorted(set(encoder.layer_names) & set(encoder.block)):
+        for key, message in encoder.block[name].dim_problems(encoder.dim):
+            yield f"{_block(name)}.{key}" if key else _block(name), message
+
+
+def decoders_fit(document: Document[Recipe]) -> Found:
+    """One decoder of a kind, each with frames to read and a weight that says something."""
+    recipe = document.value
+    layers = len(recipe.encoder.layer_names)
+    tags = [d.tag() for d in recipe.decoder]
+    for i, decoder in enumerate(recipe.decoder):
+        if decoder.tap is not None and decoder.tap > layers:
+            yield f"decoder[{i}].tap", f"must be at most {layers}, the layers of encoder.stack, got {decoder.tap}"
+        if tags[i] in tags[:i]:
+            first = tags.index(tags[i])
+            yield f"decoder[{i}].type", f"a second {shown(tags[i])}: decoder[{first}] is one already"
+    if len(tags) == 1 and recipe.decoder[0].weight != 1:
+        yield "decoder[0].weight", "has no effect: weights are divided by their sum, and there is one decoder"
+
+
+def decoding_is_possible(document: Document[Recipe]) -> Found:
+    """The decoder that speaks is there, and its settings have an effect."""
+    recipe = document.value
+    tags = [d.tag() for d in recipe.decoder]
+    speaks = recipe.decode.decoder
+    if speaks == "joint":
+        absent = [t for t in ("ctc", "attention") if t not in tags]
+        if absent:
+            yield (
+                "decode.decoder",
+                f"'joint' needs a ctc and an attention decoder; there is no {' and no '.join(absent)}",
+            )
+    elif speaks != "auto" and speaks not in tags:
+        have = [*tags, "auto", *(["joint"] if {"ctc", "attention"} <= set(tags) else [])]
+        yield "decode.decoder", not_among("decoder", speaks, have)
+    if document.has("decode.ctc_weight") and speaks != "joint":
+        yield "decode.ctc_weight", "has no effect: only decode.decoder = 'joint' reads it"
+    attention = speaks in ("attention", "joint") or (speaks == "auto" and "attention" in tags)
+    if document.has("decode.length_penalty") and not attention:
+        yield "decode.length_penalty", "has no effect: no attention decoder speaks"
+
+
+def training_ends(document: Document[Recipe]) -> Found:
+    """Something ends the run, and what looks at validation has something to look at."""
+    recipe = document.value
+    if all(getattr(recipe.train, key) is None for key in STOPS):
+        needs = (
+            f", which schedule.type = {shown(recipe.schedule.tag())} needs too" if recipe.schedule.needs_total else ""
+        )
+        yield "train", f"says nowhere when to stop: give {', '.join(STOPS[:-1])} or {STOPS[-1]}{needs}"
+    if not recipe.data.valid:
+        for key in ("patience", "valid_every_steps"):
+            if getattr(recipe.train, key) is not None:
+                yield f"train.{key}", "has no effect: data.valid is empty"
+        if document.has("train.metric"):
+            yield "train.metric", "has no effect: data.valid is empty, so no checkpoint is picked"
+    if recipe.determinism.level == "bitwise" and recipe.train.max_wall_min is not None:
+        yield "train.max_wall_min", "ends the run by the clock, so determinism.level = 'bitwise' cannot hold"
+
+
+def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Found:
+    """One process takes at most the whole batch."""
+    recipe = document.value
+    part, whole = recipe.parallel.max_rank_batch_s, recipe.train.batch_s
+    if part is not None and part > whole:
+        yield "parallel.max_rank_batch_s", f"must be at most train.batch_s = {whole:g}, got {part:g}"
+
+
+def datasets_make_sense(document: Document[Recipe]) -> Found:
+    """Ranges are the right way round, and weights stand where they are read."""
+    data = document.value.data
+    for split in ("train", "valid", "test"):
+        for i, dataset in enumerate(getattr(data, split)):
+            path = f"data.{split}[{i}]"
+            yield from _join_problems(f"{path}.join", dataset)
+            yield from _where_problems(f"{path}.where", dataset)
+            if split != "train" and dataset.weight != 1:
+                yield f"{path}.weight", f"has no effect: data.{split} is read once, whole"
+    for i, dataset in enumerate(data.train):
+        if dataset in data.train[:i]:
+            yield f"data.train[{i}]", f"is data.train[{data.train.index(dataset)}] again: give that one a larger weight"
+
+
+def _join_problems(path: str, dataset: Dataset) -> Found:
+    join = dataset.join
+    if join is None:
+        return
+    if join.min_utterances > join.max_utterances:
+        yield (
+            f"{path}.min_utterances",
+            f"must be at most max_utterances = {join.max_utterances}, got {join.min_utterances}",
+        )
+    low, high = join.gap_s
+    if low < 0 or low > high:
+        yield f"{path}.gap_s", f"must be a range of seconds from small to large, got {shown(join.gap_s)}"
+    longest = dataset.where.get("min_s")
+    if isinstance(longest, int | float) and longest > join.max_s:
+        yield f"{path}.max_s", f"is below where.min_s = {longest:g}, so that nothing would be joined"
+
+
+def _where_problems(path: str, dataset: Dataset) -> Found:
+    limits = {}
+    for key, value in dataset.where.items():
+        at = path + spell(("", key)).removeprefix('""')
+        if key in ("min_s", "max_s"):
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                yield at, f"must be a number of seconds, got {shown(value)}"
+            else:
+                limits[key] = value
+        elif isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
+            yield at, f"must be a value, a list of values or a pattern, got {shown(value)}"
+        elif value == []:
+            yield at, "is an empty list, which no utterance fits"
+    if limits.get("min_s", 0) > limits.get("max_s", math.inf):
+        yield f"{path}.min_s", f"must be at most max_s = {limits['max_s']:g}, got {limits['min_s']:g}"
+
+
+def steps_have_an_effect(document: Document[Recipe]) -> Found:
+    """No normalising step stands twice or is undone by a later one."""
+    recipe = document.value
+    for path, steps in (("text.steps", recipe.text.steps), ("score.normalizer", recipe.score.normalizer)):
+        for i, step in enumerate(steps):
+            if step in steps[:i]:
+                yield f"{path}[{i}]", f"{shown(step)} stands at [{steps.index(step)}] already"
+            later = {"lower": "upper", "upper": "lower"}.get(step)
+            if later in steps[i + 1 :]:
+                yield f"{path}[{i}]", f"{shown(step)} has no effect: {shown(later)} comes after it"
+
+
+_RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
+    blocks_are_named,
+    contexts_are_whole_or_chunked,
+    contexts_are_whole_frames,
+    streams_can_stream,
+    dims_fit,
+    decoders_fit,
+    decoding_is_possible,
+    training_ends,
+    ranks_take_part_of_a_batch,
+    datasets_make_sense,
+    steps_have_an_effect,
+)
+
+
+def _block(name: str) -> str:
+    return spell(("encoder", "block", name))
+
+
+def _stack_frame_ms(recipe: Recipe) -> Fraction:
+    return recipe.features.frame_ms * recipe.encoder.stem.stride
+
+
+def _number(value: Fraction) -> str:
+    return f"{float(value):g}"
+
+
+def _same_context(a: ContextSpec, b: ContextSpec) -> bool:
+    return (a.chunk, a.chunk_ms, a.left_ms) == (b.chunk, b.chunk_ms, b.left_ms)

@@ -1,0 +1,76 @@
+"""The keys of a section: what its class says of each."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any, Union, get_args, get_origin
+
+import attrs
+
+from asr_lab.config.bounds import Bound, bounds
+from asr_lab.config.docs import field_docs
+
+
+@attrs.frozen
+class Field:
+    """One key of a section."""
+
+    key: str
+    """As the recipe writes it."""
+    name: str
+    """As Python writes it: a key that is a keyword has an underscore behind it."""
+    type: Any
+    """The resolved annotation."""
+    required: bool
+    default: Any
+    """None where required."""
+    bounds: tuple[Bound, ...]
+
+    def default_value(self) -> Any:
+        """The default itself, made where it is made anew each time."""
+        return self.default.factory() if isinstance(self.default, attrs.Factory) else self.default  # type: ignore
+
+
+@functools.cache
+def fields(section: type) -> tuple[Field, ...]:
+    """The keys of a section, in the order of its class."""
+    found = []
+    for attribute in attrs.fields(attrs.resolve_types(section)):
+        required = attribute.default is attrs.NOTHING
+        number = float if float in (attribute.type, *get_args(attribute.type)) else int
+        found.append(
+            Field(
+                key=attribute.name.removesuffix("_"),
+                name=attribute.name,
+                type=attribute.type,
+                required=required,
+                default=None if required else attribute.default,
+                bounds=bounds(attribute.validator, number),
+            )
+        )
+    return tuple(found)
+
+
+def docs(section: type) -> dict[str, str]:
+    """The docstring of each key of a section."""
+    by_name = field_docs(section)
+    return {f.key: by_name.get(f.name, "") for f in fields(section)}
+
+
+def is_optional(annotation: Any) -> bool:
+    """Whether an annotation allows None."""
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+def without_none(annotation: Any) -> Any:
+    """`X` of `X | None`, and anything else as it is."""
+    if not is_optional(annotation):
+        return annotation
+    (one,) = (a for a in get_args(annotation) if a is not type(None))
+    return one
+
+
+def can_say_none(annotation: Any) -> bool:
+    """Whether a recipe may write `"none"` for None, TOML having no null: any optional key that is not text."""
+    return is_optional(annotation) and without_none(annotation) is not str

@@ -1,0 +1,288 @@
+"""Strict structuring: plain data to sections and back, with every problem at once, each under its path.
+
+cattrs finds the hook for each annotation. The hooks here replace its own, which coerce (`2.9` to `2`, `"false"` to
+true) and stop at a class's first bad bound. The only conversion left is a whole number where a float is meant.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import math
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+
+import attrs
+import cattrs
+
+from asr_lab.config.fields import Field, can_say_none, fields, is_optional, without_none
+from asr_lab.config.hints import did_you_mean, not_among, shown
+from asr_lab.config.paths import Path
+from asr_lab.config.section import Slot
+
+T = TypeVar("T")
+NONE = "none"
+"""What a recipe writes where an optional key is to be None: TOML has no null."""
+
+
+class Invalid(Exception):  # noqa: N818 - carries problems, is not one
+    """All that is wrong with some data: (path from its root, message) each."""
+
+    def __init__(self, problems: list[tuple[Path, str]]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def structure(data: Mapping[str, Any], schema: type[T]) -> T:
+    """The section that some data spells; raises Invalid with every problem."""
+    return _converter().structure(data, schema)
+
+
+def unstructure(value: Any) -> Any:
+    """A section fully resolved, as plain data: keys as in a recipe, `type` tags included.
+
+    None is left out where it is the default and `"none"` elsewhere, so that the form is TOML and a new optional key
+    leaves it as it was.
+    """
+    if isinstance(value, Mapping):
+        return {key: unstructure(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [unstructure(v) for v in value]
+    if not attrs.has(type(value)):
+        return value
+    plain: dict[str, Any] = {"type": value.tag()} if isinstance(value, Slot) else {}
+    section: type = type(value)
+    for field in fields(section):
+        one = getattr(value, field.name)
+        if one is not None:
+            plain[field.key] = unstructure(one)
+        elif field.required or field.default_value() is not None:
+            plain[field.key] = NONE
+    return plain
+
+
+@functools.cache
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(structure_fallback_factory=_unsupported)
+    for scalar in (bool, int, float, str):
+        converter.register_structure_hook(scalar, functools.partial(_scalar))
+    converter.register_structure_hook_func(lambda t: t is Any, _plain)
+    hooks: list[tuple[Callable[[Any], bool], Callable[[cattrs.Converter, Any, Any], Any]]] = [
+        (lambda t: attrs.has(t), _section),
+        (lambda t: isinstance(t, type) and issubclass(t, Slot) and t.is_slot(), _choice),
+        (lambda t: get_origin(t) is Literal, _literal),
+        (lambda t: get_origin(t) is tuple, _tuple),
+        (lambda t: get_origin(t) is dict, _dict),
+        (is_optional, _optional),
+    ]
+    for applies, hook in hooks:
+        converter.register_structure_hook_func(applies, functools.partial(hook, converter))
+    return converter
+
+
+def _unsupported(annotation: Any) -> NoReturn:
+    raise TypeError(f"a section's field cannot be of type {annotation}")
+
+
+def _fail(message: str) -> NoReturn:
+    raise Invalid([((), message)])
+
+
+@contextmanager
+def _under(key: str | int, problems: list[tuple[Path, str]]) -> Iterator[None]:
+    try:
+        yield
+    except Invalid as error:
+        problems.extend(((key, *path), message) for path, message in error.problems)
+
+
+def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
+    if not isinstance(data, Mapping):
+        _fail(f"must be a table, got {_list_of_tables(data) or shown(data)}")
+    known = fields(schema)
+    keys = [f.key for f in known]
+    problems: list[tuple[Path, str]] = []
+    for key in data:
+        if key not in keys:
+            hint = did_you_mean(key, keys) or f" (have: {', '.join(keys) or 'nothing'})"
+            problems.append(((key,), f"unknown key{hint}"))
+    values = {}
+    for field in known:
+        if field.key in data:
+            with _under(field.key, problems):
+                values[field.name] = _bounded(converter.structure(data[field.key], field.type), field)
+        elif field.required:
+            problems.append(((field.key,), f"missing; must be {_expected(field.type)}"))
+    if problems:
+        raise Invalid(problems)
+    try:
+        return schema(**values)
+    except ValueError as error:
+        raise Invalid(_blamed(schema, values) or [_own_words(str(error), known)]) from None
+
+
+def _bounded(value: Any, field: Field) -> Any:
+    """The value, once its bounds hold."""
+    for bound in field.bounds:
+        if value is not None and not bound.holds(value):
+            empty = bound.kind == "min_len" and not value
+            _fail("must not be empty" if empty else f"must be {bound}, got {shown(value)}")
+    return value
+
+
+def _blamed(schema: type, values: Mapping[str, Any]) -> list[tuple[Path, str]]:
+    """The keys whose own validators refuse their values; empty where the section as a whole does."""
+    candidate: Any = object.__new__(schema)
+    for field in fields(schema):
+        object.__setattr__(candidate, field.name, values.get(field.name, field.default_value()))
+    problems: list[tuple[Path, str]] = []
+    for attribute, field in zip(attrs.fields(schema), fields(schema), strict=True):
+        try:
+            if attribute.validator is not None:
+                attribute.validator(candidate, attribute, getattr(candidate, field.name))
+        except ValueError as error:
+            problems.append(((field.key,), _own_words(str(error), (field,))[1]))
+    return problems
+
+
+def _own_words(message: str, known: tuple[Field, ...]) -> tuple[Path, str]:
+    """Where a message of a section's own check belongs: to the key that it starts with, or to the section."""
+    found = re.match(r"'?(\w+)'?:? ", message)
+    for field in known:
+        if found is not None and found[1] in (field.name, field.key):
+            return (field.key,), message[found.end() :]
+    return (), message
+
+
+def _choice(converter: cattrs.Converter, data: Any, slot: type[Slot]) -> Any:
+    name = slot.__name__
+    if not isinstance(data, Mapping):
+        known = isinstance(data, str) and data in slot.tags()
+        hint = f'; write {{ type = "{data}" }}' if known else ""
+        _fail(f"must be a table with a type, got {_list_of_tables(data) or shown(data)}{hint}")
+    tag = data.get("type")
+    choices = slot.choices()
+    if tag is None:
+        raise Invalid([(("type",), f"missing; the {name}s are {', '.join(sorted(choices))}")])
+    if not isinstance(tag, str):
+        raise Invalid([(("type",), f"must be text, got {shown(tag)}")])
+    if tag not in choices:
+        raise Invalid([(("type",), not_among(name, tag, sorted(choices)))])
+    return converter.structure({k: v for k, v in data.items() if k != "type"}, choices[tag])
+
+
+def _scalar(value: Any, wanted: type) -> Any:
+    exact = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not exact and not (wanted is float and whole):
+        _fail(f"must be {_expected(wanted)}, got {shown(value)}{_unquoted(value, wanted)}")
+    _finite(value)
+    return wanted(value)
+
+
+def _unquoted(value: Any, wanted: type) -> str:
+    """A hint for a number or a truth value that stands in quotes."""
+    patterns = {bool: r"true|false", int: r"[+-]?\d+", float: r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?"}
+    quoted = isinstance(value, str) and re.fullmatch(patterns.get(wanted, r"(?!)"), value)
+    return "; write it without quotes" if quoted else ""
+
+
+def _finite(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        _fail(f"must be a finite number, got {value}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        _fail(f"must fit into 64 bits, got {shown(value)}")
+
+
+def _plain(value: Any, _: Any) -> Any:
+    """Data of any shape, as it is; what JSON cannot hold is refused."""
+    problems: list[tuple[Path, str]] = []
+    if isinstance(value, datetime.date | datetime.time):
+        _fail(f"must be text, a number, true or false, got {shown(value)}; quote it")
+    _finite(value)
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        with _under(key, problems):
+            _plain(one, Any)
+    if problems:
+        raise Invalid(problems)
+    return value
+
+
+def _literal(_: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    options = get_args(annotation)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value not in options:
+        _fail(f"must be {_expected(annotation)}, got {shown(value)}{did_you_mean(str(value), map(str, options))}")
+    return value
+
+
+def _tuple(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    inner = get_args(annotation)
+    if not isinstance(value, list | tuple):
+        hint = f"; write [{shown(value)}]" if isinstance(value, str | int | float) else ""
+        hint = "; a list of tables is written [[…]]" if isinstance(value, Mapping) else hint
+        _fail(f"must be {_expected(annotation)}, got {shown(value)}{hint}")
+    each = [inner[0]] * len(value) if inner[-1] is ... else list(inner)
+    if len(each) != len(value):
+        _fail(f"must be {_expected(annotation)}, got {len(value)}")
+    problems: list[tuple[Path, str]] = []
+    found = []
+    for index, (one, wanted) in enumerate(zip(value, each, strict=True)):
+        with _under(index, problems):
+            found.append(converter.structure(one, wanted))
+    if problems:
+        raise Invalid(problems)
+    return tuple(found)
+
+
+def _dict(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    _, wanted = get_args(annotation)
+    if not isinstance(value, Mapping):
+        _fail(f"must be a table, got {_list_of_tables(value) or shown(value)}")
+    problems: list[tuple[Path, str]] = []
+    found = {}
+    for key, one in value.items():
+        with _under(key, problems):
+            found[key] = converter.structure(one, wanted)
+    if problems:
+        raise Invalid(problems)
+    return found
+
+
+def _optional(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    if value is None or (value == NONE and can_say_none(annotation)):
+        return None
+    return converter.structure(value, without_none(annotation))
+
+
+def _list_of_tables(value: Any) -> str:
+    """What a list of tables is called where one table is meant."""
+    tables = isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value)
+    return "a list of tables; a single table is written […]" if tables else ""
+
+
+def _expected(annotation: Any) -> str:
+    """An annotation in words: what a key takes."""
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    annotation = without_none(annotation)
+    if annotation in words:
+        return words[annotation]
+    if get_origin(annotation) is Literal:
+        return f"one of {', '.join(str(a) for a in get_args(annotation))}"
+    if get_origin(annotation) is tuple:
+        inner = get_args(annotation)
+        if inner[-1] is not ...:
+            return f"a list of {len(inner)} values"
+        one = without_none(inner[0])
+        return "a list of tables" if _is_table(one) else "a list"
+    if isinstance(annotation, type) and issubclass(annotation, Slot) and annotation.is_slot():
+        return f"a table with a type: {', '.join(annotation.tags()) or 'there is no choice yet'}"
+    return "a table" if _is_table(annotation) else "a value"
+
+
+def _is_table(annotation: Any) -> bool:
+    plain = not isinstance(annotation, types.GenericAlias) and isinstance(annotation, type)
+    return get_origin(annotation) is dict or (plain and (attrs.has(annotation) or issubclass(annotation, Slot)))
