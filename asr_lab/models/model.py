@@ -70,7 +70,9 @@ class SpeechModel(nn.Module):
         assert isinstance(total, Tensor)
         return Losses(total, parts)
 
-    def search(self, features: Frames, decode: Decode | None = None, context: Context = WHOLE) -> list[list[Hypothesis]]:
+    def search(
+        self, features: Frames, decode: Decode | None = None, context: Context = WHOLE
+    ) -> list[list[Hypothesis]]:
         """Hypotheses of each utterance, best first."""
         decode = decode or Decode()
         encoded = dict(zip((str(h.kind) for h in self.heads), self.encode(features, context), strict=True))
@@ -89,7 +91,8 @@ class SpeechModel(nn.Module):
         self, heads: dict[str, nn.Module], encoded: dict[str, Frames], options: SearchOptions, ctc_weight: float
     ) -> list[list[Hypothesis]]:
         attention, ctc = heads["attention"], heads["ctc"]
-        assert isinstance(attention, DecoderHead) and isinstance(ctc, DecoderHead)
+        assert isinstance(attention, DecoderHead)
+        assert isinstance(ctc, DecoderHead)
         found = attention.search(encoded["attention"], options)
         joint = []
         for row, hypotheses in enumerate(found):
@@ -98,8 +101,8 @@ class SpeechModel(nn.Module):
             scores = ctc.score(encoded["ctc"].rows(index), targets).tolist()
             rescored = []
             for hypothesis, score in zip(hypotheses, scores, strict=True):
-                length = max(1, len(hypothesis.tokens)) ** options.length_penalty
-                mixed = (1 - ctc_weight) * hypothesis.score + ctc_weight * score / length
+                length = (len(hypothesis.tokens) + 1) ** options.length_penalty  # what attention divided by
+                mixed = (1 - ctc_weight) * hypothesis.score + (ctc_weight * score / length if ctc_weight else 0.0)
                 rescored.append(attrs.evolve(hypothesis, score=mixed))
             joint.append(sorted(rescored, key=lambda h: -h.score))
         return joint
