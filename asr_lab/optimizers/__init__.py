@@ -26,6 +26,10 @@ class Group:
     """Weight decay of this group; default: the optimizer's."""
 
 
+DEFAULT_GROUPS = (Group(match=("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D"), weight_decay=0.0),)
+"""Vectors are not decayed."""
+
+
 @section
 class Optimizer(Slot):
     """The update rule; the schedule scales its peak learning rate."""
@@ -34,10 +38,15 @@ class Optimizer(Slot):
     """Learning rate at the schedule's highest point."""
     weight_decay: float = attrs.field(default=1e-3, validator=v.ge(0))
     """Decoupled weight decay."""
-    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))
+    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))  # type: ignore[arg-type]
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
-    group: tuple[Group, ...] = (Group(match=("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D"), weight_decay=0.0),)
+    group: tuple[Group, ...] = DEFAULT_GROUPS
     """Settings for parameters by name."""
+
+    @property
+    def has_own_groups(self) -> bool:
+        """Whether the recipe wrote `group`: its patterns must match something, the default's need not."""
+        return self.group != DEFAULT_GROUPS
 
     def build(self, model: nn.Module) -> TorchOptimizer:
         """The optimizer over the model's trainable parameters, each group with its `lr_scale` and `weight_decay`."""

@@ -29,5 +29,5 @@ class AdamW(Optimizer):
 
         from asr_lab.training.groups import parameter_groups
 
-        groups = parameter_groups(model, self.group, self.weight_decay)
+        groups = parameter_groups(model, self.group, self.weight_decay, strict=self.has_own_groups)
         return torch.optim.AdamW(groups, lr=self.peak_lr, betas=self.betas, eps=self.eps, fused=True)

@@ -1,0 +1,77 @@
+"""Muon and AdamW as one optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import Parameter
+from torch.optim import AdamW, Muon, Optimizer
+
+from asr_lab.errors import LabError
+from asr_lab.training.groups import first_match
+
+
+def is_hidden_matrix(model: nn.Module, adamw: Sequence[str]) -> Callable[[Parameter], bool]:
+    """Whether a parameter is a matrix between hidden layers: two axes, no embedding table, no name in `adamw`."""
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    named = {id(p) for name, p in model.named_parameters() if first_match(name, [adamw]) == 0}
+    return lambda p: p.ndim == 2 and id(p) not in tables | named
+
+
+class MuonWithAdamW(Optimizer):
+    """torch's Muon on the matrices that `wants` picks and fused AdamW on the others, both on the same groups.
+
+    Muon's update is orthogonalised by Newton-Schulz in bfloat16 and scaled by 0.2 · sqrt(max(rows, columns)), which
+    gives it AdamW's root mean square (arXiv 2502.16982), so one learning rate serves both. A group may hold both kinds;
+    it is split and keeps its settings. LabError when there is no matrix for Muon.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        wants: Callable[[Parameter], bool],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        ns_steps: int = 5,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-8,
+    ) -> None:
+        matrices: list[dict[str, Any]] = []
+        others: list[dict[str, Any]] = []
+        for group in groups:
+            for chosen, kind in ((matrices, True), (others, False)):
+                if params := [p for p in group["params"] if wants(p) is kind]:
+                    chosen.append({**group, "params": params})
+        if not matrices:
+            raise LabError("optimizer: the model has no hidden matrix to train, so muon would be AdamW; use adamw")
+        muon = Muon(
+            matrices, lr=lr, momentum=momentum, nesterov=True, ns_steps=ns_steps, adjust_lr_fn="match_rms_adamw"
+        )
+        self._parts: list[Optimizer] = [muon]
+        if others:
+            self._parts.append(AdamW(others, lr=lr, betas=betas, eps=eps, fused=True))
+        super().__init__([g for part in self._parts for g in part.param_groups], {"lr": lr})
+        self._share()
+
+    def _share(self) -> None:
+        # One state and one list of groups, seen by both: what is set or loaded here holds there.
+        start = 0
+        for part in self._parts:
+            end = start + len(part.param_groups)
+            part.state, part.param_groups = self.state, self.param_groups[start:end]
+            start = end
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every parameter that has a gradient."""
+        for part in self._parts:
+            part.step()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; each entry goes to the device its part wants it on."""
+        super().load_state_dict(state_dict)
+        self._share()

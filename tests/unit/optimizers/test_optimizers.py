@@ -1,0 +1,128 @@
+"""Optimizers built from their sections: what moves which parameter, and how far."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from asr_lab.errors import LabError
+from asr_lab.optimizers import Group
+from asr_lab.optimizers.adamw import AdamW
+from asr_lab.optimizers.muon import Muon
+from asr_lab.training.checkpoint import read, write
+from asr_lab.training.state import Snapshot, fingerprint, model_tensors, optimizer_tensors, restore_optimizer
+
+
+class Net(nn.Module):
+    """A table, two hidden matrices, a norm, a kernel, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.embedding = nn.Embedding(11, 32)
+        self.conv = nn.Conv1d(32, 32, 3, padding=1, groups=32)
+        self.up = nn.Linear(32, 64)
+        self.norm = nn.LayerNorm(64)
+        self.down = nn.Linear(64, 32)
+        self.heads = nn.ModuleList([nn.Sequential(OrderedDict(output=nn.Linear(32, 11)))])
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.conv(self.embedding(tokens).mT).mT
+        x = self.down(torch.relu(self.norm(self.up(x))))
+        logits: torch.Tensor = self.heads[0](x)
+        return logits
+
+
+def train(net: Net, optimizer: torch.optim.Optimizer, steps: int, start: int = 0) -> list[float]:
+    losses = []
+    for k in range(start, start + steps):
+        tokens = torch.randint(0, 11, (4, 9), generator=torch.Generator().manual_seed(k))
+        loss = nn.functional.cross_entropy(net(tokens).flatten(0, 1), tokens.roll(1, 1).flatten() // 2)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+    return losses
+
+
+def kinds(net: Net, optimizer: torch.optim.Optimizer) -> dict[str, str]:
+    names = {id(p): n for n, p in net.named_parameters()}
+    return {
+        names[id(p)]: "muon" if "momentum" in group else "adamw"
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+
+
+def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw() -> None:
+    net = Net()
+    found = kinds(net, Muon().build(net))
+    assert {n for n, kind in found.items() if kind == "muon"} == {"up.weight", "down.weight"}
+    assert set(found) == set(dict(net.named_parameters()))
+
+
+def test_a_muon_step_is_orthogonal_and_as_large_as_adamws() -> None:
+    net = Net()
+    optimizer = Muon(peak_lr=0.01, weight_decay=0.0).build(net)
+    before = net.up.weight.detach().clone()
+    for p in net.parameters():
+        p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
+    optimizer.step()
+    step = (net.up.weight.detach() - before) / 0.01  # (64, 32)
+    singular = torch.linalg.svdvals(step / (0.2 * math.sqrt(64)))
+    assert singular.min() > 0.6
+    assert singular.max() < 1.3
+    assert step.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.2)
+
+
+@pytest.mark.parametrize("section", [AdamW(peak_lr=1e-2), Muon(peak_lr=1e-2)])
+def test_an_optimizer_trains(section: AdamW | Muon) -> None:
+    net = Net()
+    losses = train(net, section.build(net), 80)
+    assert sum(losses[-5:]) < 0.75 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("section", [AdamW(), Muon()])
+def test_groups_keep_their_settings(section: AdamW | Muon) -> None:
+    net = Net()
+    optimizer = section.build(net)
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert decay[id(net.up.bias)] == decay[id(net.norm.weight)] == 0.0
+    assert decay[id(net.up.weight)] == decay[id(net.embedding.weight)] == section.weight_decay
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(net.parameters()))
+
+
+def test_muon_is_the_same_twice_and_over_a_checkpoint(tmp_path: Path) -> None:
+    def prints(net: Net, optimizer: torch.optim.Optimizer) -> str:
+        tensors = {"model": model_tensors(net), "optimizer": optimizer_tensors(optimizer, net)}
+        return fingerprint(Snapshot(tensors, {}))
+
+    whole, half, rest = Net(), Net(), Net()
+    a, b, c = (Muon(peak_lr=1e-2).build(n) for n in (whole, half, rest))
+    losses = train(whole, a, 8)
+    assert train(half, b, 3) == losses[:3]
+    saved = {"model": model_tensors(half), "optimizer": optimizer_tensors(b, half)}
+    write(tmp_path / "saved", Snapshot(saved, {}))
+    loaded = read(tmp_path / "saved").tensors
+    rest.load_state_dict(loaded["model"])
+    restore_optimizer(c, rest, loaded["optimizer"])
+    assert train(rest, c, 5, start=3) == losses[3:]
+    assert prints(whole, a) == prints(rest, c)
+
+
+def test_muon_without_a_matrix_is_refused() -> None:
+    with pytest.raises(LabError, match="use adamw"):
+        Muon(adamw=("*",)).build(Net())
+
+
+def test_the_default_groups_may_match_nothing_but_written_ones_may_not() -> None:
+    net = Net()
+    AdamW().build(net)
+    written = AdamW(group=(Group(match=("*.bias", "*.A_log"), weight_decay=0.0),))
+    with pytest.raises(LabError, match=r"'\*.A_log' matches no parameter"):
+        written.build(net)
