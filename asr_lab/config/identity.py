@@ -39,6 +39,16 @@ def canonical(data: Any) -> str:
     return json.dumps(_plain(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def merge(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Parts of an identity put together again."""
+    whole: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, dict) and isinstance(whole.get(key), dict)
+            whole[key] = merge(whole[key], value) if both else value
+    return whole
+
+
 def _plain(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _plain(value) for key, value in data.items()}

@@ -10,7 +10,6 @@ import datetime
 import functools
 import math
 import re
-import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
@@ -22,6 +21,7 @@ from asr_lab.config.fields import Field, can_say_none, fields, is_optional, with
 from asr_lab.config.hints import did_you_mean, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
+from asr_lab.config.words import expected
 
 T = TypeVar("T")
 NONE = "none"
@@ -115,7 +115,7 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
             with _under(field.key, problems):
                 values[field.name] = _bounded(converter.structure(data[field.key], field.type), field)
         elif field.required:
-            problems.append(((field.key,), f"missing; must be {_expected(field.type)}"))
+            problems.append(((field.key,), f"missing; must be {expected(field.type)}"))
     if problems:
         raise Invalid(problems)
     try:
@@ -178,7 +178,7 @@ def _scalar(value: Any, wanted: type) -> Any:
     exact = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not exact and not (wanted is float and whole):
-        _fail(f"must be {_expected(wanted)}, got {shown(value)}{_unquoted(value, wanted)}")
+        _fail(f"must be {expected(wanted)}, got {shown(value)}{_unquoted(value, wanted)}")
     _finite(value)
     return wanted(value)
 
@@ -215,7 +215,7 @@ def _plain(value: Any, _: Any) -> Any:
 def _literal(_: cattrs.Converter, value: Any, annotation: Any) -> Any:
     options = get_args(annotation)
     if isinstance(value, bool) or not isinstance(value, str | int) or value not in options:
-        _fail(f"must be {_expected(annotation)}, got {shown(value)}{did_you_mean(str(value), map(str, options))}")
+        _fail(f"must be {expected(annotation)}, got {shown(value)}{did_you_mean(str(value), map(str, options))}")
     return value
 
 
@@ -224,10 +224,10 @@ def _tuple(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     if not isinstance(value, list | tuple):
         hint = f"; write [{shown(value)}]" if isinstance(value, str | int | float) else ""
         hint = "; a list of tables is written [[…]]" if isinstance(value, Mapping) else hint
-        _fail(f"must be {_expected(annotation)}, got {shown(value)}{hint}")
+        _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
     each = [inner[0]] * len(value) if inner[-1] is ... else list(inner)
     if len(each) != len(value):
-        _fail(f"must be {_expected(annotation)}, got {len(value)}")
+        _fail(f"must be {expected(annotation)}, got {len(value)}")
     problems: list[tuple[Path, str]] = []
     found = []
     for index, (one, wanted) in enumerate(zip(value, each, strict=True)):
@@ -262,27 +262,3 @@ def _list_of_tables(value: Any) -> str:
     """What a list of tables is called where one table is meant."""
     tables = isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value)
     return "a list of tables; a single table is written […]" if tables else ""
-
-
-def _expected(annotation: Any) -> str:
-    """An annotation in words: what a key takes."""
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    annotation = without_none(annotation)
-    if annotation in words:
-        return words[annotation]
-    if get_origin(annotation) is Literal:
-        return f"one of {', '.join(str(a) for a in get_args(annotation))}"
-    if get_origin(annotation) is tuple:
-        inner = get_args(annotation)
-        if inner[-1] is not ...:
-            return f"a list of {len(inner)} values"
-        one = without_none(inner[0])
-        return "a list of tables" if _is_table(one) else "a list"
-    if isinstance(annotation, type) and issubclass(annotation, Slot) and annotation.is_slot():
-        return f"a table with a type: {', '.join(annotation.tags()) or 'there is no choice yet'}"
-    return "a table" if _is_table(annotation) else "a value"
-
-
-def _is_table(annotation: Any) -> bool:
-    plain = not isinstance(annotation, types.GenericAlias) and isinstance(annotation, type)
-    return get_origin(annotation) is dict or (plain and (attrs.has(annotation) or issubclass(annotation, Slot)))
