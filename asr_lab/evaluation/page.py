@@ -1,0 +1,130 @@
+"""A run on one page, `report.html`: its curve and its scores, in one file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from asr_lab.errors import LabError
+from asr_lab.evaluation.curve import Series, draw_curve
+from asr_lab.evaluation.results import read_evaluation
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: .6rem 0 1.4rem; }
+th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #e2e8f0; }
+th:first-child, td:first-child { text-align: left; }
+caption { text-align: left; font-weight: 600; }
+svg { max-width: 100%; height: auto; }
+.note { color: #4a5568; }
+"""
+
+
+def write_report(run: Path) -> Path:
+    """Draw a run's directory anew: `curve.svg` and `report.html` from what stands in it; the page's path.
+
+    Reads `metrics.jsonl` (loss by step), `events.jsonl` (validations) and `eval/*.json`; each may be absent.
+    """
+    loss, valid = training_curves(run)
+    picture = draw_curve(loss, valid, f"{run.name}: training")
+    evaluations = []
+    for path in sorted((run / "eval").glob("*.json")):
+        try:
+            evaluations.append((path.stem, read_evaluation(path)))
+        except LabError:
+            continue  # a damaged file is told by whoever asks for it; the page shows the rest
+    _replace(run / "curve.svg", picture)
+    page = run / "report.html"
+    _replace(page, render(run.name, picture, evaluations))
+    return page
+
+
+def training_curves(run: Path) -> tuple[Series, Series | None]:
+    """Loss by step, and the error rate of each validation where there was one."""
+    metrics = [r for r in _records(run / "metrics.jsonl") if "loss" in r and not r.get("skipped")]
+    loss = Series("loss per token (nats)", *_columns(metrics, "loss"))
+    found = {int(e["step"]): e for e in _records(run / "events.jsonl") if e.get("kind") == "valid" and "value" in e}
+    valid = [found[step] for step in sorted(found)]
+    if not valid:
+        return loss, None
+    metric = str(valid[-1].get("metric", "wer")).upper()
+    return loss, Series(f"{metric} on the validation sets", *_columns(valid, "value"), as_percent=True)
+
+
+def render(title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """The page's HTML."""
+    parts = [f"<h1>{escape(title)}</h1>", "<h2>Training</h2>", picture]
+    parts += [part for name, content in evaluations for part in _evaluation(name, content)]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    lines = ["<!doctype html>", '<html lang="en">', f"<head>{head}<style>{STYLE}</style></head>", "<body>"]
+    return "\n".join([*lines, *parts, "</body>", "</html>", ""])
+
+
+def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
+    interval = content["interval"]
+    shown = [*content["sets"], content] if len(content["sets"]) > 1 else [content]
+    rows = []
+    for one in shown:
+        for label, key in (("words (WER)", "wer"), ("characters (CER)", "cer")):
+            counts = [one[key][count] for count in ("substitutions", "deletions", "insertions", "reference")]
+            rows.append([f"{one['name']}: {label}", *_rate(one[key]), *(f"{count:,}" for count in counts)])
+    heads = ["errors in", "rate", "95 % interval", "wrong", "missing", "extra", "of"]
+    note = (
+        f"{content['utterances']:,} utterances, {content['audio_s'] / 60:.1f} minutes. Interval: "
+        f"{interval['resamples']:,} resamples of {interval['units']:,} {interval['resampled']}s. "
+        f"Normalised by {content['normaliser']}. Set {content['hash'][:12]}."
+    )
+    parts = [f"<h2>Evaluation: {escape(name)}</h2>", _table("", heads, rows), f'<p class="note">{escape(note)}</p>']
+    for group, members in content["tables"].items():
+        if len(members) > 1:
+            lines = [
+                [m["label"], f"{m['utterances']:,}", *_rate(m["wer"]), _percent(m["cer"]["value"])] for m in members
+            ]
+            parts.append(_table(f"by {group}", [group, "utterances", "WER", "95 % interval", "CER"], lines))
+    if content["skipped"]:
+        lines = [[f"{cut['set']}: {cut['id']}", cut["reason"]] for cut in content["skipped"]]
+        parts.append(_table("could not be read, not in the score", ["utterance", "reason"], lines))
+    return parts
+
+
+def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{escape(caption)}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _rate(rate: Mapping[str, Any]) -> list[str]:
+    return [_percent(rate["value"]), f"{100 * rate['low']:.2f} to {_percent(rate['high'])}"]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def _columns(records: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(float(r["step"]) for r in records), tuple(float(r[key]) for r in records)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Whole JSON lines; one torn by a kill is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            found.append(record)
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

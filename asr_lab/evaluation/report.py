@@ -1,0 +1,117 @@
+"""An evaluation as tables that a newcomer understands, and the worst utterances word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from asr_lab.evaluation.results import Evaluation
+from asr_lab.evaluation.scoring import Rate, Row, Score, Scored
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+ROWS_SHOWN = 12
+"""A table by speaker or language shows this many rows, the worst first."""
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, tables: bool = True) -> None:
+    """The scores, what they mean, tables by speaker, language and length, and the worst utterances aligned."""
+    total = evaluation.score
+    console.print(_main_table(evaluation))
+    console.print(_explanation(total), style="dim", highlight=False)
+    if evaluation.skipped:
+        total_count = total.utterances + len(evaluation.skipped)
+        console.print(
+            f"[yellow]not in the score: {len(evaluation.skipped)} of {total_count:,}, which cannot be read:[/]"
+        )
+        for name, cut in evaluation.skipped[:ROWS_SHOWN]:
+            console.print(f"  {name}: {cut.id}: {cut.reason} ({cut.audio})", highlight=False, markup=False)
+    if tables:
+        for name, rows in total.tables.items():
+            if len(rows) > 1:
+                console.print(_group_table(name, rows))
+    for one in total.worst(worst):
+        console.print(_heading(one), highlight=False, markup=False)
+        console.print(align(one), highlight=False, markup=False, style="dim")
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage with two decimals."""
+    return f"{100 * value:.2f} %"
+
+
+def align(one: Scored) -> str:
+    """What was said above what was heard, with S, D and I below each error; by jiwer."""
+    import jiwer
+
+    output = jiwer.process_words([one.reference], [one.hypothesis])
+    lines: list[str] = jiwer.visualize_alignment(output, show_measures=False, line_width=100).splitlines()
+    shown = [line.replace("REF:", "  said: ").replace("HYP:", "  heard:") for line in lines[1:] if line.strip()]
+    return "\n".join(line if line.startswith("  ") and ":" in line[:9] else f"    {line}" for line in shown)
+
+
+def _main_table(evaluation: Evaluation) -> Table:
+    from rich.table import Table
+
+    total = evaluation.score
+    minutes = f"{total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes"
+    table = Table(title=f"{total.name or 'test'}: {minutes}", title_justify="left")
+    table.add_column("errors in")
+    for name in ("rate", "95 % interval", "wrong", "missing", "extra", "of"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if len(evaluation.sets) > 1:
+        for one in evaluation.sets:
+            _rates(table, one, f"{one.name}: ")
+            table.add_section()
+        _rates(table, total, "all: ")
+    else:
+        _rates(table, total, "")
+    return table
+
+
+def _rates(table: Table, one: Score, prefix: str) -> None:
+    for label, rate in (("words (WER)", one.wer), ("characters (CER)", one.cer)):
+        counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
+        table.add_row(
+            prefix + label, f"[bold]{percent(rate.value)}[/]", interval(rate), *(f"{count:,}" for count in counts)
+        )
+
+
+def interval(rate: Rate) -> str:
+    """Both ends as percentages."""
+    return f"{100 * rate.low:.2f} to {percent(rate.high)}"
+
+
+def _explanation(total: Score) -> str:
+    said = {"utterance": f"the {total.units:,} utterances", "speaker": f"the {total.units:,} speakers"}[total.resampled]
+    return (
+        "rate = (wrong + missing + extra) / of; 0 is perfect, above 100 % is possible. Had other recordings of the "
+        f"same kind been drawn, the rate would probably lie in the interval ({total.resamples:,} resamples of {said}). "
+        f"Both texts were first normalised: {total.normaliser}."
+    )
+
+
+def _group_table(name: str, rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.wer.value, r.label))
+    shown = ordered[:ROWS_SHOWN]
+    more = f", the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    table = Table(title=f"by {name}{more}", title_justify="left")
+    table.add_column(name)
+    for column in ("utterances", "words", "WER", "95 % interval", "CER"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in shown:
+        words = f"{row.wer.reference:,}"
+        wer, cer = percent(row.wer.value), percent(row.cer.value)
+        table.add_row(row.label, f"{row.utterances:,}", words, wer, interval(row.wer), cer)
+    return table
+
+
+def _heading(one: Scored) -> str:
+    t = one.transcript
+    who = f", {t.columns['speaker']}" if t.columns.get("speaker") else ""
+    noun = "error" if one.num_errors == 1 else "errors"
+    return f"{t.id} ({t.duration_s:.1f} s{who}): {one.num_errors} {noun} in {one.words[-1]} words"
