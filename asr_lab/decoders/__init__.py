@@ -22,6 +22,10 @@ class Decoder(Slot):
     tap: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Read the frames after this many layers of the stack; default: after the last."""
 
+    def dim_problems(self, dim: int) -> list[tuple[str, str]]:
+        """What does not fit the stack's dimension: (key path below this table, message)."""
+        return []
+
     def build(self, dim: int, vocab_size: int, dropout: float) -> DecoderHead:
         """The head over (B, T, dim) frames; token 0 is the blank, token 1 the end of text."""
         raise NotImplementedError
