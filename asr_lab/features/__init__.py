@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 class Features(Slot):
     """What the model hears."""
 
-    @property
-    def sample_rate(self) -> int:  # type: ignore[empty-body]
-        """Samples per second that the features are made from; audio is resampled to it."""
+    sample_rate: int
+    """Samples per second that the features are made from; audio is resampled to it."""
 
     @property
     def frame_ms(self) -> Fraction:  # type: ignore[empty-body]
