@@ -16,7 +16,14 @@ SPEECH_PER_S = 15
 def notes(document: Document[Recipe]) -> list[str]:
     """One line each; none of them makes the recipe wrong."""
     recipe = document.value
-    return [*_packages(recipe), *_alignment(recipe), *_schedule(recipe), *_scoring(recipe), *_leaks(recipe)]
+    return [
+        *_packages(recipe),
+        *_alignment(recipe),
+        *_alphabet(recipe),
+        *_schedule(recipe),
+        *_scoring(recipe),
+        *_leaks(recipe),
+    ]
 
 
 def _packages(recipe: Recipe) -> Iterator[str]:
@@ -38,6 +45,14 @@ def _alignment(recipe: Recipe) -> Iterator[str]:
             f"tokenizer: a frame lasts {float(frame_ms):g} ms, so CTC can align at most {float(per_s):g} "
             f"{recipe.tokenizer.tag()} a second; quicker speech is named and skipped"
         )
+
+
+def _alphabet(recipe: Recipe) -> Iterator[str]:
+    """Letters that no training text has left."""
+    for step, change in (("lower", str.lower), ("upper", str.upper)):
+        gone = [c for c in getattr(recipe.tokenizer, "alphabet", "") if change(c) != c]
+        if step in recipe.text.steps and gone:
+            yield f"tokenizer.alphabet: {''.join(gone[:10])} never stand in a text after {step!r}, which text.steps has"
 
 
 def _schedule(recipe: Recipe) -> Iterator[str]:

@@ -6,10 +6,11 @@ A rule gives (path, message) pairs. A problem makes the recipe wrong; a note is 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from asr_lab.config.hints import not_among, shown
+from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import spell
 from asr_lab.datasets import Dataset
@@ -34,8 +35,10 @@ def blocks_are_named(document: Document[Recipe]) -> Found:
         for j, name in enumerate(part.blocks):
             if name not in encoder.block:
                 yield f"encoder.stack[{i}].blocks[{j}]", not_among("block", name, have)
+    named = set(encoder.layer_names)
+    meant = {nearest(name, have) for name in named - set(have)}
     for name in have:
-        if name not in encoder.layer_names:
+        if name not in named | meant:
             yield _block(name), "has no effect: encoder.stack does not name it"
 
 
@@ -90,15 +93,21 @@ def streams_can_stream(document: Document[Recipe]) -> Found:
         reasons[_block(name)] = recipe.encoder.block[name].whole_because()
     for path, reason in reasons.items():
         if reason is not None:
-            yield path, f"needs the whole utterance: {reason}; but encoder.contexts[{streaming}] streams"
+            yield (
+                _blamed(document, path, reason),
+                f"needs the whole utterance: {reason}; but encoder.contexts[{streaming}] streams",
+            )
 
 
 def dims_fit(document: Document[Recipe]) -> Found:
-    """Blocks fit the stack's dimension, in their own words."""
+    """Blocks and decoders fit the stack's dimension, in their own words."""
     encoder = document.value.encoder
     for name in sorted(set(encoder.layer_names) & set(encoder.block)):
         for key, message in encoder.block[name].dim_problems(encoder.dim):
-            yield f"{_block(name)}.{key}" if key else _block(name), message
+            yield f"{_block(name)}.{key}", message
+    for i, decoder in enumerate(document.value.decoder):
+        for key, message in decoder.dim_problems(encoder.dim):
+            yield f"decoder[{i}].{key}", message
 
 
 def decoders_fit(document: Document[Recipe]) -> Found:
@@ -168,32 +177,25 @@ def datasets_make_sense(document: Document[Recipe]) -> Found:
     """Ranges are the right way round, and weights stand where they are read."""
     data = document.value.data
     for split in ("train", "valid", "test"):
-        for i, dataset in enumerate(getattr(data, split)):
+        datasets = getattr(data, split)
+        for i, dataset in enumerate(datasets):
             path = f"data.{split}[{i}]"
             yield from _join_problems(f"{path}.join", dataset)
             yield from _where_problems(f"{path}.where", dataset)
             if split != "train" and dataset.weight != 1:
                 yield f"{path}.weight", f"has no effect: data.{split} is read once, whole"
-    for i, dataset in enumerate(data.train):
-        if dataset in data.train[:i]:
-            yield f"data.train[{i}]", f"is data.train[{data.train.index(dataset)}] again: give that one a larger weight"
+            if dataset in datasets[:i]:
+                hint = ": give that one a larger weight" if split == "train" else ""
+                yield path, f"is data.{split}[{datasets.index(dataset)}] again{hint}"
 
 
 def _join_problems(path: str, dataset: Dataset) -> Found:
     join = dataset.join
     if join is None:
         return
-    if join.min_utterances > join.max_utterances:
-        yield (
-            f"{path}.min_utterances",
-            f"must be at most max_utterances = {join.max_utterances}, got {join.min_utterances}",
-        )
-    low, high = join.gap_s
-    if low < 0 or low > high:
-        yield f"{path}.gap_s", f"must be a range of seconds from small to large, got {shown(join.gap_s)}"
-    longest = dataset.where.get("min_s")
-    if isinstance(longest, int | float) and longest > join.max_s:
-        yield f"{path}.max_s", f"is below where.min_s = {longest:g}, so that nothing would be joined"
+    shortest = dataset.where.get("min_s")
+    if isinstance(shortest, int | float) and shortest > join.max_s:
+        yield f"{path}.max_s", f"is below where.min_s = {shortest:g}, so that nothing would be joined"
 
 
 def _where_problems(path: str, dataset: Dataset) -> Found:
@@ -211,6 +213,13 @@ def _where_problems(path: str, dataset: Dataset) -> Found:
             yield at, "is an empty list, which no utterance fits"
     if limits.get("min_s", 0) > limits.get("max_s", math.inf):
         yield f"{path}.min_s", f"must be at most max_s = {limits['max_s']:g}, got {limits['min_s']:g}"
+
+
+def groups_say_something(document: Document[Recipe]) -> Found:
+    """Each parameter group has a setting of its own."""
+    for i, group in enumerate(document.value.optimizer.group):
+        if group.lr_scale == 1 and group.weight_decay is None:
+            yield f"optimizer.group[{i}]", "has no effect: give lr_scale or weight_decay"
 
 
 def steps_have_an_effect(document: Document[Recipe]) -> Found:
@@ -235,6 +244,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     decoding_is_possible,
     training_ends,
     ranks_take_part_of_a_batch,
+    groups_say_something,
     datasets_make_sense,
     steps_have_an_effect,
 )
@@ -242,6 +252,12 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
 
 def _block(name: str) -> str:
     return spell(("encoder", "block", name))
+
+
+def _blamed(document: Document[Recipe], path: str, reason: str) -> str:
+    """The key below a path that a reason names (`conv.causal = false`), where it is written; else the path."""
+    keys = (f"{path}.{key}" for key in re.findall(r"([a-z_][\w.]*) = ", reason))
+    return next((key for key in keys if document.has(key)), path)
 
 
 def _stack_frame_ms(recipe: Recipe) -> Fraction:

@@ -24,6 +24,15 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 """No recipe is nested deeper."""
 
+_SYNTAX_HINTS = {
+    "Invalid value": "text stands in quotes, true and false are small",
+    "Illegal character '\\n'": "a text in quotes ends on its line",
+    "Cannot overwrite": "the key stands in this table already",
+    "Cannot declare": "the table stands in the file already",
+    "Invalid statement": "a line is [table], [[table]], key = value or a comment",
+}
+"""What tomli says, and what it means to a person."""
+
 
 @attrs.frozen
 class Document(Generic[T]):
@@ -110,7 +119,8 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     try:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        problem = Problem("", error.msg, file, error.lineno, error.colno)
+        hint = next((f"; {h}" for said, h in _SYNTAX_HINTS.items() if error.msg.startswith(said)), "")
+        problem = Problem("", f"not TOML: {error.msg}{hint}", file, error.lineno, error.colno)
         raise RecipeError(file, [problem]) from None
     except (ValueError, RecursionError) as error:
         raise RecipeError(file, [Problem("", f"cannot be read: {error}", file)]) from None

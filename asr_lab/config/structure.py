@@ -18,7 +18,7 @@ import attrs
 import cattrs
 
 from asr_lab.config.fields import Field, can_say_none, fields, is_optional, without_none
-from asr_lab.config.hints import did_you_mean, not_among, shown
+from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
 from asr_lab.config.words import expected
@@ -105,16 +105,18 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
     known = fields(schema)
     keys = [f.key for f in known]
     problems: list[tuple[Path, str]] = []
+    meant = set()
     for key in data:
         if key not in keys:
             hint = did_you_mean(key, keys) or f" (have: {', '.join(keys) or 'nothing'})"
             problems.append(((key,), f"unknown key{hint}"))
+            meant.add(nearest(key, keys))
     values = {}
     for field in known:
         if field.key in data:
             with _under(field.key, problems):
-                values[field.name] = _bounded(converter.structure(data[field.key], field.type), field)
-        elif field.required:
+                values[field.name] = _bounded(converter.structure(data[field.key], field.type), data[field.key], field)
+        elif field.required and field.key not in meant:
             problems.append(((field.key,), f"missing; must be {expected(field.type)}"))
     if problems:
         raise Invalid(problems)
@@ -124,12 +126,12 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
         raise Invalid(_blamed(schema, values) or [_own_words(str(error), known)]) from None
 
 
-def _bounded(value: Any, field: Field) -> Any:
+def _bounded(value: Any, written: Any, field: Field) -> Any:
     """The value, once its bounds hold."""
     for bound in field.bounds:
         if value is not None and not bound.holds(value):
             empty = bound.kind == "min_len" and not value
-            _fail("must not be empty" if empty else f"must be {bound}, got {shown(value)}")
+            _fail("must not be empty" if empty else f"must be {bound}, got {shown(written)}")
     return value
 
 

@@ -21,7 +21,8 @@ def expected(annotation: Any) -> str:
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     if get_origin(annotation) is Literal:
-        return f"one of {', '.join(str(a) for a in get_args(annotation))}"
+        options = get_args(annotation)
+        return f"one of {', '.join(str(a) for a in options)}" if len(options) > 1 else toml(options[0])
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)
         if inner[-1] is not ...:
