@@ -65,7 +65,11 @@ def _print_table(name: str, graph: Graph) -> None:
     console = Console()
     console.print(table)
     chunk = graph.context.chunk_frames
-    of = "the whole utterance" if chunk is None else f"chunks of {chunk} feature frames, {graph.context.left_frames} to the left"
+    of = (
+        "the whole utterance"
+        if chunk is None
+        else f"chunks of {chunk} feature frames, {graph.context.left_frames} to the left"
+    )
     console.print(
         f"Hop and cost in the first context: {of}. MMAC/s: million multiply-adds of matrix products and convolutions,\n"
         f"forward, per second of audio, over {MEASURED_S} s; an attention decoder at {TOKENS_PER_S} tokens a second.",

@@ -37,7 +37,8 @@ app = typer.Typer(
 @app.callback()
 def shared(
     path: Annotated[
-        list[Path], typer.Option("--path", metavar="DIR", help="Add DIR's blocks/, stems/, … to the choices; repeatable.")
+        list[Path],
+        typer.Option("--path", metavar="DIR", help="Add DIR's blocks/, stems/, … to the choices; repeatable."),
     ] = [],  # noqa: B006
 ) -> None:
     """Read by every command before it runs."""

@@ -8,5 +8,7 @@ import typer
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one key; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Run = Annotated[str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest with a checkpoint.")]
+Run = Annotated[
+    str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest with a checkpoint.")
+]
 Checkpoint = Annotated[str, typer.Option(metavar="best|last|average|PATH", help="Which weights.")]

@@ -95,7 +95,9 @@ def _nodes(
     x = samples.new_zeros(1, int(num_frames), features.dim)
     hop = None if features.whole_because is not None else float(frame_ms)
     look = float(extractor.lookahead_frames * sample_ms)
-    yield Node("features", features.tag(), ("B", "T", str(features.dim)), float(frame_ms), hop, look, _count(extractor), 0.0)
+    yield Node(
+        "features", features.tag(), ("B", "T", str(features.dim)), float(frame_ms), hop, look, _count(extractor), 0.0
+    )
     frames = Frames.whole(x, torch.full((1,), x.shape[1], dtype=torch.int64, device="meta"))
     names = ["stem", *(f"layers.{i}" for i in range(len(encoder.layer_names)))]
     kinds = [encoder.stem.tag(), *(_kind(encoder.block[name]) for name in encoder.layer_names)]
@@ -115,7 +117,16 @@ def _nodes(
         assert isinstance(head, DecoderHead)
         cost, size = _head_cost(head, tapped[tap]), str(model.vocab_size)
         rate = float(frame_ms) if head.kind == "ctc" else 0.0
-        yield Node(f"decoder.{section.tag()}", section.tag(), ("B", "T" if rate else "U", size), rate, rate or None, 0.0, _count(head), cost)
+        yield Node(
+            f"decoder.{section.tag()}",
+            section.tag(),
+            ("B", "T" if rate else "U", size),
+            rate,
+            rate or None,
+            0.0,
+            _count(head),
+            cost,
+        )
 
 
 def _head_cost(head: DecoderHead, frames: Frames) -> float:

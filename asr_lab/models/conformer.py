@@ -24,11 +24,7 @@ class ConformerConfig(FamilyConfig):
             dim=dim,
             stem=DepthwiseStride(factor=4, channels=channels, causal=False),
             stack=(Stack(repeat=layers, blocks=("conf",)),),
-            block={
-                "conf": Macaron(
-                    mixer=Attention(num_heads=heads), conv=Convolution(kernel_frames=31, causal=False)
-                )
-            },
+            block={"conf": Macaron(mixer=Attention(num_heads=heads), conv=Convolution(kernel_frames=31, causal=False))},
         )
         features = LogMel(convention="nemo", floor="fixed", level="utterance", num_mels=80)
         return cls(features=features, encoder=encoder, decoder=(CTC(),), **sizes(vocab_size))
@@ -56,9 +52,7 @@ class ConformerConfig(FamilyConfig):
             stem=DepthwiseStride(factor=8, channels=256, causal=True),
             contexts=CONTEXTS,
             stack=(Stack(repeat=11, blocks=("conf",)),),
-            block={
-                "conf": Macaron(mixer=Attention(num_heads=4), conv=Convolution(kernel_frames=9, causal=True))
-            },
+            block={"conf": Macaron(mixer=Attention(num_heads=4), conv=Convolution(kernel_frames=9, causal=True))},
         )
         features = LogMel(convention="nemo", floor="fixed", num_mels=80)
         return cls(features=features, encoder=encoder, decoder=(CTC(),), **sizes(vocab_size))

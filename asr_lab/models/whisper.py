@@ -17,7 +17,7 @@ from asr_lab.stems.whisper_conv import WhisperConv
 
 
 class WhisperConfig(FamilyConfig):
-    """Sizes of the Whisper-like family (arXiv 2212.04356), with CTC beside the attention decoder to train from scratch."""
+    """Sizes of the Whisper-like family (arXiv 2212.04356), with CTC beside the attention decoder."""
 
     @classmethod
     def sized(cls, dim: int, heads: int, layers: int, decoder_layers: int, vocab_size: int | None) -> Self:

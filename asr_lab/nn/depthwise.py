@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from asr_lab.nn.autocast import without_autocast
+
 BLOCK_VALUES = {"cpu": 1 << 19, "meta": 1 << 30}
 """Activations made at once, by device; elsewhere `ACCELERATOR_BLOCK_VALUES`."""
 ACCELERATOR_BLOCK_VALUES = 1 << 27
@@ -60,7 +62,7 @@ class _ReluDepthwise(torch.autograd.Function):
         batch, frames, mels = x.shape[0], (x.shape[1] - 1) // 2, x.shape[2]
         channels = weight.shape[0]
         out = x.new_empty(batch, frames, (mels + 1) // 2, channels)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             for rows, j in _blocks(batch, frames, 2 * mels * channels, x.device.type):
                 inside = slice(2 * j.start, 2 * j.stop + 1)
                 h = _activation(x[rows, inside], None if mask is None else mask[rows, inside], first)
@@ -77,7 +79,7 @@ class _ReluDepthwise(torch.autograd.Function):
         grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         grad_first = None if first is None else torch.zeros_like(first, dtype=total)
         grad_weight = torch.zeros_like(weight, dtype=total)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             for rows, j in _blocks(x.shape[0], grad.shape[1], 2 * x.shape[2] * channels, x.device.type):
                 inside = slice(2 * j.start, 2 * j.stop + 1)
                 block = x[rows, inside]

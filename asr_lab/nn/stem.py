@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr_lab.nn.autocast import autocast_dtype
 from asr_lab.nn.depthwise import depthwise_of_patches, depthwise_of_relu
 from asr_lab.streaming import Chain, Context, Frames, Streamable, last_valid
 
@@ -145,8 +146,7 @@ class DepthwiseStride(Streamable[StrideState]):
         x = torch.cat([state.past, chunk.valid()], 1)
         seen = (state.seen + chunk.lengths).clamp(max=self.past_frames)
         new = StrideState(last_valid(x, chunk.lengths, self.past_frames), seen)
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        dtype = autocast_dtype(x)
         x = F.pad(x, (1, 1 + self.num_features % 2, 0, -chunk.x.shape[1] % self.factor)).to(dtype)
         mask = self._mask(state, chunk.lengths, (x.shape[1] - 1) // 2, 2)
         x = self._first_stage(x, mask, self.depthwise[0].to(dtype))

@@ -1,0 +1,178 @@
+"""From a checked recipe to the objects of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from asr_lab.audio.augmentation import Augmentations
+from asr_lab.config.load import Document
+from asr_lab.data.corpus import Corpus, spell, training_texts
+from asr_lab.data.cuts import Cuts, read_cuts
+from asr_lab.data.evaluation import EvaluationData, build_evaluation
+from asr_lab.data.loader import TrainingData
+from asr_lab.data.utterance import BadCut
+from asr_lab.datasets import Dataset
+from asr_lab.decoders import Decoder
+from asr_lab.features import Features
+from asr_lab.models.model import SpeechModel, build_model
+from asr_lab.nn.alignment import required_frames
+from asr_lab.recipe import Decode, Recipe, Score
+from asr_lab.stems import Stem
+from asr_lab.streaming import Streamable
+from asr_lab.text.steps import Normalizer
+from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.training.learner import Learner
+from asr_lab.training.limits import Limits
+
+DATA_VARIABLE = "ASRLAB_DATA"
+MAX_EVALUATION_BATCH_S = 240.0
+"""Padded seconds of audio that are decoded at once, where the recipe does not ask for less."""
+
+
+@attrs.frozen
+class Experiment:
+    """What a recipe builds: everything that a job needs, and nothing that knows the recipe's form."""
+
+    learner: Learner
+    model: SpeechModel
+    features: Streamable[Any]
+    vocabulary: Vocabulary
+    valid: tuple[EvaluationData, ...]
+    test: tuple[EvaluationData, ...]
+    decode: Decode
+    score: Score
+    bad: tuple[BadCut, ...]
+    """Training utterances that cannot be used, with their reasons."""
+    notes: tuple[str, ...]
+    hashes: dict[str, str]
+    """Of what the recipe names but does not hold: `data`, `tokenizer`, `normalizer`."""
+
+
+def data_root() -> Path:
+    """Where relative data paths start: `ASRLAB_DATA`, by default `data/` under the working directory."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data")
+
+
+def build(document: Document[Recipe], folder: Path) -> Experiment:
+    """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
+
+    DataError when data is absent or more utterances are bad than the recipe allows; LabError for what only shows with
+    the objects at hand (a pattern that matches no parameter, a vocabulary too large for the text).
+    """
+    recipe, root = document.value, data_root()
+    cuts = read_cuts(recipe.data.train, root, channel=recipe.data.channel, max_bad_cuts=recipe.data.max_bad_cuts)
+    normalizer = Normalizer(recipe.text.steps)
+    vocabulary = build_vocabulary(recipe, folder, cuts, normalizer)
+    corpus = spell(
+        cuts,
+        vocabulary,
+        normalizer,
+        sample_rate=recipe.features.sample_rate,
+        alignable=alignable(recipe.features, recipe.encoder.stem, recipe.decoder),
+        max_bad_cuts=recipe.data.max_bad_cuts,
+    )
+    features, model = recipe.features.build(), seeded_model(recipe, vocabulary.vocab_size)
+    notes: tuple[str, ...] = ()
+    valid, test = evaluation_sets(recipe, recipe.data.valid, root), evaluation_sets(recipe, recipe.data.test, root)
+    return Experiment(
+        learner=_learner(recipe, model, features, corpus),
+        model=model,
+        features=features,
+        vocabulary=vocabulary,
+        valid=valid,
+        test=test,
+        decode=recipe.decode,
+        score=recipe.score,
+        bad=corpus.bad,
+        notes=notes,
+        hashes={
+            "data": _digest([corpus.fingerprint, *(v.fingerprint for v in valid)]),
+            "tokenizer": vocabulary.fingerprint(),
+            "normalizer": normalizer.name,
+        },
+    )
+
+
+def build_vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:
+    """The recipe's tokenizer; one that learns is trained on the cuts' texts once and kept in the run's folder."""
+    kept = folder / "tokenizer"
+    if recipe.tokenizer.learns and not kept.exists():
+        fresh = folder / f".tokenizer.{os.getpid()}"
+        fresh.mkdir(parents=True, exist_ok=True)
+        recipe.tokenizer.train(training_texts(cuts, normalizer), fresh)
+        fresh.rename(kept)
+    return recipe.tokenizer.build(kept if recipe.tokenizer.learns else None)
+
+
+def seeded_model(recipe: Recipe, vocab_size: int) -> SpeechModel:
+    """The recipe's model with the weights that its seed draws."""
+    torch.manual_seed(recipe.seed)
+    return build_model(recipe.features, recipe.encoder, recipe.decoder, vocab_size)
+
+
+def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> tuple[EvaluationData, ...]:
+    """Sets to score, those of one name as one."""
+    return build_evaluation(
+        datasets,
+        root,
+        sample_rate=recipe.features.sample_rate,
+        batch_s=min(recipe.parallel.max_rank_batch_s or MAX_EVALUATION_BATCH_S, MAX_EVALUATION_BATCH_S),
+        channel=recipe.data.channel,
+        max_bad_cuts=recipe.data.max_bad_cuts,
+    )
+
+
+def alignable(features: Features, stem: Stem, decoders: Sequence[Decoder]) -> Callable[[int, Sequence[int]], bool]:
+    """Whether an utterance's samples give frames enough: CTC needs one for each token, and for each blank between equals."""
+    hop = int(features.frame_ms * features.sample_rate / 1000)
+    needs_ctc = any(d.tag() == "ctc" for d in decoders)
+
+    def fits(num_samples: int, tokens: Sequence[int]) -> bool:
+        num_frames = -(-(num_samples // hop) // stem.stride)
+        return num_frames >= (required_frames(tokens) if needs_ctc else 1)
+
+    return fits
+
+
+def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus) -> Learner:
+    augmentations = Augmentations([a.build() for a in recipe.augment])
+    data = TrainingData(
+        corpus,
+        seed=recipe.seed,
+        batch_s=recipe.train.batch_s,
+        max_rank_batch_s=recipe.parallel.max_rank_batch_s,
+        augmentation=augmentations,
+        num_workers=recipe.data.num_workers,
+    )
+    train = recipe.train
+    return Learner(
+        model,
+        features,
+        data,
+        recipe.optimizer.build(model),
+        recipe.schedule.build(),
+        recipe.precision.build(),
+        [augmentations],
+        seed=recipe.seed,
+        limits=Limits(
+            max_epochs=train.max_epochs,
+            max_steps=train.max_steps,
+            max_audio_h=train.max_audio_h,
+            max_wall_min=train.max_wall_min,
+        ),
+        clip_norm=recipe.optimizer.clip_norm,
+        average_decay=train.average_decay,
+        max_nonfinite=train.max_nonfinite,
+    )
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
