@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -18,16 +20,23 @@ def draw_context(choices: Sequence[tuple[T, float]], seed: int, step: int) -> T:
     """One of the (value, weight) pairs' values, drawn by weight from (seed, step)."""
     if len(choices) == 1:
         return choices[0][0]
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, _CONTEXT, step))))
-    edges = np.cumsum([weight for _, weight in choices])
-    index = int(np.searchsorted(edges, generator.random() * edges[-1], side="right"))
-    return choices[min(index, len(choices) - 1)][0]
+    edges = list(accumulate(weight for _, weight in choices))
+    place = _number(seed, _CONTEXT, step) / 2**64 * edges[-1]
+    return choices[min(bisect_right(edges, place), len(choices) - 1)][0]
 
 
-def seed_torch(seed: int, step: int, microbatch: int) -> None:
-    """Set torch's generators (CPU and CUDA) from (seed, step, microbatch): what dropout draws from."""
-    sequence = np.random.SeedSequence((seed, _DROPOUT, step, microbatch))
-    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
+def seed_torch(seed: int, step: int, microbatch: int, device: torch.device) -> None:
+    """Set torch's generators of the CPU and of `device` from (seed, step, microbatch): what dropout draws from."""
+    number = _number(seed, _DROPOUT, step, microbatch) >> 1
+    # torch.manual_seed does this for every kind of device there might be, and formats a stack for each: 1 ms.
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+
+
+def _number(*key: int) -> int:
+    """A number of 64 bits that depends on all of the key (numpy's SeedSequence, whose values are fixed by contract)."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
 
 
 def rng_state() -> dict[str, torch.Tensor]:

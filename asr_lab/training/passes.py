@@ -81,7 +81,7 @@ class Passes:
         sums = Sums([], {})
         tokens = max(1, step.num_tokens)
         for place, batch in enumerate(step.batches):
-            draws.seed_torch(self.seed, number, place)
+            draws.seed_torch(self.seed, number, place, self.device)
             losses = self.losses(batch, context)
             for kind, values in losses.parts.items():
                 part = values.detach().sum()

@@ -87,10 +87,10 @@ def test_contexts_come_as_often_as_their_weights_say() -> None:
 def test_dropout_depends_on_seed_step_and_microbatch_alone() -> None:
     seen = {}
     for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]:
-        draws.seed_torch(*key)
+        draws.seed_torch(*key, torch.device("cpu"))
         seen[key] = tuple(torch.rand(4).tolist())
         torch.rand(7)
-        draws.seed_torch(*key)
+        draws.seed_torch(*key, torch.device("cpu"))
         assert tuple(torch.rand(4).tolist()) == seen[key]
     assert len(set(seen.values())) == 4
 
