@@ -1,0 +1,148 @@
+"""A run's directory: what lies where in it, and how a new one comes to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from asr_lab.compiler.load import load_recipe
+from asr_lab.config.identity import Identity, identify
+from asr_lab.config.load import Document
+from asr_lab.errors import RunError
+from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
+from asr_lab.runs.files import write_text
+
+RUNS_VARIABLE = "ASRLAB_RUNS"
+
+
+def runs_root() -> Path:
+    """Where runs live: `ASRLAB_RUNS`, by default `runs/` under the working directory."""
+    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+
+
+def identity_of(recipe: Recipe) -> Identity:
+    """The three parts of a recipe's identity and the hash that names its runs."""
+    return identify(recipe, execution=EXECUTION, evaluation=EVALUATION, label="name")
+
+
+@attrs.frozen
+class RunDirectory:
+    """`runs/<name>-<hash8>/`: one experiment, all its attempts."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The directory's own name; it is a RUN argument."""
+        return self.path.name
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe as it was written."""
+        return self.path / "recipe.toml"
+
+    @property
+    def resolved_file(self) -> Path:
+        """The recipe resolved, in the three parts of its identity, with its overrides and its hash."""
+        return self.path / "resolved.json"
+
+    @property
+    def provenance_file(self) -> Path:
+        """What each attempt ran on."""
+        return self.path / "provenance.json"
+
+    @property
+    def events_file(self) -> Path:
+        """What happened, one JSON record a line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Numbers of each logged step, one JSON record a line; cut back to the checkpoint when a run resumes."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints, a folder each."""
+        return self.path / "checkpoints"
+
+    @property
+    def submitit(self) -> Path:
+        """Logs and papers of jobs that ran in a process of their own."""
+        return self.path / "submitit"
+
+    @property
+    def eval(self) -> Path:
+        """Scores and hypotheses."""
+        return self.path / "eval"
+
+    @property
+    def code(self) -> Path:
+        """Snapshots of the code that ran, each in a folder named by its hash."""
+        return self.path / "code"
+
+    @property
+    def lock(self) -> Path:
+        """Who trains here, attempt by attempt."""
+        return self.path / "lock"
+
+    def resolved(self) -> dict[str, Any]:
+        """The content of `resolved.json`; RunError when it is not there or not JSON."""
+        try:
+            content: dict[str, Any] = json.loads(self.resolved_file.read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} is not a run: {self.resolved_file.name} cannot be read ({error})") from error
+        return content
+
+    def document(self) -> Document[Recipe]:
+        """The stored recipe with its stored overrides, read under today's schema."""
+        return load_recipe(self.recipe_file, tuple(self.resolved()["overrides"]))
+
+    def write_recipe(self, document: Document[Recipe]) -> None:
+        """Store a recipe of the same experiment: its execution and evaluation tables may differ from before."""
+        write_text(self.recipe_file, document.text)
+        write_text(self.resolved_file, _resolved_text(document, self.resolved() if self.resolved_file.exists() else {}))
+
+
+def create_run(document: Document[Recipe], root: Path, again: bool = False) -> RunDirectory:
+    """Make the recipe's directory under `root`, whole or not at all; `again` takes the next free number.
+
+    Raises RunError when the directory exists and `again` is not asked for.
+    """
+    stem = f"{document.value.name}-{identity_of(document.value).hash[:8]}"
+    root.mkdir(parents=True, exist_ok=True)
+    fresh = RunDirectory(root / f".{stem}.{os.getpid()}.new")
+    shutil.rmtree(fresh.path, ignore_errors=True)
+    fresh.path.mkdir()
+    try:
+        fresh.write_recipe(document)
+        for number in range(1, 10_000):
+            path = root / (stem if number == 1 else f"{stem}.{number}")
+            if not path.exists():
+                fresh.path.rename(path)
+                return RunDirectory(path)
+            if not again:
+                raise RunError(f"{path} exists and is not a run of this recipe; move it away, or use --again")
+    finally:
+        shutil.rmtree(fresh.path, ignore_errors=True)
+    raise RunError(f"{root / stem} has 10,000 runs already")
+
+
+def _resolved_text(document: Document[Recipe], before: dict[str, Any]) -> str:
+    identity = identity_of(document.value)
+    content = {
+        "hash": before.get("hash", identity.hash),
+        "created": before.get("created", time.time()),
+        "name": document.value.name,
+        "overrides": list(document.overrides),
+        "experiment": before.get("experiment", identity.experiment),
+        "execution": identity.execution,
+        "evaluation": identity.evaluation,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

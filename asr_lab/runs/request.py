@@ -1,0 +1,42 @@
+"""What a command asks of the next attempt; it lies in the run's directory, since a job is given nothing else."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import attrs
+
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.files import write_text
+
+
+@attrs.frozen
+class Request:
+    """Who asked for the attempt, and under what terms."""
+
+    command: tuple[str, ...] = ()
+    """The command line."""
+    folder: str = ""
+    """Its working directory: relative data paths start there."""
+    accept_changes: bool = False
+    """Whether the run may go on under other code, data or packages."""
+
+    @property
+    def resume_command(self) -> str:
+        """The command line that goes on with the run; empty when nobody typed one."""
+        once = ("--again", "--accept-changes", "--detach")
+        return shlex.join(["asrlab", *(word for word in self.command[1:] if word not in once)]) if self.command else ""
+
+    def write(self, run: RunDirectory) -> None:
+        """Lay it down for the next attempt."""
+        write_text(run.path / "request.json", json.dumps(attrs.asdict(self)) + "\n")
+
+    @classmethod
+    def read(cls, run: RunDirectory) -> Request:
+        """What was laid down last; one that asks for nothing where there is none."""
+        path = run.path / "request.json"
+        if not path.exists():
+            return cls()
+        content = json.loads(path.read_text())
+        return cls(tuple(content["command"]), content["folder"], content["accept_changes"])

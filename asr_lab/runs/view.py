@@ -1,0 +1,164 @@
+"""The live view of a run: it follows the run's events, wherever the job is, and a job never knows of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.events import EventReader
+from asr_lab.runs.lock import Liveness
+from asr_lab.runs.story import Story
+
+POLL_S = 0.25
+PLAIN_EVERY_S = 15.0
+"""Seconds between lines when the output is not a terminal."""
+LOG_TAIL = 20
+"""Lines shown of a dead job's log."""
+
+
+class View(Protocol):
+    """Something that shows a story."""
+
+    def show(self, story: Story) -> None:
+        """Show how things stand."""
+
+    def close(self) -> None:
+        """Leave the screen in order."""
+
+
+class LiveView:
+    """One line with a bar, on a terminal."""
+
+    def __init__(self, run: RunDirectory, console: Console) -> None:
+        columns = (
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[line]}"),
+        )
+        self._console = console
+        self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=False)
+        self._task = self._progress.add_task(run.name, total=1.0, line="")
+        self._told = 0
+        self._progress.start()
+
+    def show(self, story: Story) -> None:
+        """Redraw the line; warnings stay above it."""
+        self._told = _tell_notes(story, self._told, lambda note: self._console.print(f"note: {note}", style="yellow"))
+        self._progress.update(self._task, completed=story.share, line=describe(story))
+
+    def close(self) -> None:
+        """Draw a last time and let go of the terminal."""
+        self._progress.stop()
+
+
+class PlainView:
+    """A line now and then, for files and pipes."""
+
+    def __init__(self, run: RunDirectory, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._name = run.name
+        self._write = write
+        self._clock = clock
+        self._last: tuple[object, ...] = ()
+        self._at = -PLAIN_EVERY_S
+        self._told = 0
+
+    def show(self, story: Story) -> None:
+        """Write a line when the phase or a score is new, or some time has gone by and there is something to say."""
+        self._told = _tell_notes(story, self._told, lambda note: self._write(f"note: {note}"))
+        mark = (story.attempt, story.phase if story.phase != "training" else "", story.valid, story.best_step)
+        new_phase = mark != self._last and story.phase != "training"
+        if story.phase and (new_phase or (story.step and self._clock() - self._at >= PLAIN_EVERY_S)):
+            self._write(f"{self._name}  {story.share:4.0%}  {describe(story)}")
+            self._at = self._clock()
+        self._last = mark
+
+    def close(self) -> None:
+        """Nothing to put in order."""
+
+
+def open_view(run: RunDirectory) -> View:
+    """A live line when stderr is a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        return LiveView(run, Console(stderr=True))
+    return PlainView(run, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def describe(story: Story) -> str:
+    """How things stand, on one line."""
+    parts = [story.phase]
+    if story.step:
+        parts.append(f"step {story.step:,}")
+        parts.append(f"epoch {story.epoch + 1}")
+    if story.loss is not None:
+        parts.append(f"loss {story.loss:.3f}")
+    if story.valid is not None:
+        best = f" (best {story.best:.1%} at {story.best_step:,})" if story.best is not None else ""
+        parts.append(f"{story.metric.upper()} {story.valid:.1%}{best}")
+    if story.phase == "training":
+        if story.audio_s_per_s:
+            parts.append(f"{story.audio_s_per_s:,.0f} s audio/s")
+        if story.eta_s is not None:
+            parts.append(f"ETA {duration(story.eta_s)}")
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `45s`, `12m30s`, `3h05m`, `2d4h`."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s}s"
+    if s < 3600:
+        return f"{s // 60}m{s % 60:02d}s"
+    if s < 86400:
+        return f"{s // 3600}h{s % 3600 // 60:02d}m"
+    return f"{s // 86400}d{s % 86400 // 3600}h"
+
+
+def follow(
+    run: RunDirectory,
+    view: View,
+    since: int = 0,
+    is_starting: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Story:
+    """Show a run until its newest attempt ends, is gone, or `is_over` says so; give its story.
+
+    Attempts up to `since` are past; while there is no newer one, `is_starting` tells whether one may still come.
+    """
+    reader, liveness, story = EventReader(run.events_file), Liveness(run.lock), Story()
+    while True:
+        over = is_over()
+        # Asked before the events are read: whatever the holder wrote before it went is then in them.
+        holder = liveness.holder()
+        starting = is_starting()
+        for event in reader.read():
+            story.add(event)
+        view.show(story)
+        is_newer = story.attempt > since
+        if over or (is_newer and story.ended):
+            return story
+        if holder is None and not (starting and not is_newer):
+            return story
+        time.sleep(POLL_S)
+
+
+def log_tail(run: RunDirectory) -> tuple[Path, list[str]] | None:
+    """The newest log of a job in its own process, and its last lines; None when there is none."""
+    logs = sorted(run.submitit.glob("*_log.err"), key=lambda p: p.stat().st_mtime)
+    if not logs:
+        return None
+    return logs[-1], logs[-1].read_text(errors="replace").splitlines()[-LOG_TAIL:]
+
+
+def _tell_notes(story: Story, told: int, tell: Callable[[str], None]) -> int:
+    for note in story.notes[told:]:
+        tell(note)
+    return len(story.notes)

@@ -1,0 +1,62 @@
+"""What a finished run came to, for people or for scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from asr_lab.evaluation.scoring import Scored
+    from asr_lab.runs.directory import RunDirectory
+
+PAIRS = 4
+"""Sentences shown as read and as heard."""
+
+
+def print_result(run: RunDirectory, as_json: bool) -> None:
+    """The scores of the test sets, some sentences, where everything lies, and what to try next."""
+    from asr_lab.runs.result import result_json, evaluation_of
+
+    if as_json:
+        import json
+
+        print(json.dumps(result_json(run), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from asr_lab.evaluation.report import print_evaluation
+
+    console = Console()
+    evaluation = evaluation_of(run)
+    if evaluation is not None:
+        print_evaluation(console, evaluation, worst=0, tables=False)
+        _print_pairs(console, evaluation.score.scored)
+        console.print(f"\nall hypotheses: {run.eval / 'test.jsonl'}", highlight=False, soft_wrap=True)
+    _print_run(console, run)
+
+
+def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
+    from rich.table import Table
+
+    table = Table("said", "heard", "errors", title="some of them", title_justify="left")
+    for one in scored[:: max(1, len(scored) // PAIRS)][:PAIRS]:
+        table.add_row(one.reference, one.hypothesis, str(one.num_errors))
+    console.print(table, markup=False)
+
+
+def _print_run(console: Console, run: RunDirectory) -> None:
+    from asr_lab.runs.story import story_of
+
+    story = story_of(run)
+    best = ""
+    if story.best is not None:
+        best = f"; best on valid at step {story.best_step:,}, {story.metric.upper()} {story.best:.1%}"
+    lines = [
+        f"the run: {run.path}, {story.step:,} steps{best}",
+        "next:",
+        f"  asrlab transcribe FILE.wav --run {run.name}",
+        f"  asrlab eval {run.name} --data FOLDER",
+        "  asrlab runs",
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

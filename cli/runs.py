@@ -1,0 +1,85 @@
+"""`asrlab runs`: the runs there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from asr_lab.runs.directory import RunDirectory
+
+
+def runs(as_json: AsJson = False) -> None:
+    """List the runs: state, step, best score, age.
+
+    Example: asrlab runs
+    """
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.find import all_runs
+
+    rows = [_row(run) for run in reversed(all_runs(runs_root()))]
+    if as_json:
+        import json
+
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif not rows:
+        print(f"no runs under {runs_root()}; start one: asrlab run recipes/quickstart.toml")
+    else:
+        _print_table(rows)
+
+
+def _row(run: RunDirectory) -> dict[str, Any]:
+    import time
+
+    from asr_lab.errors import RunError
+    from asr_lab.runs.story import state_of, story_of
+
+    story = story_of(run)
+    try:
+        state = state_of(run, story)[0]
+    except RunError:
+        state = "dead"
+    resolved = run.resolved()
+    tests = (story.result or {}).get("results", [])
+    return {
+        "run": run.name,
+        "state": state,
+        "step": story.step,
+        "share": story.share,
+        "metric": story.metric,
+        "best": story.best,
+        "test_wer": [{"name": t["name"], "wer": t["wer"]["value"]} for t in tests],
+        "hash": resolved["hash"],
+        "label": resolved["name"],
+        "age_s": round(time.time() - (story.time or resolved["created"]), 1),
+        "path": str(run.path),
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from asr_lab.runs.view import duration
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for name in ("step", "done", "best on valid", "test WER", "age"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("label", no_wrap=True)
+    for row in rows:
+        best = "" if row["best"] is None else f"{row['metric'].upper()} {row['best']:.1%}"
+        tests = "  ".join(f"{t['name']} {t['wer']:.1%}".strip() for t in row["test_wer"])
+        table.add_row(
+            row["run"],
+            row["state"],
+            f"{row['step']:,}",
+            f"{row['share']:.0%}",
+            best,
+            tests,
+            duration(row["age_s"]),
+            row["label"],
+        )
+    Console().print(table)

@@ -1,0 +1,132 @@
+"""Finding runs: by what a recipe means, by what a user types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr_lab.compiler.load import load_recipe
+from asr_lab.errors import RunError
+from asr_lab.runs.directory import RunDirectory, create_run, identity_of, runs_root
+from asr_lab.runs.dispatch import prepare, write_request
+from asr_lab.runs.find import all_runs, changed_defaults, find_run, newest_running, run_of
+from asr_lab.runs.lock import RunLock
+
+Write = Callable[..., Path]
+
+
+def made(path: Path, *overrides: str, again: bool = False) -> RunDirectory:
+    return create_run(load_recipe(path, overrides), runs_root(), again)
+
+
+def found(path: Path, *overrides: str) -> RunDirectory | None:
+    return run_of(identity_of(load_recipe(path, overrides).value), runs_root())
+
+
+def test_a_run_is_named_by_label_and_hash_and_keeps_the_recipe_as_written(recipe: Write) -> None:
+    path = recipe()
+    run = made(path, "encoder.dim=32")
+    document = load_recipe(path, ["encoder.dim=32"])
+    assert run.name == f"tiny-{identity_of(document.value).hash[:8]}"
+    assert run.recipe_file.read_text() == path.read_text()
+    assert run.document().value == document.value
+    assert run.resolved()["overrides"] == ["encoder.dim=32"]
+
+
+def test_spelling_label_execution_and_evaluation_find_the_same_run(recipe: Write) -> None:
+    run = made(recipe())
+    same = recipe(
+        "seed = 7", "seed=7 # lucky", "3e-3", "0.003", 'name = "tiny"', 'name = "other"', "_workers = 0", "_workers = 3"
+    )
+    assert found(same) == run
+    assert found(same, "score.bootstrap=200", "launch.type='local'") == run
+
+
+def test_another_experiment_is_another_run(recipe: Write) -> None:
+    made(recipe())
+    assert found(recipe(), "seed=8") is None
+    assert found(recipe(), "train.max_steps=13") is None
+
+
+def test_a_run_from_before_a_field_was_added_is_found(recipe: Write) -> None:
+    run = made(recipe())
+    content = run.resolved()
+    del content["experiment"]["train"]["max_nonfinite"]
+    run.resolved_file.write_text(json.dumps({**content, "hash": "0" * 64}))
+    assert found(recipe()) == run
+    assert changed_defaults(run, identity_of(load_recipe(recipe()).value)) == []
+
+
+def test_a_default_that_changed_since_is_shown_and_refused(recipe: Write) -> None:
+    run = made(recipe())
+    content = run.resolved()
+    content["experiment"]["train"]["max_nonfinite"] = 3
+    run.resolved_file.write_text(json.dumps({**content, "hash": "0" * 64}))
+    document = load_recipe(recipe())
+    assert [(c.path, c.old, c.new) for c in changed_defaults(run, identity_of(document.value))] == [
+        ("train.max_nonfinite", 3, 10)
+    ]
+    with pytest.raises(RunError, match=r"train\.max_nonfinite: 3 -> 10"):
+        prepare(document, runs_root())
+
+
+def test_again_makes_the_next_number_and_that_one_is_then_the_recipes(recipe: Write) -> None:
+    first = made(recipe())
+    second = made(recipe(), again=True)
+    assert second.name == f"{first.name}.2"
+    assert made(recipe(), again=True).name == f"{first.name}.3"
+    assert found(recipe()) == RunDirectory(first.path.with_name(f"{first.name}.3"))
+
+
+def test_a_foreign_folder_in_the_way_is_left_alone(recipe: Write) -> None:
+    run = made(recipe())
+    run.resolved_file.unlink()
+    with pytest.raises(RunError, match="is not a run of this recipe"):
+        made(recipe())
+    assert [p.name for p in runs_root().iterdir()] == [run.name]
+
+
+def test_an_argument_is_a_path_a_name_a_label_or_a_hash_prefix(recipe: Write) -> None:
+    run = made(recipe())
+    for argument in (str(run.path), run.name, "tiny", run.resolved()["hash"][:6]):
+        assert find_run(argument, runs_root()).path.resolve() == run.path.resolve()
+    with pytest.raises(RunError, match=r"no run 'huge' under .*; there are: tiny-"):
+        find_run("huge", runs_root())
+    other = made(recipe(), "seed=8")
+    with pytest.raises(RunError, match=f"fits several runs: {run.name}, {other.name}"):
+        find_run("tiny", runs_root())
+
+
+def test_without_an_argument_the_newest_whole_checkpoint_decides(recipe: Write) -> None:
+    with pytest.raises(RunError, match="has a checkpoint; train one with"):
+        find_run("", runs_root())
+    run, _ = made(recipe()), made(recipe(), "seed=8")
+    torn = run.checkpoints / ".writing-step-00000004-1"
+    torn.mkdir(parents=True)
+    (torn / "checksums.json").write_text("{}")
+    with pytest.raises(RunError):
+        find_run("", runs_root())
+    torn.rename(run.checkpoints / "step-00000004")
+    assert find_run("", runs_root()) == run
+
+
+def test_a_run_that_somebody_trains_is_not_touched(recipe: Write) -> None:
+    run = made(recipe())
+    with pytest.raises(RunError, match="nothing runs"):
+        newest_running(runs_root())
+    with RunLock.take(run.lock):
+        assert prepare(load_recipe(recipe()), runs_root()).standing == "running"
+        assert newest_running(runs_root()) == run
+
+
+def test_preparing_twice_gives_one_run(recipe: Write) -> None:
+    document = load_recipe(recipe())
+    first = prepare(document, runs_root())
+    snapshot = write_request(first, document, accept_changes=False)
+    second = prepare(document, runs_root())
+    assert (first.run, first.standing, second.standing) == (second.run, "new", "new")
+    assert all_runs(runs_root()) == [first.run]
+    assert snapshot.name == first.code.hash[:16]
