@@ -1,0 +1,73 @@
+"""`asrlab eval`: the error rates of a run on any data."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import AsJson, Checkpoint, Overrides, Run
+
+if TYPE_CHECKING:
+    from asr_lab.runs.evaluating import Evaluated
+
+Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="FILE|DIR|SLOT",
+        help="A manifest, a folder, or a table as in a recipe; repeatable; none = the recipe's data.test.",
+    ),
+]
+
+
+def eval(
+    run: Run = "",
+    data: Data = [],  # noqa: B006
+    checkpoint: Checkpoint = "best",
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Score a run: WER and CER with intervals, by speaker and length, and every hypothesis.
+
+    Example: asrlab eval --data '{type = "folder", path = "fsdd", where = {split = "test"}}' --set decode.beam=4
+    """
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.find import find_run
+
+    found = find_run(run, runs_root())
+    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
+    import torch
+
+    from asr_lab.runs.evaluating import evaluate_run
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
+    if evaluated.reads > 1:
+        print(f"note: this set has now been scored {evaluated.reads} times with this run", file=sys.stderr)
+    if as_json:
+        _print_json(evaluated)
+    else:
+        _print_tables(evaluated)
+
+
+def _print_json(evaluated: Evaluated) -> None:
+    import json
+
+    from asr_lab.evaluation.results import evaluation_json
+
+    hypotheses = str(evaluated.path.with_suffix(".jsonl"))
+    content = {**evaluation_json(evaluated.evaluation, hypotheses), "path": str(evaluated.path)}
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _print_tables(evaluated: Evaluated) -> None:
+    from rich.console import Console
+
+    from asr_lab.evaluation.report import print_evaluation
+
+    console = Console()
+    print_evaluation(console, evaluated.evaluation)
+    console.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
+    console.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)
