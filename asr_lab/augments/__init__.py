@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_lab.config.section import Slot
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 class Augment(Slot):
     """A random change to training input; validation and test never see it."""
 
-    def build(self) -> Augmentation:
-        """The augmentation, which acts on the waveform in a worker or on the features beside the model."""
+    def build(self, root: Path = Path()) -> Augmentation:
+        """The augmentation, which acts on the waveform in a worker or on the features beside the model.
+
+        `root` is where relative data paths start.
+        """
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -26,6 +26,8 @@ class Utterance:
     """None = as `data.channel` says."""
     columns: dict[str, Any] = attrs.field(factory=dict)
     """Everything else the manifest says: `speaker`, `language`, `split`, …"""
+    file_s: float | None = None
+    """Length of the whole file that the manifest declares, in seconds; checked against the header."""
 
 
 class BadCut(NamedTuple):
@@ -38,10 +40,13 @@ class BadCut(NamedTuple):
 
 @attrs.frozen
 class Source:
-    """What a dataset gives: utterances, those it could not make sense of, and a hash of what they are."""
+    """What a dataset gives: utterances, and those it could not make sense of.
+
+    `bad` is whole once `utterances` was read to its end.
+    """
 
     utterances: Iterable[Utterance]
-    bad: tuple[BadCut, ...] = ()
+    bad: Sequence[BadCut] = ()
 
 
 class Batch(NamedTuple):

@@ -1,0 +1,140 @@
+"""A training corpus: cuts with their texts spelled in tokens, and those that cannot be learned from named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lab.audio.resampling import resampled_length
+from asr_lab.data.cuts import ChannelChoice, Cuts, check_bad, read_cuts
+from asr_lab.data.strings import Ragged, Strings
+from asr_lab.data.utterance import BadCut
+from asr_lab.datasets import Dataset
+from asr_lab.errors import DataError
+from asr_lab.text.steps import Normalizer
+from asr_lab.text.vocabulary import UnspellableError, Vocabulary
+from asr_lab.units import s_to_samples
+
+Alignable = Callable[[int, Sequence[int]], bool]
+"""Whether so many samples hold frames enough for these tokens (U <= T)."""
+
+FASTEST = 2
+"""No speed perturbation shortens audio by more than this; utterances that could not bear it are marked as tight."""
+
+
+@attrs.frozen(eq=False)
+class Corpus:
+    """Utterances to train on; N of them."""
+
+    cuts: Cuts
+    kept: NDArray[np.int64]  # (N,) row of `cuts`
+    texts: Strings
+    """Normalised transcripts, (N,)."""
+    tokens: Ragged
+    """Token numbers, (N,)."""
+    tight: NDArray[np.bool_]  # (N,) faster speech might leave too few frames for the tokens
+    sample_rate: int
+    """Hertz that audio is read at."""
+    vocabulary: Vocabulary
+    alignable: Alignable
+    bad: tuple[BadCut, ...]
+    """Every utterance that cannot be used, with its reason."""
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    @property
+    def durations_s(self) -> NDArray[np.float64]:
+        """Lengths in seconds, (N,)."""
+        return self.cuts.duration_s[self.kept]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the data that it was read from; texts as written, before any tokenizer."""
+        return self.cuts.fingerprint
+
+
+def build_corpus(
+    datasets: Sequence[Dataset],
+    root: Path,
+    vocabulary: Vocabulary,
+    normalizer: Normalizer,
+    *,
+    sample_rate: int,
+    alignable: Alignable = lambda num_samples, tokens: True,
+    channel: ChannelChoice = "mix",
+    max_bad_cuts: int = 100,
+) -> Corpus:
+    """Read the datasets' cuts and spell their texts.
+
+    DataError when data is absent, nothing fits, or more than `max_bad_cuts` utterances cannot be used.
+    """
+    cuts = read_cuts(datasets, root, channel=channel, max_bad_cuts=max_bad_cuts)
+    return spell(cuts, vocabulary, normalizer, sample_rate=sample_rate, alignable=alignable, max_bad_cuts=max_bad_cuts)
+
+
+def training_texts(cuts: Cuts, normalizer: Normalizer) -> Iterator[str]:
+    """The normalised transcripts that are not empty: what a tokenizer is trained from."""
+    return (text for raw in cuts.texts if (text := normalizer(raw)))
+
+
+def spell(
+    cuts: Cuts,
+    vocabulary: Vocabulary,
+    normalizer: Normalizer,
+    *,
+    sample_rate: int,
+    alignable: Alignable = lambda num_samples, tokens: True,
+    max_bad_cuts: int = 100,
+) -> Corpus:
+    """Spell cuts; those with an empty or unspellable text, or more tokens than frames, become bad ones."""
+    kept: list[int] = []
+    texts: list[str] = []
+    tight: list[bool] = []
+    bad = list(cuts.bad)
+
+    def rows() -> Iterator[list[int]]:
+        for row, raw in enumerate(cuts.texts):
+            num_samples = s_to_samples(float(cuts.duration_s[row]), sample_rate)
+            text = normalizer(raw)
+            tokens, reason = _tokens(text, raw, vocabulary)
+            if reason is None and not alignable(num_samples, tokens):
+                reason = f"too short for its text: {len(tokens)} tokens in {cuts.duration_s[row]:.2f} s (U > T)"
+            if reason is not None:
+                bad.append(BadCut(cuts.ids[row], cuts.audio[row], reason))
+                continue
+            kept.append(row)
+            texts.append(text)
+            tight.append(not alignable(resampled_length(num_samples, FASTEST, 1), tokens))
+            yield tokens
+
+    tokens = Ragged.of(rows())
+    check_bad(bad, max_bad_cuts)
+    if not kept:
+        raise DataError(f"no utterance can be trained on; the first bad one is {bad[0].id}: {bad[0].reason}")
+    return Corpus(
+        cuts=cuts,
+        kept=np.array(kept, dtype=np.int64),
+        texts=Strings(texts),
+        tokens=tokens,
+        tight=np.array(tight, dtype=np.bool_),
+        sample_rate=sample_rate,
+        vocabulary=vocabulary,
+        alignable=alignable,
+        bad=tuple(bad),
+    )
+
+
+def _tokens(text: str, raw: str, vocabulary: Vocabulary) -> tuple[list[int], str | None]:
+    """Token numbers, or why there are none."""
+    if not text:
+        return [], "empty text" if not raw.strip() else f"nothing is left of its text {raw[:60]!r} once normalised"
+    try:
+        tokens = vocabulary.encode(text)
+    except UnspellableError as error:
+        return [], f"unspellable: {error}"
+    return tokens, None if tokens else f"its text {text[:60]!r} gives no tokens"

@@ -1,0 +1,273 @@
+"""The utterances of some datasets in compact arrays, selected by `where` and checked against the files' headers."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lab.audio.draws import Keys, text_key
+from asr_lab.audio.reading import AudioError, AudioInfo, read_info, tolerance_s
+from asr_lab.data.columns import Where
+from asr_lab.data.fingerprint import Fingerprint
+from asr_lab.data.strings import Strings, StringsBuilder
+from asr_lab.data.utterance import BadCut, Utterance
+from asr_lab.datasets import Dataset, Join
+from asr_lab.errors import DataError
+
+ChannelChoice = Literal["mix", "first", "split"]
+
+NUM_THREADS = 8
+"""Threads that read headers; they wait for the disk more than for the processor."""
+PORTION = 4096
+"""Utterances whose headers are read together."""
+MAX_BAD_SHOWN = 10
+MIX = -1
+_NUMBERS = {"start_s": "d", "duration_s": "d", "whole": "b", "channel": "h", "part": "h", "group": "q", "keys": "Q"}
+
+
+class Part(NamedTuple):
+    """One dataset's settings, as the utterances that came from it need them."""
+
+    label: str
+    weight: float
+    join: Join | None
+
+
+@attrs.frozen(eq=False)
+class Cuts:
+    """Usable utterances of some datasets; N of them, in the datasets' order."""
+
+    ids: Strings
+    audio: Strings
+    """Paths."""
+    texts: Strings
+    """Transcripts as they stand in the manifests."""
+    start_s: NDArray[np.float64]  # (N,)
+    duration_s: NDArray[np.float64]  # (N,)
+    whole: NDArray[np.bool_]  # (N,) read to the end of the file, however long that is to the sample
+    channel: NDArray[np.int16]  # (N,) -1 = mean of all
+    part: NDArray[np.int16]  # (N,) which of `parts` it came from
+    group: NDArray[np.int64]  # (N,) equal where the column that `join` looks at agrees
+    keys: Keys  # (N,) 64 bits of id, channel and part
+    columns: tuple[dict[str, Any], ...]
+    """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
+    parts: tuple[Part, ...]
+    refused: tuple[Utterance, ...]
+    """The bad ones in full, where `read_cuts` was asked to keep columns."""
+    bad: tuple[BadCut, ...]
+    fingerprint: str
+    """Hash of everything above and of the files' sizes, hexadecimal."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of audio."""
+        return float(self.duration_s.sum())
+
+
+def read_cuts(
+    datasets: Sequence[Dataset],
+    root: Path,
+    *,
+    channel: ChannelChoice = "mix",
+    max_bad_cuts: int = 100,
+    keep_columns: bool = False,
+    usable: Callable[[Utterance], str | None] = lambda _: None,
+) -> Cuts:
+    """All utterances of the datasets that fit their `where` and can be used.
+
+    The others are named with their reason: a file that is missing, empty, not audio or shorter than it says; a
+    declared length that is off by more than 0.1 s and 1 %; a second utterance of one id; and what `usable` says of
+    an utterance (its duration is known by then). DataError when there are more than `max_bad_cuts` of them, or when
+    nothing is left.
+    """
+    reader = _Reader(root, channel, keep_columns, usable)
+    for number, dataset in enumerate(datasets):
+        reader.read(number, dataset)
+        check_bad(reader.bad, max_bad_cuts)
+    return reader.cuts()
+
+
+def check_bad(bad: Sequence[BadCut], max_bad_cuts: int) -> None:
+    """DataError naming the first ones when there are more than `max_bad_cuts`."""
+    if len(bad) <= max_bad_cuts:
+        return
+    shown = "\n".join(f"  {b.id}: {b.reason} ({b.audio})" for b in bad[:MAX_BAD_SHOWN])
+    more = f"\n  … and {len(bad) - MAX_BAD_SHOWN} more" if len(bad) > MAX_BAD_SHOWN else ""
+    raise DataError(f"{len(bad)} utterances cannot be used (data.max_bad_cuts = {max_bad_cuts}):\n{shown}{more}")
+
+
+def label_of(dataset: Dataset) -> str:
+    """What a dataset is called: its name, or else its type."""
+    return dataset.name or dataset.tag()
+
+
+class _Reader:
+    """Gathers the utterances of one dataset after the other."""
+
+    def __init__(
+        self, root: Path, channel: ChannelChoice, keep_columns: bool, usable: Callable[[Utterance], str | None]
+    ) -> None:
+        self.root = root
+        self.channel = channel
+        self.keep_columns = keep_columns
+        self.usable = usable
+        self.parts: list[Part] = []
+        self.bad: list[BadCut] = []
+        self.fingerprint = Fingerprint()
+        self.refused: list[Utterance] = []
+        self.ids, self.audio, self.texts = StringsBuilder(), StringsBuilder(), StringsBuilder()
+        self.numbers: dict[str, array[Any]] = {name: array(code) for name, code in _NUMBERS.items()}
+        self.columns: list[dict[str, Any]] = []
+        self.groups: dict[tuple[int, str], int] = {}
+        self.infos: dict[str, AudioInfo | AudioError] = {}
+
+    def read(self, number: int, dataset: Dataset) -> None:
+        """Add one dataset."""
+        label = label_of(dataset)
+        where = Where(dataset.where, f"{label}: where")
+        source = dataset.read(self.root)
+        self.parts.append(Part(label, dataset.weight, dataset.join))
+        before, num_read, seen = len(self.ids), 0, set[str]()
+        self.fingerprint.add(label, dataset.weight)
+        wanted = (u for u in source.utterances if where.fits_columns(u.id, u.text, u.columns))
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            while portion := list(islice(wanted, PORTION)):
+                num_read += len(portion)
+                self._read_headers(portion, pool)
+                for utterance in portion:
+                    self._take(utterance, number, dataset, where, seen)
+        self.infos.clear()
+        self.bad += source.bad
+        where.check_columns()
+        if len(self.ids) == before:
+            raise DataError(_nothing_left(label, where, num_read, self.bad))
+
+    def _read_headers(self, portion: Iterable[Utterance], pool: ThreadPoolExecutor) -> None:
+        paths = [p for p in dict.fromkeys(u.audio for u in portion) if p not in self.infos]
+        if len(self.infos) > 16 * PORTION:
+            self.infos.clear()
+            paths = list(dict.fromkeys(u.audio for u in portion))
+        self.infos.update(zip(paths, pool.map(_info_or_error, paths, chunksize=64), strict=True))
+
+    def _take(self, utterance: Utterance, number: int, dataset: Dataset, where: Where, seen: set[str]) -> None:
+        info = self.infos[utterance.audio]
+        if isinstance(info, AudioError):
+            self._refuse(utterance, info.reason)
+            return
+        for cut, channel in self._channels(utterance, info):
+            duration_s = length_of(cut, info)
+            cut = attrs.evolve(cut, duration_s=duration_s)
+            if not where.fits_duration(duration_s):
+                continue
+            reason = f"a second utterance is called {cut.id!r}" if cut.id in seen else None
+            reason = reason or _wrong_length(utterance, info) or self.usable(cut)
+            if reason is not None:
+                self._refuse(cut, reason)
+                continue
+            seen.add(cut.id)
+            whole = utterance.duration_s is None or abs(cut.start_s + duration_s - info.duration_s) < 1e-3
+            self._add(cut, channel, number, dataset, whole, info)
+
+    def _channels(self, utterance: Utterance, info: AudioInfo) -> Iterator[tuple[Utterance, int]]:
+        """The utterances to make of one, with the channel of each."""
+        if utterance.channel is not None:
+            yield utterance, utterance.channel
+        elif self.channel == "split" and info.num_channels > 1:
+            for channel in range(info.num_channels):
+                yield attrs.evolve(utterance, id=f"{utterance.id}-c{channel}"), channel
+        else:
+            yield utterance, 0 if self.channel == "first" or info.num_channels == 1 else MIX
+
+    def _add(self, cut: Utterance, channel: int, number: int, dataset: Dataset, whole: bool, info: AudioInfo) -> None:
+        same = dataset.join.same if dataset.join else None
+        value = str(cut.columns.get(same, "")) if same else ""
+        group = self.groups.setdefault((number, value), len(self.groups))
+        assert cut.duration_s is not None
+        self.ids.append(cut.id)
+        self.audio.append(cut.audio)
+        self.texts.append(cut.text)
+        key = text_key(f"{number}\t{cut.id}\t{channel}")
+        values = (cut.start_s, cut.duration_s, whole, channel, number, group, key)
+        for numbers, number_of in zip(self.numbers.values(), values, strict=True):
+            numbers.append(number_of)
+        if self.keep_columns:
+            self.columns.append(cut.columns)
+        path = _below(cut.audio, self.root)
+        self.fingerprint.add(cut.id, path, info.num_bytes, cut.start_s, cut.duration_s, channel, cut.text, value)
+
+    def _refuse(self, utterance: Utterance, reason: str) -> None:
+        self.bad.append(BadCut(utterance.id, utterance.audio, reason))
+        if self.keep_columns:
+            self.refused.append(utterance)
+
+    def cuts(self) -> Cuts:
+        """What was gathered."""
+        numbers = {name: np.array(values) for name, values in self.numbers.items()}
+        return Cuts(
+            ids=self.ids.build(),
+            audio=self.audio.build(),
+            texts=self.texts.build(),
+            start_s=numbers["start_s"],
+            duration_s=numbers["duration_s"],
+            whole=numbers["whole"].astype(np.bool_),
+            channel=numbers["channel"],
+            part=numbers["part"],
+            group=numbers["group"],
+            keys=numbers["keys"],
+            columns=tuple(self.columns),
+            parts=tuple(self.parts),
+            refused=tuple(self.refused),
+            bad=tuple(self.bad),
+            fingerprint=self.fingerprint.hexdigest(),
+        )
+
+
+def _info_or_error(path: str) -> AudioInfo | AudioError:
+    try:
+        return read_info(path)
+    except AudioError as error:
+        return error
+
+
+def length_of(utterance: Utterance, info: AudioInfo) -> float:
+    """The length of an utterance in seconds: what is declared, but never behind the end of its file."""
+    rest_s = max(info.duration_s - utterance.start_s, 0.0)
+    return rest_s if utterance.duration_s is None else min(utterance.duration_s, rest_s)
+
+
+def _wrong_length(utterance: Utterance, info: AudioInfo) -> str | None:
+    length_s = info.duration_s
+    if utterance.file_s is not None and abs(utterance.file_s - length_s) > tolerance_s(length_s):
+        return f"wrong duration: the manifest says {utterance.file_s:.2f} s, the file lasts {length_s:.2f} s"
+    if utterance.duration_s is not None:
+        end_s = utterance.start_s + utterance.duration_s
+        if end_s > length_s + tolerance_s(length_s):
+            return f"wrong duration: it should end at {end_s:.2f} s, the file lasts {length_s:.2f} s"
+    if utterance.start_s >= length_s or utterance.duration_s == 0:
+        return "has no length"
+    return None
+
+
+def _below(path: str, root: Path) -> str:
+    prefix = f"{root.resolve()}/"
+    return path.removeprefix(prefix)
+
+
+def _nothing_left(label: str, where: Where, num_read: int, bad: Sequence[BadCut]) -> str:
+    if bad:
+        return f"{label}: no usable utterance; the first of {len(bad)} bad ones is {bad[0].id}: {bad[0].reason}"
+    if where.conditions:
+        values = where.describe_values()
+        return f"{label}: no utterance fits where = {where.conditions}" + (f" ({values})" if values else "")
+    return f"{label}: holds no utterance" + (f" ({num_read} read)" if num_read else "")

@@ -1,0 +1,117 @@
+"""What one epoch trains on: each example is an utterance or several joined, with its key and its length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lab.audio.draws import Keys, mix, uniform
+from asr_lab.data.cuts import Part
+from asr_lab.data.strings import Ragged
+from asr_lab.datasets import Join
+
+MAX_REDRAWS = 32
+
+
+@attrs.frozen(eq=False)
+class Examples:
+    """E examples; the order means nothing."""
+
+    rows: Ragged
+    """Rows of the corpus, those of one example behind one another."""
+    gaps_s: NDArray[np.float64]  # silence before each of `rows.values`, 0 before an example's first
+    keys: Keys  # (E,) from seed, epoch and utterance
+    durations_s: NDArray[np.float64]  # (E,) after perturbation
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def draw_examples(
+    durations_s: NDArray[np.float64],
+    keys: Keys,
+    part: NDArray[np.int16],
+    group: NDArray[np.int64],
+    tight: NDArray[np.bool_],
+    parts: Sequence[Part],
+    *,
+    seed: int,
+    epoch: int,
+    duration_factors: Callable[[Keys], NDArray[np.float64]],
+) -> Examples:
+    """The examples of an epoch, a pure function of its arguments; all arrays but `parts` are (N,).
+
+    A part of weight 2.5 passes twice, and a drawn half of it a third time. Tight utterances get no perturbation that
+    shortens them: their keys are drawn again.
+    """
+    rows: list[NDArray[np.int64]] = []
+    gaps: list[NDArray[np.float64]] = []
+    sizes: list[NDArray[np.int64]] = []
+    example_keys: list[Keys] = []
+    for number, settings in enumerate(parts):
+        own = np.flatnonzero(part == number)
+        for copy in range(int(np.ceil(settings.weight))):
+            drawn = mix(keys[own], seed, epoch, copy)
+            share = min(settings.weight - copy, 1.0)
+            picked = np.argsort(mix(drawn, 1), kind="stable")[: round(share * len(own))]
+            picked = np.sort(picked)
+            taken, its_keys = own[picked], drawn[picked]
+            if settings.join is None:
+                size = np.ones(len(taken), dtype=np.int64)
+                gap = np.zeros(len(taken))
+            else:
+                order, size, gap = _join(durations_s[taken], its_keys, group[taken], settings.join)
+                taken, its_keys = taken[order], its_keys[order]
+            rows.append(taken)
+            gaps.append(gap)
+            sizes.append(size)
+            example_keys.append(its_keys[np.cumsum(size) - size])
+    all_rows, all_gaps = np.concatenate(rows), np.concatenate(gaps)
+    ends = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+    lengths_s = np.add.reduceat(durations_s[all_rows] + all_gaps, ends[:-1]) if len(all_rows) else np.zeros(0)
+    strained = np.add.reduceat(tight[all_rows], ends[:-1]) > 0 if len(all_rows) else np.zeros(0, np.bool_)
+    new_keys, factors = _redraw(np.concatenate(example_keys), strained, duration_factors)
+    return Examples(Ragged(all_rows.astype(np.int32), ends), all_gaps, new_keys, lengths_s * factors)
+
+
+def _redraw(
+    keys: Keys, strained: NDArray[np.bool_], duration_factors: Callable[[Keys], NDArray[np.float64]]
+) -> tuple[Keys, NDArray[np.float64]]:
+    """Keys whose factor is no less than 1 where `strained`, and everyone's factors."""
+    factors = duration_factors(keys)
+    for _ in range(MAX_REDRAWS):
+        wrong = np.flatnonzero(strained & (factors < 1))
+        if not len(wrong):
+            break
+        keys = keys.copy()
+        keys[wrong] = mix(keys[wrong], 2)
+        factors[wrong] = duration_factors(keys[wrong])
+    return keys, factors
+
+
+def _join(
+    durations_s: NDArray[np.float64], keys: Keys, group: NDArray[np.int64], join: Join
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """An order (n,) of the utterances, how many at a time make an example, and the silence before each (n,)."""
+    order = np.lexsort((mix(keys, 3), group))
+    span = join.max_utterances - join.min_utterances + 1
+    wanted = (join.min_utterances + uniform(mix(keys[order], 4)) * span).astype(np.int64).tolist()
+    low_s, high_s = join.gap_s
+    gaps = low_s + uniform(mix(keys[order], 5)) * (high_s - low_s)
+    sizes: list[int] = []
+    size, limit, length_s, last = 0, 0, 0.0, -1
+    members = zip(durations_s[order].tolist(), gaps.tolist(), group[order].tolist(), wanted, strict=True)
+    for place, (duration_s, gap_s, its_group, number) in enumerate(members):
+        if size and its_group == last and size < limit and length_s + gap_s + duration_s <= join.max_s:
+            size, length_s = size + 1, length_s + gap_s + duration_s
+            continue
+        if size:
+            sizes.append(size)
+        gaps[place] = 0.0
+        size, limit, length_s, last = 1, number, duration_s, its_group
+    if size:
+        sizes.append(size)
+    return order, np.array(sizes, dtype=np.int64), gaps

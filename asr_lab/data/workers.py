@@ -1,0 +1,80 @@
+"""Processes that read microbatches ahead, in order; what they give does not depend on how many there are."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from asr_lab.errors import TrainingError
+
+T = TypeVar("T")
+
+READ_AHEAD = 4
+"""Items that each process may have ready."""
+PR_SET_PDEATHSIG = 1
+
+
+def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int) -> Iterator[T]:
+    """`read(item)` for each item, in order; 0 workers read in this process.
+
+    The workers are forked, so `read` need not be picklable, but what it gives must be (numpy arrays, not tensors:
+    those would go through /dev/shm). They end when this process does, however it ends. What `read` raises is
+    raised here; TrainingError when a worker was killed.
+    """
+    if not num_workers:
+        yield from map(read, items)
+        return
+    from torch.utils.data import DataLoader
+
+    loader: DataLoader[T] = DataLoader(
+        _Readable(read),  # type: ignore[arg-type]
+        sampler=items,
+        batch_size=None,
+        num_workers=num_workers,
+        collate_fn=_as_it_is,
+        prefetch_factor=READ_AHEAD,
+        multiprocessing_context="fork",
+        worker_init_fn=_Start(os.getpid()),
+    )
+    iterator = iter(loader)
+    try:
+        yield from iterator
+    except RuntimeError as error:
+        if "exited unexpectedly" in str(error) or "is killed by signal" in str(error):
+            raise TrainingError(f"a process that reads audio was killed, perhaps for memory: {error}") from error
+        raise
+    finally:
+        del iterator
+
+
+class _Readable(Generic[T]):
+    """What DataLoader calls a map-style dataset."""
+
+    def __init__(self, read: Callable[[int], T]) -> None:
+        self._read = read
+
+    def __getitem__(self, item: int) -> T:
+        return self._read(item)
+
+
+class _Start:
+    """A worker's first act: to die with its parent, and to leave signals to it."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def __call__(self, worker: int) -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:
+            os._exit(1)
+        # Ctrl-C and a scheduler's warnings reach the whole process group; only the parent knows what to do.
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
