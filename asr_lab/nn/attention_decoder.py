@@ -16,15 +16,17 @@ from asr_lab.streaming import Frames
 
 EXTRA_TOKENS = 10
 """Tokens that a search may give beyond those that its frames allow."""
+PRUNE_TOKENS = 16
+"""A search forgets abandoned branches whenever its texts have grown by so much."""
 INIT_STD = 0.02
 """Spread of fresh embeddings (GPT-2's): as tied output weights they must not repeat their input loudly."""
 
 
 class Past(NamedTuple):
-    """What a layer's self-attention carries from token to token."""
+    """What a layer's self-attention has seen of an utterance's texts: a tree of P tokens."""
 
-    keys: Tensor  # (N, H, U, K)
-    values: Tensor  # (N, H, U, K)
+    keys: Tensor  # (B, H, P, K)
+    values: Tensor  # (B, H, P, K)
 
 
 class Memory(NamedTuple):
@@ -36,10 +38,12 @@ class Memory(NamedTuple):
 
 
 class DecoderState(NamedTuple):
-    """Where a search stands: N = B * beam token sequences over B utterances."""
+    """Where a search stands: Q texts over each of B utterances, which share what they have in common."""
 
     pasts: tuple[Past, ...]
     memories: tuple[Memory, ...]
+    visible: Tensor  # (B, Q, P) bool, the tokens of the tree that each text consists of
+    length: int  # tokens of each text
 
 
 class DecoderLayer(nn.Module):
@@ -65,15 +69,22 @@ class DecoderLayer(nn.Module):
         keys, values = self.cross_kv(frames).chunk(2, dim=-1)
         return Memory(self._split(keys), self._split(values), visible)
 
-    def forward(self, past: Past, x: Tensor, memory: Memory) -> tuple[Past, Tensor]:
-        """The next tokens (N, u, D) of each sequence, after those in `past`; N is a multiple of B."""
+    def forward(self, past: Past | None, x: Tensor, memory: Memory, visible: Tensor | None) -> tuple[Past, Tensor]:
+        """Q more tokens (B, Q, D) of each utterance; each sees the `visible` of the past and of these, (B, Q, P + Q).
+
+        Without a past these are one text from its start, of which each token sees those before it and itself.
+        """
         query, key, value = (self._split(t) for t in self.self_qkv(self.self_norm(x)).chunk(3, dim=-1))
-        past = Past(torch.cat([past.keys, key], dim=2), torch.cat([past.values, value], dim=2))
-        x = x + self.dropout(self.self_out(_join(_attend_causally(query, past))))
-        # The sequences of one utterance are so many queries to its frames: nothing is copied.
-        query = self.cross_query(self.cross_norm(x)).reshape(memory.keys.shape[0], -1, x.shape[2])
-        seen = F.scaled_dot_product_attention(self._split(query), memory.keys, memory.values, attn_mask=memory.visible)
-        x = x + self.dropout(self.cross_out(_join(seen).reshape(x.shape)))
+        if past is None or visible is None:
+            past = Past(key, value)
+            seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        else:
+            past = Past(torch.cat([past.keys, key], dim=2), torch.cat([past.values, value], dim=2))
+            seen = F.scaled_dot_product_attention(query, past.keys, past.values, attn_mask=visible[:, None])
+        x = x + self.dropout(self.self_out(_join(seen)))
+        query = self._split(self.cross_query(self.cross_norm(x)))
+        seen = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=memory.visible)
+        x = x + self.dropout(self.cross_out(_join(seen)))
         return past, x + self.dropout(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -81,19 +92,19 @@ class DecoderLayer(nn.Module):
         return x.view(*x.shape[:-1], self.num_heads, -1).transpose(1, 2)
 
 
+def _prune(state: DecoderState) -> DecoderState:
+    """Without the tokens that no text of an utterance consists of any more."""
+    needed = state.visible.any(1)  # (B, P)
+    count = int(needed.sum(1).max())
+    index = needed.int().argsort(dim=1, descending=True, stable=True)[:, :count]  # (B, P')
+    visible = state.visible.gather(2, index[:, None].expand(-1, state.visible.shape[1], -1))
+    pasts = tuple(Past(*(t.take_along_dim(index[:, None, :, None], dim=2) for t in p)) for p in state.pasts)
+    return DecoderState(pasts, state.memories, visible, state.length)
+
+
 def _join(x: Tensor) -> Tensor:
     """(B, H, T, K) to (B, T, D)."""
     return x.transpose(1, 2).flatten(2)
-
-
-def _attend_causally(query: Tensor, past: Past) -> Tensor:
-    new, known = query.shape[2], past.keys.shape[2]
-    if new == known:
-        return F.scaled_dot_product_attention(query, past.keys, past.values, is_causal=True)
-    mask = None
-    if new > 1:
-        mask = torch.ones(new, known, dtype=torch.bool, device=query.device).tril(known - new)
-    return F.scaled_dot_product_attention(query, past.keys, past.values, attn_mask=mask)
 
 
 class AttentionDecoderHead(DecoderHead):
@@ -138,39 +149,39 @@ class AttentionDecoderHead(DecoderHead):
             nn.init.normal_(self.positions.weight, std=INIT_STD / 2)
 
     def begin(self, frames: Frames) -> DecoderState:
-        """The state before the first token, one sequence per utterance; frames may be as few as none."""
-        x = frames.valid()
-        x = self.frames_norm(x if x.shape[1] else x.new_zeros(frames.batch, 1, self.dim))
-        first = torch.arange(x.shape[1], device=x.device) == 0
-        # A row without a frame looks at the zeros in its padding: attention to nothing would be NaN.
-        visible = (torch.arange(x.shape[1], device=x.device) < frames.lengths[:, None]) | first
-        memories = tuple(layer.remember(x, visible[:, None, None, :]) for layer in self._layers())
+        """The state before the first token, one text per utterance; frames may be as few as none."""
+        memories = self._remember(frames)
         none = tuple(Past(m.keys[:, :, :0], m.values[:, :, :0]) for m in memories)
-        return DecoderState(none, memories)
+        visible = torch.zeros(frames.batch, 1, 0, dtype=torch.bool, device=frames.x.device)
+        return DecoderState(none, memories, visible, 0)
 
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[DecoderState, Tensor]:
-        """The next tokens (N, u) of each sequence; gives logits of what follows each, (N, u, V)."""
-        first = state.pasts[0].keys.shape[2] if state.pasts else 0
-        x = self.dropout(self._embed(tokens, first))
-        pasts = []
-        for layer, past, memory in zip(self._layers(), state.pasts, state.memories, strict=True):
-            new, x = layer(past, x, memory)
-            pasts.append(new)
-        logits = F.linear(self.norm(x), self.embedding.weight)
-        return DecoderState(tuple(pasts), state.memories), logits
+    def step(self, state: DecoderState, tokens: Tensor, source: Tensor) -> tuple[DecoderState, Tensor]:
+        """The next token (B, Q) of each text, which goes on from the text `source`, (B, Q); logits (B, Q, V).
 
-    def select(self, state: DecoderState, sequences: Tensor, utterances: Tensor) -> DecoderState:
-        """The state of these sequences, (n,), over these utterances, (b,)."""
-        pasts = tuple(Past(p.keys[sequences], p.values[sequences]) for p in state.pasts)
-        if len(utterances) == len(state.memories[0].keys):  # utterances keep their order: these are all of them
-            return DecoderState(pasts, state.memories)
-        return DecoderState(pasts, tuple(Memory(*(t[utterances] for t in m)) for m in state.memories))
+        Nothing is copied from text to text: they are branches of a tree, of which each sees its own.
+        """
+        own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device).expand(len(tokens), -1, -1)
+        known = state.visible.gather(1, source[..., None].expand(-1, -1, state.visible.shape[2]))
+        visible = torch.cat([known, own], dim=2)
+        x = self._embed(tokens, range(state.length, state.length + 1))
+        pasts, logits = self._run(state.pasts, x, state.memories, visible)
+        state = DecoderState(pasts, state.memories, visible, state.length + 1)
+        return (_prune(state) if state.length % PRUNE_TOKENS == 0 else state), logits
+
+    def keep(self, state: DecoderState, utterances: Tensor) -> DecoderState:
+        """The state of these utterances, (b,), in their old order."""
+        if len(utterances) == len(state.visible):
+            return state
+        pasts = tuple(Past(*(t[utterances] for t in p)) for p in state.pasts)
+        memories = tuple(Memory(*(t[utterances] for t in m)) for m in state.memories)
+        return DecoderState(pasts, memories, state.visible[utterances], state.length)
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
         """What follows the start and each token of the targets, (B, U + 1, V)."""
         number = torch.arange(targets.tokens.shape[1], device=targets.tokens.device)
         tokens = torch.where(number < targets.lengths[:, None], targets.tokens, self.end)
-        return self.step(self.begin(frames), F.pad(tokens, (1, 0), value=self.end))[1]
+        x = self._embed(F.pad(tokens, (1, 0), value=self.end), range(tokens.shape[1] + 1))
+        return self._run((), x, self._remember(frames), None)[1]
 
     def loss(self, frames: Frames, targets: Targets) -> Tensor:
         """Negative log-likelihood of the tokens and the end of text, (B,) float32."""
@@ -198,15 +209,34 @@ class AttentionDecoderHead(DecoderHead):
         limits = torch.where(frames.lengths > 0, limits.clamp(max=self.max_tokens), 0)
         return beam_search(self, self.begin(frames), limits, options)
 
-    def _embed(self, tokens: Tensor, first: int) -> Tensor:
-        number = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        if self.positions is None:
-            places = INIT_STD * sinusoids(number, self.dim, self.embedding.weight.dtype)
-        elif first + tokens.shape[1] > self.max_tokens + 1:
-            raise ValueError(f"a text of {first + tokens.shape[1] - 1} tokens; positions end at {self.max_tokens}")
+    def _remember(self, frames: Frames) -> tuple[Memory, ...]:
+        x = frames.valid()
+        x = self.frames_norm(x if x.shape[1] else x.new_zeros(frames.batch, 1, self.dim))
+        number = torch.arange(x.shape[1], device=x.device)
+        # A row without a frame looks at the zeros in its padding: attention to nothing would be NaN.
+        visible = (number < frames.lengths[:, None]) | (number == 0)
+        return tuple(layer.remember(x, visible[:, None, None, :]) for layer in self._layers())
+
+    def _run(
+        self, pasts: tuple[Past, ...], x: Tensor, memories: tuple[Memory, ...], visible: Tensor | None
+    ) -> tuple[tuple[Past, ...], Tensor]:
+        x = self.dropout(x)
+        new = []
+        for i, (layer, memory) in enumerate(zip(self._layers(), memories, strict=True)):
+            past, x = layer(pasts[i] if pasts else None, x, memory, visible)
+            new.append(past)
+        return tuple(new), F.linear(self.norm(x), self.embedding.weight)
+
+    def _embed(self, tokens: Tensor, places: range) -> Tensor:
+        """Tokens (B, Q) at these places of their texts: Q of them, or one that all share."""
+        if self.positions is not None and places.stop > self.max_tokens + 1:
+            raise ValueError(f"a text of {places.stop - 1} tokens; positions end at {self.max_tokens}")
+        number = torch.arange(places.start, places.stop, device=tokens.device)
+        if self.positions is not None:
+            known = self.positions(number)
         else:
-            places = self.positions(number)
-        embedded: Tensor = self.embedding(tokens) + places
+            known = INIT_STD * sinusoids(number, self.dim, self.embedding.weight.dtype)
+        embedded: Tensor = self.embedding(tokens) + known
         return embedded
 
     def _layers(self) -> Sequence[DecoderLayer]:

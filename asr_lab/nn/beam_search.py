@@ -1,4 +1,4 @@
-"""Beam search for a decoder that spells a text token by token: all utterances and hypotheses of a batch at once."""
+"""Beam search for a decoder that spells a text token by token: all utterances and texts of a batch at once."""
 
 from __future__ import annotations
 
@@ -13,70 +13,69 @@ S = TypeVar("S")
 
 
 class Speller(Protocol[S]):
-    """What gives the next token's logits, and keeps a state of N sequences over B utterances, N a multiple of B."""
+    """What gives the next token's logits, and keeps a state of Q texts over each of B utterances."""
 
     blank: int
     """A token that is never given."""
     end: int
     """The token that ends a text, and stands before its first."""
 
-    def step(self, state: S, tokens: Tensor) -> tuple[S, Tensor]:
-        """The next tokens (N, 1) of each sequence; logits of what follows, (N, 1, V)."""
+    def step(self, state: S, tokens: Tensor, source: Tensor) -> tuple[S, Tensor]:
+        """The next token (B, Q) of each text, which goes on from the text `source` (B, Q); logits (B, Q, V)."""
 
-    def select(self, state: S, sequences: Tensor, utterances: Tensor) -> S:
-        """The state of these sequences, (n,) numbers below N, over these utterances, (b,) numbers below B."""
+    def keep(self, state: S, utterances: Tensor) -> S:
+        """The state of these utterances, (b,) ascending numbers below B."""
 
 
 class _Live(NamedTuple):
-    """The hypotheses that have not ended, b utterances with k each."""
+    """The texts that have not ended, b utterances with k each."""
 
     rows: Tensor  # (b,) int64, numbers of the utterances in the batch
     scores: Tensor  # (b, k) float32, log-probabilities
     tokens: Tensor  # (b, k, 1 + U) int64, the start first
+    source: Tensor  # (b, k) int64, which of the utterance's texts of a step ago each goes on from
 
 
 def beam_search(speller: Speller[S], state: S, limits: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
     """The best complete texts of each utterance, best first, at most `options.beam`.
 
-    `state` holds one sequence per utterance; `limits` (B,) is how many tokens its text may have, 0 = it is empty. A
-    hypothesis whose end ranks within the beam is complete; an utterance is done when it has `beam` of them, or at its
+    `state` holds one text per utterance, still without a token; `limits` (B,) is how many it may have, 0 = it is empty.
+    A text whose end ranks within the beam is complete; an utterance is done when it has `beam` of them, or at its
     limit, where only the end is allowed. The score is log-probability / (tokens + 1) ** length_penalty, the end
     counting as a token.
     """
     found: list[list[Hypothesis]] = [[] if limit else [Hypothesis((), 0.0)] for limit in limits.tolist()]
     rows = limits.nonzero()[:, 0]
-    state = speller.select(state, rows, rows)
-    scores = torch.zeros(len(rows), 1, device=limits.device)
-    live = _Live(rows, scores, torch.full((len(rows), 1, 1), speller.end, device=limits.device))
+    state = speller.keep(state, rows)
+    none = torch.zeros(len(rows), 1, dtype=torch.int64, device=rows.device)
+    live = _Live(rows, none.float(), none[..., None] + speller.end, none)
     length = 0
     while len(live.rows):
-        state, logits = speller.step(state, live.tokens[:, :, -1].reshape(-1, 1))
+        state, logits = speller.step(state, live.tokens[:, :, -1], live.source)
         last = limits[live.rows] == length
         scores, source, token = _candidates(speller, logits, live, last, options.beam)
         length += 1
         done = _collect(found, live, scores, source, token == speller.end, options, length)
-        open_ = (~(done.to(last.device) | last)).nonzero()[:, 0]
+        going = (~(done.to(last.device) | last)).nonzero()[:, 0]
 
+        state = speller.keep(state, going)
         scores, slot = scores.masked_fill(token == speller.end, -torch.inf).topk(min(options.beam, scores.shape[1]))
         source, token = source.gather(1, slot), token.gather(1, slot)
-        width = live.scores.shape[1]
-        sequences = (torch.arange(len(source), device=source.device)[:, None] * width + source)[open_].flatten()
-        state = speller.select(state, sequences, open_)
         tokens = live.tokens.gather(1, source[..., None].expand(-1, -1, length))
         tokens = torch.cat([tokens, token[..., None]], dim=2)
-        live = _Live(live.rows[open_], scores[open_], tokens[open_])
+        live = _Live(live.rows[going], scores[going], tokens[going], source[going])
     return [sorted(texts, key=lambda h: -h.score)[: options.beam] for texts in found]
 
 
 def _candidates(
     speller: Speller[S], logits: Tensor, live: _Live, last: Tensor, beam: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best 2 * beam ways to go on, best first: score, which hypothesis, and its token, each (b, c).
+    """The best 2 * beam ways to go on, best first: score, which text, and its token, each (b, c).
 
     At most `beam` of them end, so that `beam` go on. Utterances marked in `last`, (b,), can only end.
     """
     vocab_size = logits.shape[2]
-    log_probs = logits[:, -1].float().log_softmax(-1).view(*live.scores.shape, vocab_size)
+    log_probs = logits.float().log_softmax(-1)  # (b, k, V)
     number = torch.arange(vocab_size, device=logits.device)
     barred = (number == speller.blank) | (last[:, None, None] & (number != speller.end))
     totals = (live.scores[..., None] + log_probs).masked_fill(barred, -torch.inf).flatten(1)

@@ -90,16 +90,27 @@ def test_no_gradient_comes_from_padding(head: AttentionDecoderHead) -> None:
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in head.parameters())
 
 
-def test_the_cache_changes_nothing(head: AttentionDecoderHead) -> None:
+def test_texts_grown_as_a_tree_are_the_texts_spelled_from_their_start(head: AttentionDecoderHead) -> None:
+    head.max_tokens, head.positions = 99, None
     frames = ragged([5, 8])
-    tokens = torch.randint(2, VOCAB, (2, 6), generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        whole = head.step(head.begin(frames), tokens)[1]
-        state, pieces = head.begin(frames), []
-        for piece in tokens.split([1, 3, 2], dim=1):
-            state, logits = head.step(state, piece)
-            pieces.append(logits)
-    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, atol=1e-12, rtol=0)
+    generator = torch.Generator().manual_seed(2)
+    state, texts = head.begin(frames), [[()], [()]]
+    for _ in range(40):  # abandoned branches are forgotten on the way
+        source = torch.randint(0, len(texts[0]), (2, 3), generator=generator)
+        tokens = torch.randint(1, VOCAB, (2, 3), generator=generator)
+        with torch.no_grad():
+            state, logits = head.step(state, tokens, source)
+        texts = [
+            [(*texts[b][s], t) for s, t in zip(source[b].tolist(), tokens[b].tolist(), strict=True)] for b in range(2)
+        ]
+    assert state.visible.shape[2] < 3 * 40
+    for row in range(2):
+        for text, last in zip(texts[row], logits[row], strict=True):
+            start = head.begin(alone(frames, row))
+            for token in text:
+                with torch.no_grad():
+                    start, expected = head.step(start, torch.tensor([[token]]), torch.tensor([[0]]))
+            torch.testing.assert_close(last, expected[0, 0], atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.5])
