@@ -12,17 +12,15 @@ import tomli
 
 from asr_lab.config.lines import line_numbers
 from asr_lab.config.override import Override, apply
+from asr_lab.config.paths import MAX_DEPTH, is_too_deep, parse, spell
 from asr_lab.config.paths import Path as KeyPath
-from asr_lab.config.paths import parse, spell
 from asr_lab.config.structure import Invalid, structure
 from asr_lab.errors import Problem, RecipeError
 
 T = TypeVar("T")
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 """No recipe is larger."""
-MAX_DEPTH = 32
-"""No recipe is nested deeper."""
 
 _SYNTAX_HINTS = {
     "Invalid value": "text stands in quotes, true and false are small",
@@ -124,10 +122,7 @@ def _parse(text: str, file: str) -> dict[str, Any]:
         raise RecipeError(file, [problem]) from None
     except (ValueError, RecursionError) as error:
         raise RecipeError(file, [Problem("", f"cannot be read: {error}", file)]) from None
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
-        level = [v for c in level for v in (c.values() if isinstance(c, dict) else c) if isinstance(v, dict | list)]
-    if level:
+    if is_too_deep(data):
         raise RecipeError(file, [Problem("", f"is nested deeper than {MAX_DEPTH} levels", file)])
     return data
 

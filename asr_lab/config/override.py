@@ -10,7 +10,7 @@ import attrs
 import tomli
 
 from asr_lab.config.hints import shown
-from asr_lab.config.paths import Path, parse, spell
+from asr_lab.config.paths import MAX_DEPTH, Path, is_too_deep, parse, spell
 from asr_lab.errors import Problem
 
 
@@ -34,20 +34,24 @@ def read(text: str, number: int) -> Override:
     key, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"must be KEY=VALUE, got {shown(text)}")
-    return Override(number, parse(key.strip()), _value(value.strip()))
+    override = Override(number, parse(key.strip()), _value(value.strip()))
+    if len(override.path) > MAX_DEPTH or is_too_deep(override.value):
+        raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
+    return override
 
 
 def apply(data: dict[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], list[Override], list[Problem]]:
     """The data with overrides put in, in order, so that the last one wins; the overrides, numbers between dots made
     list indices where a list stands; and what is wrong with the rest."""
-    data = copy.deepcopy(data)
     done, problems = [], []
     for number, text in enumerate(texts, start=1):
         path: Path = ()
         try:
             override = read(text, number)
             path = override.path
-            done.append(attrs.evolve(override, path=_put(data, path, override.value)))
+            changed = copy.deepcopy(data)
+            done.append(attrs.evolve(override, path=_put(changed, path, override.value)))
+            data = changed
         except ValueError as error:
             problems.append(Problem(spell(path), str(error), f"--set #{number}"))
     return data, done, problems

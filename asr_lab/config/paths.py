@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import tomli
 
 Path = tuple[str | int, ...]
 """Keys and list indices from the document's root."""
+
+MAX_DEPTH = 32
+"""No document is nested deeper."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PART = re.compile(
@@ -52,3 +56,11 @@ def unquote(key: str) -> str:
     value = tomli.loads(f"k = {key}")["k"]
     assert isinstance(value, str)
     return value
+
+
+def is_too_deep(data: Any) -> bool:
+    """Whether plain data is nested deeper than MAX_DEPTH; found without recursion."""
+    level = [data]
+    for _ in range(MAX_DEPTH + 1):
+        level = [v for c in level if isinstance(c, dict | list) for v in (c.values() if isinstance(c, dict) else c)]
+    return bool(level)

@@ -84,7 +84,7 @@ ctc_weight = 0.4
 
 
 class Wrong(NamedTuple):
-    """A right recipe with one text in place of another, and what is said of it: `line path: message`, … for any text."""
+    """A right recipe with one text in place of another, and what is said of it: `line path: message`; … is any text."""
 
     name: str
     old: str
