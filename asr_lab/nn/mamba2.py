@@ -69,10 +69,9 @@ class Mamba2(Streamable[Mamba2State]):
         x = x.view(*x.shape[:2], self.num_heads, self.head_dim)  # (B, T, H, P)
         # Decays are products over many frames: never below float32. A step of 0 in the padding keeps the state.
         dt = F.softplus(dt.to(state.ssm.dtype) + self.dt_bias) * chunk.mask()[..., None]
-        y, ssm = ssd(x, dt, -self.A_log.exp(), b, c, state.ssm)
+        y, ssm = ssd(x, dt, -self.A_log.exp(), self.D, b, c, state.ssm)
         ssm = torch.where((chunk.lengths > 0)[:, None, None, None], ssm.to(state.ssm.dtype), state.ssm)
-        y = torch.addcmul(y, x, self.D[:, None]).flatten(-2)
-        y = self.out_proj(self.norm(y * F.silu(z)))
+        y = self.out_proj(self.norm(y.flatten(-2) * F.silu(z)))
         if self.dropout:
             y = F.dropout(y, self.dropout, self.training)
         return Mamba2State(past, ssm), chunk.with_x(y)

@@ -16,7 +16,7 @@ BLOCK_FRAMES = 64
 
 
 def ssd(x: Tensor, dt: Tensor, a: Tensor, d: Tensor, b: Tensor, c: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """`S_t = exp(dt_t a) S_(t-1) + dt_t x_t b_t'` and `y_t = S_t c_t + d x_t`, in state-space dual form (Dao and Gu 2024).
+    """`S_t = exp(dt_t a) S_(t-1) + dt_t x_t b_t'`, `y_t = S_t c_t + d x_t`, as a state-space dual (Dao and Gu 2024).
 
     x (B, T, H, P), dt (B, T, H) at least 0, a (H,) below 0, d (H,), b and c (B, T, N) shared by the heads, state
     (B, H, P, N). A frame with dt = 0 leaves the state as it is. Computed in the state's type, autocast or not. Returns

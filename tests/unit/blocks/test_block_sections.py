@@ -1,0 +1,78 @@
+"""Sections of blocks and mixers: what they build, what they refuse, how they load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fnmatch import fnmatch
+
+import pytest
+import torch
+
+from asr_lab.blocks import Block, Mixer
+from asr_lab.blocks.attention import Attention
+from asr_lab.blocks.macaron import Convolution, Macaron
+from asr_lab.blocks.mamba2 import Mamba2
+from asr_lab.blocks.residual import Residual
+from asr_lab.blocks.transformer import Transformer
+
+NO_DECAY = ("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D")
+
+
+def test_the_slots_find_every_choice() -> None:
+    assert {"macaron", "norm", "residual", "sinusoidal", "transformer"} <= set(Block.tags())
+    assert {"attention", "mamba2"} <= set(Mixer.tags())
+
+
+def test_sections_load_without_torch() -> None:
+    code = (
+        "import sys; from asr_lab.blocks import Block, Mixer; Block.choices(); Mixer.choices(); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("mixer", "dim", "expected"),
+    [
+        (Attention(num_heads=5), 64, ("num_heads", "must divide encoder.dim 64, got 5; the nearest that does is 4")),
+        (Attention(num_heads=4, position="rotary"), 20, ("position", "an even number of values per head, got 5")),
+        (Mamba2(head_dim=48), 64, ("head_dim", "must divide expand * encoder.dim = 128, got 48")),
+    ],
+)
+def test_dimensions_that_do_not_fit_are_reported_where_they_stand(
+    mixer: Mixer, dim: int, expected: tuple[str, str]
+) -> None:
+    [(key, message)] = mixer.dim_problems(dim)
+    assert key == expected[0]
+    assert expected[1] in message
+    for block in (Macaron(mixer=mixer), Transformer(mixer=mixer), Residual(mixer=mixer)):
+        assert block.dim_problems(dim) == [(f"mixer.{key}", message)]
+
+
+def test_a_centred_convolution_says_why_it_cannot_stream() -> None:
+    assert Macaron(mixer=Attention()).whole_because() is None
+    reason = Macaron(mixer=Attention(), conv=Convolution(causal=False)).whole_because()
+    assert reason is not None
+    assert "conv.causal" in reason
+
+
+def test_a_centred_kernel_is_odd() -> None:
+    with pytest.raises(ValueError, match="kernel_frames must be odd"):
+        Convolution(kernel_frames=8, causal=False)
+
+
+@pytest.mark.parametrize("mixer", [Attention(num_heads=2), Mamba2(state_dim=4, head_dim=8)])
+def test_the_usual_patterns_find_every_parameter_that_is_not_decayed(mixer: Mixer) -> None:
+    layer = Macaron(mixer=mixer).build(16, 0.0)
+    spared = {name for name, _ in layer.named_parameters() if any(fnmatch(name, p) for p in NO_DECAY)}
+    decayed = {name for name, p in layer.named_parameters() if name not in spared}
+    assert all(p.ndim == 2 for name, p in layer.named_parameters() if name in decayed)
+    assert all(p.ndim == 1 or name == "mixer.distance.bias" for name, p in layer.named_parameters() if name in spared)
+
+
+def test_blocks_build_on_meta() -> None:
+    with torch.device("meta"):
+        for mixer in (Attention(), Mamba2()):
+            layer = Macaron(mixer=mixer).build(64, 0.1)
+            assert all(p.is_meta for p in layer.parameters())
