@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import tomli
 
@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[3]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
 SCHEMA = json_schema(Recipe)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def name_of(schema: object) -> str:
+    return f"{schema.__module__}.{getattr(schema, '__name__', '')}"
 
 
 def sections(schema: type = Recipe, seen: set[type] | None = None) -> set[type]:
@@ -85,9 +89,7 @@ def test_the_schema_refuses_what_the_loader_refuses(path: str, value: Any) -> No
     assert not VALIDATOR.is_valid(data)
 
 
-@pytest.mark.parametrize(
-    "schema", sorted(sections(), key=lambda s: (s.__module__, s.__name__)), ids=lambda s: s.__name__
-)
+@pytest.mark.parametrize("schema", sorted(sections(), key=name_of), ids=name_of)
 def test_every_section_and_every_key_is_documented(schema: type) -> None:
     assert summary(schema).endswith((".", ":"))
     by_key = docs(schema)
@@ -96,9 +98,7 @@ def test_every_section_and_every_key_is_documented(schema: type) -> None:
         assert by_key[field.key] or (is_table(own) and summary(own)), f"{schema.__name__}.{field.key} has no docstring"
 
 
-@pytest.mark.parametrize(
-    "schema", sorted(sections(), key=lambda s: (s.__module__, s.__name__)), ids=lambda s: s.__name__
-)
+@pytest.mark.parametrize("schema", sorted(sections(), key=name_of), ids=name_of)
 def test_every_default_is_within_its_bounds(schema: type) -> None:
     for field in fields(schema):
         value = None if field.required else field.default_value()

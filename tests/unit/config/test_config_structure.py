@@ -37,7 +37,7 @@ class Outer:
     word: str = "x"
     kind: Literal["red", "green"] = "red"
     mode: Literal["whole"] | None = None
-    limit: float | None = attrs.field(default=1.5, validator=v.optional(v.gt(0)))
+    limit: float | None = attrs.field(default=1.5, validator=v.optional(v.gt(0)))  # type: ignore[arg-type]
     pair: tuple[float, float] = (0.0, 1.0)
     words: tuple[str, ...] = ()
     inner: Inner = Inner()
