@@ -23,7 +23,6 @@ from asr_lab.datasets import Dataset
 from asr_lab.decoders import Decoder
 from asr_lab.features import Features
 from asr_lab.models.model import SpeechModel, build_model
-from asr_lab.nn.alignment import required_frames
 from asr_lab.recipe import Decode, Recipe, Score
 from asr_lab.stems import Stem
 from asr_lab.streaming import Streamable
@@ -131,13 +130,12 @@ def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> 
 
 
 def alignable(features: Features, stem: Stem, decoders: Sequence[Decoder]) -> Callable[[int, Sequence[int]], bool]:
-    """Whether an utterance's samples give frames enough: CTC needs one for each token, and for each blank between equals."""
+    """Whether every decoder can learn an utterance's tokens from the frames that its samples give."""
     hop = int(features.frame_ms * features.sample_rate / 1000)
-    needs_ctc = any(d.tag() == "ctc" for d in decoders)
 
     def fits(num_samples: int, tokens: Sequence[int]) -> bool:
         num_frames = -(-(num_samples // hop) // stem.stride)
-        return num_frames >= (required_frames(tokens) if needs_ctc else 1)
+        return all(d.fits(num_frames, tokens) for d in decoders)
 
     return fits
 

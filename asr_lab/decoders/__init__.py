@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -25,6 +26,10 @@ class Decoder(Slot):
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         """What does not fit the stack's dimension: (key path below this table, message)."""
         return []
+
+    def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
+        """Whether a text can be learned from so many encoder frames; an utterance that does not fit is left out."""
+        return num_frames > 0
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> DecoderHead:
         """The head over (B, T, dim) frames; token 0 is the blank, token 1 the end of text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -30,7 +31,7 @@ class Attention(Decoder):
     positions: Literal["learned", "sinusoidal"] = "learned"
     """How a token knows its place."""
     max_tokens: int = attrs.field(default=448, validator=v.ge(1))
-    """Tokens of the longest text that a search gives; learned positions cannot be trained beyond it either."""
+    """Tokens of the longest text: a search stops there, and training leaves longer ones out."""
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         """What does not fit the stack's dimension: (key path below this table, message)."""
@@ -40,6 +41,10 @@ class Attention(Decoder):
         if self.positions == "sinusoidal" and dim % 2:
             problems.append(("positions", f"sinusoidal needs an even encoder.dim, got {dim}"))
         return problems
+
+    def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
+        """A text no longer than the longest that a search gives."""
+        return num_frames > 0 and len(tokens) <= self.max_tokens
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> AttentionDecoderHead:
         from asr_lab.nn.attention_decoder import AttentionDecoderHead

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr_lab.config.section import section
 from asr_lab.decoders import Decoder
-from asr_lab.text.vocabulary import BLANK_ID
+from asr_lab.text.vocabulary import BLANK_ID, END_ID
 
 if TYPE_CHECKING:
     from asr_lab.nn.ctc import CTCHead
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 class CTC(Decoder):
     """Connectionist temporal classification (Graves et al., ICML 2006)."""
 
+    def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
+        """A frame for each token, and one between equal neighbours."""
+        from asr_lab.nn.alignment import required_frames
+
+        return num_frames >= max(1, required_frames(tokens))
+
     def build(self, dim: int, vocab_size: int, dropout: float) -> CTCHead:
         from asr_lab.nn.ctc import CTCHead
 
-        return CTCHead(dim, vocab_size, BLANK_ID)
+        return CTCHead(dim, vocab_size, BLANK_ID, END_ID)

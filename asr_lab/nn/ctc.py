@@ -14,14 +14,15 @@ from asr_lab.streaming import Frames
 class CTCHead(DecoderHead):
     """Normalisation and one linear layer from frames (B, T, D) to tokens; every frame stands alone.
 
-    The normalisation is its own, so that it can read any layer of a stack whose blocks leave their sum as it is.
+    The normalisation is its own, so that it can read any layer of a stack whose blocks leave their sum as it is. A
+    search never gives the token `end`, which belongs to other decoders of the vocabulary.
     """
 
     kind = "ctc"
 
-    def __init__(self, dim: int, vocab_size: int, blank: int = 0) -> None:
+    def __init__(self, dim: int, vocab_size: int, blank: int = 0, end: int = 1) -> None:
         super().__init__()
-        self.blank = blank
+        self.blank, self.end = blank, end
         self.norm = nn.LayerNorm(dim)
         self.output = nn.Linear(dim, vocab_size)
 
@@ -71,7 +72,9 @@ class CTCSearch:
     @torch.no_grad()
     def push(self, frames: Frames) -> None:
         """Go on with each row's next frames, (B, T, D); a row may give none."""
-        self.tokens.push(self.head.log_probs(frames), frames.lengths)
+        log_probs = self.head.log_probs(frames)
+        log_probs[..., self.head.end] = -torch.inf
+        self.tokens.push(log_probs, frames.lengths)
 
     def hypotheses(self) -> list[list[Hypothesis]]:
         """The best of each row so far, best first; emission frames count from the row's first."""

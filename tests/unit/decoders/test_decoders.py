@@ -54,6 +54,15 @@ def test_dimensions_that_do_not_fit_are_told() -> None:
     assert Attention().dim_problems(16) == []
 
 
+def test_what_a_decoder_cannot_learn_does_not_fit() -> None:
+    assert CTC().fits(3, [2, 2])
+    assert not CTC().fits(2, [2, 2])
+    assert not CTC().fits(0, [])
+    assert Attention(max_tokens=3).fits(1, [2, 2, 2])
+    assert not Attention(max_tokens=3).fits(9, [2, 2, 2, 2])
+    assert not Attention().fits(0, [2])
+
+
 def hybrid() -> tuple[SpeechModel, DecoderHead, DecoderHead]:
     torch.manual_seed(0)
     ctc, attention = (SMALL[k].build(DIM, VOCAB, 0.0) for k in ("ctc", "attention"))
