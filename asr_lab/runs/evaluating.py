@@ -85,7 +85,7 @@ def evaluation_document(run: RunDirectory, data: Sequence[str], overrides: Seque
     for number, text in enumerate(overrides, start=1):
         _check_harmless(text, number)
     stored = list(run.resolved()["overrides"])
-    added = [f"data.test=[{', '.join(_toml(dataset_of(text)) for text in data)}]"] if data else []
+    added = [f"data.test=[{', '.join(inline_toml(dataset_of(text)) for text in data)}]"] if data else []
     try:
         return load_recipe(run.recipe_file, [*stored, *added, *overrides])
     except RecipeError as error:
@@ -141,12 +141,12 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name if path.stem in ("manifest", "transcripts", "metadata") else path.stem
 
 
-def _toml(value: Any) -> str:
+def inline_toml(value: Any) -> str:
     """An inline value as TOML; JSON spells everything but tables alike."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {inline_toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(inline_toml, value)) + "]"
     return json.dumps(value)
 
 

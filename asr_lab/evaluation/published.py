@@ -1,0 +1,85 @@
+"""Numbers that are shown: evaluations kept beside the documentation, and the README's table made from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asr_lab.errors import DataError
+
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+KEPT = ("wer", "cer", "normaliser", "utterances", "audio_s", "hash", "interval", "skipped", "about")
+KEPT_OF_A_SET = ("name", "wer", "cer", "utterances", "hash")
+LEAVE_OUT = "leave_out"
+RATES = ("wer", "cer")
+
+
+def publish(folder: Path, name: str, title: str, command: str, content: Mapping[str, Any]) -> Path:
+    """Keep an evaluation's JSON as `<name>.json` in a folder, without its tables and hypotheses; the file's path.
+
+    `title` says what was evaluated, `command` how to do it again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: content[key] for key in KEPT}
+    kept["sets"] = [{key: one[key] for key in KEPT_OF_A_SET} for one in content["sets"]]
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"title": title, "command": command, **kept}, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def section(folder: Path) -> str:
+    """The Markdown made from all published evaluations: a table with an interval to every rate."""
+    lines = []
+    for path in sorted(folder.glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        lines += _part(content)
+    if not lines:
+        return ""
+    note = "WER and CER in %, in brackets the central 95 % of the resamples."
+    return "\n".join([*lines, note, ""])
+
+
+def update_readme(readme: Path, folder: Path) -> bool:
+    """Put the section between the README's markers; whether that changed it. DataError without the markers."""
+    text = readme.read_text(encoding="utf-8")
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise DataError(f"{readme} has no place for results: it needs the lines {START} and {END}")
+    fresh = f"{before}{START}\n{section(folder)}{END}{after}"
+    if fresh == text:
+        return False
+    readme.write_text(fresh, encoding="utf-8")
+    return True
+
+
+def _part(content: Mapping[str, Any]) -> list[str]:
+    head = "| set | utterances | words | WER | CER |"
+    lines = [f"**{content['title']}** (`{content['command']}`)", "", head, "|---|---|---|---|---|"]
+    lines += [_row(one["name"], one) for one in content["sets"]]
+    if len(content["sets"]) > 1:
+        if content["about"].get(LEAVE_OUT):
+            means = [
+                _percent(sum(one[key]["value"] for one in content["sets"]) / len(content["sets"])) for key in RATES
+            ]
+            lines.append(f"| mean | | | {' | '.join(means)} |")
+        else:
+            lines.append(_row("all together", content))
+    interval = content["interval"]
+    lines += [
+        "",
+        f"Normalised by `{content['normaliser']}`; {interval['resamples']:,} resamples of {interval['resampled']}s.",
+        "",
+    ]
+    return lines
+
+
+def _row(name: str, one: Mapping[str, Any]) -> str:
+    rates = [f"{_percent(r['value'])} ({_percent(r['low'])} to {_percent(r['high'])})" for r in (one[k] for k in RATES)]
+    return f"| {name} | {one['utterances']:,} | {one['wer']['reference']:,} | {' | '.join(rates)} |"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"

@@ -1,0 +1,94 @@
+"""`asrlab results`: numbers for the documentation, from runs anybody can repeat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import Overrides
+
+if TYPE_CHECKING:
+    from asr_lab.runs.directory import RunDirectory
+
+Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the evaluations are kept.")]
+Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="Whose results section is written anew.")]
+
+
+def results(
+    recipe: Annotated[Path, typer.Argument(help="A recipe.")],
+    leave_out: Annotated[
+        str, typer.Option("--leave-out", metavar="SET.COLUMN", help="Train without each value in turn, test on it.")
+    ] = "",
+    title: Annotated[str, typer.Option(help="What the documentation calls it; default: the recipe's name.")] = "",
+    out: Folder = Path("docs/results"),
+    readme: Readme = Path("README.md"),
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Run a recipe (finished runs are not trained again) and write its scores into the documentation.
+
+    Example: asrlab results recipes/digits.toml --leave-out fsdd.speaker
+    """
+    from asr_lab.compiler.load import load_recipe
+    from asr_lab.evaluation.published import publish, update_readme
+
+    document = load_recipe(recipe, overrides)
+    name = document.value.name
+    command = ["asrlab", "results", str(recipe)]
+    if leave_out:
+        command += ["--leave-out", leave_out]
+        label, _, column = leave_out.rpartition(".")
+        name = f"{name}-leave-out-{column}"
+        content = _folds(recipe, list(overrides), label, column)
+    else:
+        content = _test_scores(_train(recipe, overrides))
+    command += [part for text in overrides for part in ("--set", text)]
+    import shlex
+
+    path = publish(out, name, title or name, shlex.join(command), content)
+    print(path)
+    if readme.exists() and update_readme(readme, out):
+        print(f"{readme}: results section written anew")
+
+
+def _folds(recipe: Path, overrides: list[str], label: str, column: str) -> dict[str, Any]:
+    from asr_lab.compiler.build import data_root
+    from asr_lab.compiler.load import load_recipe
+    from asr_lab.runs.leave_one_out import folds, score_folds
+
+    document = load_recipe(recipe, overrides)
+    found = folds(document, label, column, data_root())
+    runs = []
+    for number, fold in enumerate(found, start=1):
+        print(f"fold {number} of {len(found)}: without {fold.value}", file=sys.stderr)
+        runs.append((fold, _train(recipe, [*overrides, *fold.overrides])))
+    return score_folds(document, runs, f"{label}.{column}")
+
+
+def _train(recipe: Path, overrides: Sequence[str]) -> RunDirectory:
+    """The finished run of a recipe, as `asrlab run` would leave it."""
+    from asr_lab.compiler.load import load_recipe
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.dispatch import prepare, run_inline, write_request
+    from asr_lab.runs.stopping import INTERRUPTED
+
+    document = load_recipe(recipe, overrides)
+    prepared = prepare(document, runs_root())
+    if prepared.standing != "finished":
+        write_request(prepared, document, accept_changes=False)
+        if run_inline(prepared.run) == INTERRUPTED:
+            raise typer.Exit(INTERRUPTED)
+    return prepared.run
+
+
+def _test_scores(run: RunDirectory) -> dict[str, Any]:
+    from asr_lab.errors import RunError
+    from asr_lab.evaluation.results import read_evaluation
+
+    path = run.eval / "test.json"
+    if not path.exists():
+        raise RunError(f"{run.name} has no scores: its recipe has no data.test")
+    return read_evaluation(path)
