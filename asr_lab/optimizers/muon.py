@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 class Muon(Optimizer):
     """Orthogonalised momentum for hidden matrices, scaled to AdamW's step (arXiv 2502.16982); AdamW for the rest.
 
-    The same `peak_lr` and `weight_decay` serve both.
+    Hidden matrices are the weights of linear layers; kernels, tables of embeddings and vectors are the rest. The same
+    `peak_lr` and `weight_decay` serve both.
     """
 
     momentum: float = attrs.field(default=0.95, validator=[v.ge(0), v.lt(1)])
     """Decay rate of the matrices' (Nesterov) momentum."""
     ns_steps: int = attrs.field(default=5, validator=v.ge(1))
     """Newton-Schulz iterations that orthogonalise it."""
-    adamw: tuple[str, ...] = ("*bias*", "*embed*", "heads.*.output.*")
-    """Patterns over the names of matrices that AdamW moves all the same: tables of embeddings, output layers."""
+    adamw: tuple[str, ...] = ("heads.*.output.*",)
+    """Patterns over the names of linear layers' matrices that AdamW moves all the same; by default output layers."""
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's decay rates of the first and second moments."""
     eps: float = attrs.field(default=1e-8, validator=v.gt(0))

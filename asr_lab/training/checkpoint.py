@@ -93,6 +93,8 @@ def verify(folder: Path) -> None:
         raise CheckpointError(f"{folder / CHECKSUMS}: does not list a checkpoint's files")
     for name, expected in sums.items():
         path = folder / name
+        if not isinstance(expected, dict) or not {"bytes", "sha256"} <= set(expected):
+            raise CheckpointError(f"{folder / CHECKSUMS}: does not list a checkpoint's files")
         if not path.is_file():
             raise CheckpointError(f"{path}: missing")
         if path.stat().st_size != expected["bytes"]:

@@ -15,10 +15,15 @@ from asr_lab.training.groups import first_match
 
 
 def is_hidden_matrix(model: nn.Module, adamw: Sequence[str]) -> Callable[[Parameter], bool]:
-    """Whether a parameter is a matrix between hidden layers: two axes, no embedding table, no name in `adamw`."""
+    """Whether a parameter is the matrix of a linear layer, is no embedding table, and has no name in `adamw`.
+
+    The number of axes does not tell: kernels of depthwise convolutions and scores per head have two as well.
+    """
+    linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     named = {id(p) for name, p in model.named_parameters() if first_match(name, [adamw]) == 0}
-    return lambda p: p.ndim == 2 and id(p) not in tables | named
+    chosen = linear - tables - named
+    return lambda p: id(p) in chosen
 
 
 class MuonWithAdamW(Optimizer):

@@ -73,7 +73,7 @@ class CheckpointStore:
                     value = checkpoint.read_numbers(path).get("value")
                 except CheckpointError:
                     continue
-                found.append(Saved(int(match[1]), path, value))
+                found.append(Saved(int(match[1]), path, value if isinstance(value, int | float) else None))
         return sorted(found, key=lambda s: s.step)
 
     def newest(self) -> tuple[Saved, Snapshot] | None:

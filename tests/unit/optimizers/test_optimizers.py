@@ -19,7 +19,7 @@ from asr_lab.training.state import Snapshot, fingerprint, model_tensors, optimiz
 
 
 class Net(nn.Module):
-    """A table, two hidden matrices, a norm, a kernel, a head."""
+    """A table, two hidden matrices, a norm, kernels, a head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,11 +29,12 @@ class Net(nn.Module):
         self.up = nn.Linear(32, 64)
         self.norm = nn.LayerNorm(64)
         self.down = nn.Linear(64, 32)
+        self.kernel = nn.Parameter(torch.ones(32, 5))
         self.heads = nn.ModuleList([nn.Sequential(OrderedDict(output=nn.Linear(32, 11)))])
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.conv(self.embedding(tokens).mT).mT
-        x = self.down(torch.relu(self.norm(self.up(x))))
+        x = self.down(torch.relu(self.norm(self.up(x)))) * self.kernel.mean(1)
         logits: torch.Tensor = self.heads[0](x)
         return logits
 

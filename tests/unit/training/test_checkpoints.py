@@ -66,6 +66,22 @@ def test_damage_to_any_file_is_seen(tmp_path: Path, name: str, damage: str) -> N
         checkpoint.read(store.find("2"))
 
 
+@pytest.mark.parametrize("name", ["checksums.json", "state.json"])
+def test_no_flipped_bit_in_the_json_gets_past_or_causes_another_error(tmp_path: Path, name: str) -> None:
+    store = CheckpointStore(tmp_path)
+    folder = store.save(snapshot(1, size=3), value=0.5).folder
+    data = (folder / name).read_bytes()
+    for place in range(len(data)):
+        (folder / name).write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        store.best()
+        try:
+            read = checkpoint.read(folder)
+        except CheckpointError:
+            continue
+        assert name == "checksums.json"  # white space there, or a file it no longer lists in vain
+        assert read.numbers["value"] == 0.5
+
+
 def test_a_file_that_was_smuggled_in_is_seen(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "c", snapshot(1))
     (tmp_path / "c" / "average.safetensors").write_bytes(b"")
