@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -14,6 +15,7 @@ Step = Literal["nfc", "nfkc", "lower", "upper", "strip_punctuation", "strip_acce
 APOSTROPHES = "'’‘ʼ＇`´"
 """What is typed for an apostrophe."""
 _ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF))
+_NOT_PLAIN = re.compile(r"[^\w ]|[_ʼ]")
 _JOINERS = "\u200c\u200d"
 
 
@@ -34,24 +36,19 @@ def strip_punctuation(text: str) -> str:
     between digits (`3.5`, `1,000`). Signs and units go: `-5 %` to `5`. Invisible characters go without a blank, but for
     the joiners inside a word, which Persian and the Indic scripts spell with.
     """
-    return "".join(_without_punctuation(text, i, c) for i, c in enumerate(text))
+    return _NOT_PLAIN.sub(_without_punctuation, text)
 
 
-def _without_punctuation(text: str, i: int, c: str) -> str:
-    if c.isalnum() or c == " ":
-        return _apostrophe(text, i) if c in APOSTROPHES else c
-    category = unicodedata.category(c)
+def _without_punctuation(match: re.Match[str]) -> str:
+    text, i, c = match.string, match.start(), match[0]
     if c in APOSTROPHES:
-        return _apostrophe(text, i)
+        return "'" if _in_word(text, i) else " "
     if c in ".," and text[i - 1 : i].isdecimal() and text[i + 1 : i + 2].isdecimal():
         return c
+    category = unicodedata.category(c)
     if category == "Cf":
         return c if c in _JOINERS and _in_word(text, i) else ""
     return " " if category[0] in "PSCZ" else c
-
-
-def _apostrophe(text: str, i: int) -> str:
-    return "'" if _in_word(text, i) else " "
 
 
 def _in_word(text: str, i: int) -> bool:
