@@ -72,24 +72,21 @@ def resample_totals(values: Ints, resamples: int, seed: int) -> Floats:
 def rate_interval(errors: Ints, reference: Ints, resamples: int, seed: int) -> list[tuple[float, float]]:
     """The central 95 % of each error rate under resampling of the rows.
 
-    `errors` and `reference` are (rows, K): K rates over the same rows share the draws. Where the rows cannot vary (one
-    row, or no error at all) resampling says nothing, and the interval is Clopper and Pearson's for so many errors of so
-    many units.
+    `errors` and `reference` are (rows, K): K rates over the same rows share the draws. Where every resample has the
+    same rate (one row, no error at all, nothing but errors) resampling says nothing, and the interval is Clopper and
+    Pearson's for so many errors of so many units.
     """
     num_rates = errors.shape[1]
-    if len(errors) > 1:
-        totals = resample_totals(np.concatenate([errors, reference], axis=1), resamples, seed)
-    else:
-        totals = np.zeros((1, 2 * num_rates))
+    totals = resample_totals(np.concatenate([errors, reference], axis=1), resamples, seed)
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     found = []
     for k in range(num_rates):
-        total, size = int(errors[:, k].sum()), int(reference[:, k].sum())
-        if len(errors) > 1 and total:
-            low, high = np.quantile(totals[:, k] / np.maximum(1, totals[:, num_rates + k]), tails)
+        rates = totals[:, k] / np.maximum(1, totals[:, num_rates + k])
+        if rates.min() < rates.max():
+            low, high = np.quantile(rates, tails)
             found.append((float(low), float(high)))
         else:
-            found.append(exact_interval(total, size))
+            found.append(exact_interval(int(errors[:, k].sum()), int(reference[:, k].sum())))
     return found
 
 

@@ -83,3 +83,7 @@ def _row(name: str, one: Mapping[str, Any]) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.2f}"
+
+
+if __name__ == "__main__":
+    update_readme(Path("README.md"), Path("docs/results"))
