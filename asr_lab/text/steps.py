@@ -14,9 +14,10 @@ Step = Literal["nfc", "nfkc", "lower", "upper", "strip_punctuation", "strip_acce
 
 APOSTROPHES = "'’‘ʼ＇`´"
 """What is typed for an apostrophe."""
+# The Unicode blocks Combining Diacritical Marks, its Extended and its Supplement, and Combining Marks for Symbols.
 _ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF))
 _NOT_PLAIN = re.compile(r"[^\w ]|[_ʼ]")
-_JOINERS = "\u200c\u200d"
+_JOINERS = "\u200c\u200d"  # zero width non-joiner, zero width joiner
 
 
 def nfc(text: str) -> str:
