@@ -125,7 +125,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
                     f"a waveform is (S,) or (B, S) of floats in [-1, 1], not {tuple(state.shape)} {state.dtype}"
                 )
             batch = state if state.ndim == 2 else state[None]
-            features = run_whole(self, Frames.whole(batch), context).x
+            frames = run_whole(self, Frames.whole(batch), context)
+            features = frames.x[:, : int(frames.lengths.max())]
             return features if state.ndim == 2 else features[0]
         assert chunk is not None
         return super().__call__(state, chunk, context)

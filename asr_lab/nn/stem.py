@@ -97,9 +97,9 @@ class FrameStack(Streamable[tuple[()]]):
         return ()
 
     def forward(self, state: tuple[()], chunk: Frames, context: Context) -> tuple[tuple[()], Frames]:
-        x = chunk.valid()
-        x = F.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
-        x = x.reshape(x.shape[0], -1, self.factor * x.shape[2])
+        frames = math.ceil(chunk.x.shape[1] / self.factor)
+        x = F.pad(chunk.valid(), (0, 0, 0, frames * self.factor - chunk.x.shape[1]))
+        x = x.reshape(x.shape[0], frames, self.factor * x.shape[2])
         return (), Frames(self.norm(self.linear(x)), _ceil_div(chunk.lengths, self.factor), chunk.final)
 
 
