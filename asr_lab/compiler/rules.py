@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
-from asr_lab.config.paths import spell
+from asr_lab.config.paths import parse, spell
 from asr_lab.datasets import Dataset
 from asr_lab.errors import Problem
 from asr_lab.recipe import ContextSpec, Recipe
@@ -201,7 +201,7 @@ def _join_problems(path: str, dataset: Dataset) -> Found:
 def _where_problems(path: str, dataset: Dataset) -> Found:
     limits = {}
     for key, value in dataset.where.items():
-        at = path + spell(("", key)).removeprefix('""')
+        at = spell((*parse(path), key))
         if key in ("min_s", "max_s"):
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 yield at, f"must be a number of seconds, got {shown(value)}"

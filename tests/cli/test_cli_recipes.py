@@ -45,7 +45,7 @@ def test_check_takes_overrides_and_gives_json(capsys: pytest.CaptureFixture[str]
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["dim"], found["decoders"], found["notes"]) == (256, ["ctc"], [])
     assert len(found["hash"]) == 64
-    with pytest.raises(LabError, match="--set #1  encoder.dimm"):
+    with pytest.raises(LabError, match=r"--set #1  encoder\.dimm"):
         check([TINY], ["encoder.dimm=256"])
 
 
