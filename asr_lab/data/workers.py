@@ -71,9 +71,8 @@ class _Start:
         if os.getppid() != self._parent:
             os._exit(1)
         # Ctrl-C and a scheduler's warnings reach the whole process group; only the parent knows what to do.
-        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _as_it_is(item: Any) -> Any:
