@@ -28,6 +28,7 @@ from asr_lab.stems import Stem
 from asr_lab.streaming import Streamable
 from asr_lab.text.steps import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.training.init import Lineage, initialise
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
 
@@ -50,7 +51,8 @@ class Experiment:
     score: Score
     bad: tuple[BadCut, ...]
     """Training utterances that cannot be used, with their reasons."""
-    notes: tuple[str, ...]
+    lineage: Lineage | None
+    """Where the first weights came from, with `[init]`."""
     hashes: dict[str, str]
     """Of what the recipe names but does not hold: `data`, `tokenizer`, `normalizer`."""
 
@@ -78,8 +80,10 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         alignable=alignable(recipe.features, recipe.encoder.stem, recipe.decoder),
         max_bad_cuts=recipe.data.max_bad_cuts,
     )
-    features, model = recipe.features.build(), seeded_model(recipe, vocabulary.vocab_size)
-    notes: tuple[str, ...] = ()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    features = recipe.features.build().to(device)
+    model = seeded_model(recipe, vocabulary.vocab_size).to(device)
+    lineage = _initialise(recipe, model)
     valid, test = evaluation_sets(recipe, recipe.data.valid, root), evaluation_sets(recipe, recipe.data.test, root)
     return Experiment(
         learner=_learner(recipe, model, features, corpus),
@@ -91,7 +95,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         decode=recipe.decode,
         score=recipe.score,
         bad=corpus.bad,
-        notes=notes,
+        lineage=lineage,
         hashes={
             "data": _digest([corpus.fingerprint, *(v.fingerprint for v in valid)]),
             "tokenizer": vocabulary.fingerprint(),
@@ -138,6 +142,12 @@ def alignable(features: Features, stem: Stem, decoders: Sequence[Decoder]) -> Ca
         return all(d.fits(num_frames, tokens) for d in decoders)
 
     return fits
+
+
+def _initialise(recipe: Recipe, model: SpeechModel) -> Lineage | None:
+    if recipe.init is None:
+        return None
+    return initialise(model, Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
 
 
 def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus) -> Learner:

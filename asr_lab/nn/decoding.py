@@ -48,7 +48,10 @@ class DecoderHead(nn.Module):
     """The decoder's tag: `ctc`, `attention`."""
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
-        """What the loss is taken of, before any softmax: (B, T or U + 1, V). Also run on meta tensors to count its cost."""
+        """What the loss is taken of, before any softmax: (B, T or U + 1, V).
+
+        Also run on meta tensors, to count its cost.
+        """
         raise NotImplementedError
 
     def loss(self, frames: Frames, targets: Targets) -> Tensor:

@@ -71,16 +71,19 @@ def _work(attempt: Attempted) -> bool:
     store.clean()
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(store, selection, experiment)
-    _record(attempt, experiment, recipe, {"resumed_from": resumed, "determinism": determinism})
+    parts = {"resumed_from": resumed, "determinism": determinism, "init": _lineage(experiment)}
+    _record(attempt, experiment, recipe, parts)
     for cut in experiment.bad:
         attempt.warn_of(cut)
-    for note in experiment.notes:
-        attempt.warn(note)
     with _open_metrics(run, recipe, resumed or 0) as metrics:
         if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
             return False
     _score(attempt, experiment, recipe, store, selection)
     return True
+
+
+def _lineage(experiment: Experiment) -> dict[str, Any] | None:
+    return None if experiment.lineage is None else attrs.asdict(experiment.lineage)
 
 
 def _resume(store: CheckpointStore, selection: Selection, experiment: Experiment) -> int | None:
