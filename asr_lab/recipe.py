@@ -161,7 +161,7 @@ class Decode:
     """How text is found in the frames that decoders see."""
 
     decoder: str = "auto"
-    """Which decoder's type speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC); auto = the attention decoder if any."""
+    """Who speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC); auto = the attention decoder if any."""
     beam: int = attrs.field(default=1, validator=v.ge(1))
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))

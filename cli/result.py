@@ -16,7 +16,7 @@ PAIRS = 4
 
 def print_result(run: RunDirectory, as_json: bool) -> None:
     """The scores of the test sets, some sentences, where everything lies, and what to try next."""
-    from asr_lab.runs.result import result_json, evaluation_of
+    from asr_lab.runs.result import evaluation_of, result_json
 
     if as_json:
         import json

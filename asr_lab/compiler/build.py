@@ -21,6 +21,7 @@ from asr_lab.data.loader import TrainingData
 from asr_lab.data.utterance import BadCut
 from asr_lab.datasets import Dataset
 from asr_lab.decoders import Decoder
+from asr_lab.errors import CheckpointError
 from asr_lab.features import Features
 from asr_lab.models.model import SpeechModel, build_model
 from asr_lab.recipe import Decode, Recipe, Score
@@ -28,11 +29,14 @@ from asr_lab.stems import Stem
 from asr_lab.streaming import Streamable
 from asr_lab.text.steps import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.training.init import Lineage, initialise
+from asr_lab.training.init import Lineage, find_checkpoint, initialise, load_weights
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
+from asr_lab.training.store import CheckpointStore
 
 DATA_VARIABLE = "ASRLAB_DATA"
+TOKENIZER = "tokenizer"
+"""Folder of a run that holds a tokenizer which was learned."""
 MAX_EVALUATION_BATCH_S = 240.0
 """Padded seconds of audio that are decoded at once, where the recipe does not ask for less."""
 
@@ -55,6 +59,44 @@ class Experiment:
     """Where the first weights came from, with `[init]`."""
     hashes: dict[str, str]
     """Of what the recipe names but does not hold: `data`, `tokenizer`, `normalizer`."""
+
+
+@attrs.frozen
+class Loaded:
+    """A trained model and what turns waveforms and tokens into its terms."""
+
+    model: SpeechModel
+    features: Streamable[Any]
+    vocabulary: Vocabulary
+    checkpoint: Path
+    """Where its weights were read."""
+
+
+def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded:
+    """The model of a run's recipe with weights from its folder, on the CPU, in eval mode.
+
+    `best` = what validation chose, `last` = the newest, `average` = the newest's averaged weights, or a checkpoint's
+    path. All but `last` take averaged weights where the run keeps them. CheckpointError when there is none, or it is
+    damaged, or does not fit.
+    """
+    found = _checkpoint(folder, checkpoint)
+    vocabulary = recipe.tokenizer.build(folder / TOKENIZER if recipe.tokenizer.learns else None)
+    with torch.device("meta"):
+        model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
+    model.to_empty(device="cpu")
+    if checkpoint == "average" and recipe.train.average_decay is None:
+        raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best or last")
+    load_weights(model, found, averaged=checkpoint != "last")
+    return Loaded(model.eval(), recipe.features.build(), vocabulary, found)
+
+
+def _checkpoint(folder: Path, name: str) -> Path:
+    store = CheckpointStore(folder / "checkpoints")
+    if name == "best" and store.best() is not None:
+        return store.find("best")
+    if name in ("best", "last", "average"):
+        return store.find("last")
+    return find_checkpoint(Path(name))
 
 
 def data_root() -> Path:
@@ -106,9 +148,9 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
 
 def build_vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:
     """The recipe's tokenizer; one that learns is trained on the cuts' texts once and kept in the run's folder."""
-    kept = folder / "tokenizer"
+    kept = folder / TOKENIZER
     if recipe.tokenizer.learns and not kept.exists():
-        fresh = folder / f".tokenizer.{os.getpid()}"
+        fresh = folder / f".{TOKENIZER}.{os.getpid()}"
         fresh.mkdir(parents=True, exist_ok=True)
         recipe.tokenizer.train(training_texts(cuts, normalizer), fresh)
         fresh.rename(kept)

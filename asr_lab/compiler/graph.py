@@ -134,7 +134,7 @@ def _head_cost(head: DecoderHead, frames: Frames) -> float:
     lengths = torch.full((1,), tokens.shape[1], dtype=torch.int64, device="meta")
     with FlopCounterMode(display=False) as counter:
         head.logits(frames, Targets(tokens, lengths))
-    return counter.get_total_flops() / 2 / MEASURED_S
+    return float(counter.get_total_flops()) / 2 / MEASURED_S
 
 
 def _kind(section: Any) -> str:

@@ -24,7 +24,7 @@ def section(cls: T) -> T:
 
     A key that is a Python keyword is written with an underscore behind it: field `from_`, key `from`.
     """
-    return attrs.frozen(cls, kw_only=True, slots=False)  # type: ignore[return-value]
+    return attrs.frozen(cls, kw_only=True, slots=False)
 
 
 class Slot:

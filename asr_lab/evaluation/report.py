@@ -19,7 +19,7 @@ ROWS_SHOWN = 12
 def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, tables: bool = True) -> None:
     """The scores, what they mean, tables by speaker, language and length, and the worst utterances aligned."""
     total = evaluation.score
-    console.print(_main_table(evaluation))
+    _print_table(console, _main_table(evaluation))
     console.print(_explanation(total), style="dim", highlight=False)
     if evaluation.skipped:
         total_count = total.utterances + len(evaluation.skipped)
@@ -31,7 +31,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
     if tables:
         for name, rows in total.tables.items():
             if len(rows) > 1:
-                console.print(_group_table(name, rows))
+                _print_table(console, _group_table(name, rows))
     for one in total.worst(worst):
         console.print(_heading(one), highlight=False, markup=False)
         console.print(align(one), highlight=False, markup=False, style="dim")
@@ -53,30 +53,36 @@ def align(one: Scored) -> str:
 
 
 def _main_table(evaluation: Evaluation) -> Table:
-    from rich.table import Table
-
     total = evaluation.score
-    minutes = f"{total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes"
-    table = Table(title=f"{total.name or 'test'}: {minutes}", title_justify="left")
-    table.add_column("errors in")
+    several = len(evaluation.sets) > 1
+    table = _table(f"{total.name or 'test'}: {total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes")
+    if several:
+        table.add_column("set")
+    table.add_column("errors in", no_wrap=True)
     for name in ("rate", "95 % interval", "wrong", "missing", "extra", "of"):
         table.add_column(name, justify="right", no_wrap=True)
-    if len(evaluation.sets) > 1:
-        for one in evaluation.sets:
-            _rates(table, one, f"{one.name}: ")
-            table.add_section()
-        _rates(table, total, "all: ")
-    else:
-        _rates(table, total, "")
+    for one in (*evaluation.sets, total) if several else (total,):
+        label = [] if not several else ["all" if one is total else one.name]
+        for measure, rate in (("words (WER)", one.wer), ("characters (CER)", one.cer)):
+            counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
+            bold = f"[bold]{percent(rate.value)}[/]"
+            table.add_row(*label, measure, bold, interval(rate), *(f"{count:,}" for count in counts))
+            label = [""] if several else []
+        table.add_section()
     return table
 
 
-def _rates(table: Table, one: Score, prefix: str) -> None:
-    for label, rate in (("words (WER)", one.wer), ("characters (CER)", one.cer)):
-        counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
-        table.add_row(
-            prefix + label, f"[bold]{percent(rate.value)}[/]", interval(rate), *(f"{count:,}" for count in counts)
-        )
+def _print_table(console: Console, table: Table) -> None:
+    """Print a table at its own width: a number is never cut, whatever the terminal's width is said to be."""
+    wide = console.options.update(max_width=1000)
+    console.print(table, width=console.measure(table, options=wide).maximum, crop=False)
+
+
+def _table(title: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def interval(rate: Rate) -> str:
@@ -94,13 +100,10 @@ def _explanation(total: Score) -> str:
 
 
 def _group_table(name: str, rows: Sequence[Row]) -> Table:
-    from rich.table import Table
-
     ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.wer.value, r.label))
     shown = ordered[:ROWS_SHOWN]
-    more = f", the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
-    table = Table(title=f"by {name}{more}", title_justify="left")
-    table.add_column(name)
+    table = _table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")
+    table.add_column(name, no_wrap=True)
     for column in ("utterances", "words", "WER", "95 % interval", "CER"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in shown:

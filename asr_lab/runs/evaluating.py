@@ -54,7 +54,7 @@ def evaluate_run(
     if not recipe.data.test:
         raise DataError(f"{run.name} has no data.test; name a set: asrlab eval {run.name} --data FILE|FOLDER|SLOT")
     sets = evaluation_sets(recipe, recipe.data.test, data_root())
-    loaded = load_model(run.path, checkpoint)
+    loaded = load_model(recipe, run.path, checkpoint)
     model, features = loaded.model.to(device), loaded.features.to(device)
     heard, skipped = {}, []
     for one in sets:

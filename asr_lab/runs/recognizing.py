@@ -20,7 +20,7 @@ def recognizer_of(run: RunDirectory, checkpoint: str, overrides: Sequence[str] =
     from asr_lab.evaluation.recognize import Recognizer
 
     recipe = evaluation_document(run, (), overrides).value
-    loaded = load_model(run.path, checkpoint)
+    loaded = load_model(recipe, run.path, checkpoint)
     return Recognizer(
         loaded.model,
         loaded.features,

@@ -38,7 +38,8 @@ class Frames(NamedTuple):
     def valid(self) -> Tensor:
         """The frames with zeros in the padding, whatever stood there, NaN included: x's shape."""
         mask = self.mask()
-        return torch.where(mask.reshape(mask.shape + (1,) * (self.x.ndim - 2)), self.x, torch.zeros_like(self.x[:1, :1]))
+        mask = mask.reshape(mask.shape + (1,) * (self.x.ndim - 2))
+        return torch.where(mask, self.x, self.x.new_zeros(()))
 
     def with_x(self, x: Tensor) -> Frames:
         """Other frames, as many in each row."""
@@ -52,8 +53,8 @@ class Frames(NamedTuple):
 def last_valid(x: Tensor, lengths: Tensor, count: int) -> Tensor:
     """Each row's last `count` frames before `count + lengths`: the state that a step leaves behind.
 
-    `x` is the old state's `count` frames followed by a step's (B, count + T, …), `lengths` the step's valid frames (B,).
-    A row without a valid frame gets its old state back, bit for bit. Returns (B, count, …).
+    `x` is the old state's `count` frames followed by a step's, (B, count + T, …); `lengths` (B,) the step's valid
+    frames. A row without a valid frame gets its old state back, bit for bit. Returns (B, count, …).
     """
     if count == 0:
         return x[:, :0]

@@ -93,10 +93,8 @@ class Chain(Streamable[tuple[Any, ...]]):
             yield new, chunk
 
     def forward(self, state: tuple[Any, ...], chunk: Frames, context: Context) -> tuple[tuple[Any, ...], Frames]:
-        states = []
-        for new, chunk in self.walk(state, chunk, context):
-            states.append(new)
-        return tuple(states), chunk
+        steps = list(self.walk(state, chunk, context))
+        return tuple(new for new, _ in steps), steps[-1][1]
 
 
 def run_whole(layer: Streamable[Any], frames: Frames, context: Context) -> Frames:
