@@ -74,8 +74,11 @@ def _main_table(evaluation: Evaluation) -> Table:
 
 def _print_table(console: Console, table: Table) -> None:
     """Print a table at its own width: a number is never cut, whatever the terminal's width is said to be."""
+    from rich.segment import Segments
+
     wide = console.options.update(max_width=1000)
-    console.print(table, width=console.measure(table, options=wide).maximum, crop=False)
+    width = console.measure(table, options=wide).maximum
+    console.print(Segments(console.render(table, wide.update(width=width))), crop=False, soft_wrap=True, end="")
 
 
 def _table(title: str) -> Table:

@@ -62,7 +62,8 @@ def evaluate_run(
         skipped += [(one.name, cut) for cut in one.bad]
     about = {
         "run": run.name,
-        "checkpoint": checkpoint,
+        "weights": checkpoint,
+        "checkpoint": loaded.checkpoint.name,
         "data": list(data) or "data.test",
         "decode": unstructure(recipe.decode),
         "device": device,
