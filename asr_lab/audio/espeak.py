@@ -76,8 +76,6 @@ def synthesize(request: Request, sample_rate: int) -> NDArray[np.int16]:
     import espeakng_loader
 
     libc = ctypes.CDLL(None)
-    # Breath and whisper are made of the C library's noise.
-    libc.srand(1)
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     pieces: list[bytes] = []
 
@@ -92,6 +90,9 @@ def synthesize(request: Request, sample_rate: int) -> NDArray[np.int16]:
         rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT)
         if rate <= 0:
             raise RuntimeError(f"eSpeak NG cannot start with the data at {data!r}")
+        # Breath, whisper and some voices' tremor are drawn; starting seeds that with the time.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        libc.srand(1)
         library.espeak_SetSynthCallback(callback)
         if library.espeak_SetVoiceByName(request.voice.encode()):
             raise ValueError(f"eSpeak NG has no voice {request.voice!r}")

@@ -21,6 +21,10 @@ SEEK_MARGIN_SAMPLES = 8000
 """A lossy stream is decoded from this far before the wanted start, as its decoder needs a while to settle."""
 
 
+MP3_FRAME_SAMPLES = 1152
+MAX_OGG_PAGE_BYTES = 65307
+
+
 class AudioError(DataError):
     """A recording that cannot be used; `reason` says why without the path."""
 
@@ -50,7 +54,7 @@ def read_info(path: str | os.PathLike[str]) -> AudioInfo:
     """The header of a recording: wav, flac, ogg (Vorbis, Opus), mp3, and whatever else libsndfile knows.
 
     AudioError for a file that is missing, empty, not audio, or shorter than its header says (so far as that shows
-    without decoding it: wav and its kin, flac, and cut pages of ogg).
+    without decoding it: damage in the middle shows only in `read_audio`).
     """
     import soundfile
 
@@ -109,13 +113,15 @@ def _size(path: str | os.PathLike[str]) -> int:
 
 
 def _check_whole(path: str | os.PathLike[str], file: Any) -> None:
-    """AudioError when the file ends before its header says."""
+    """AudioError when the file ends before its header says, as far as that shows without decoding all of it."""
+    if file.format == "OGG" and not _ends_ogg(path):
+        raise AudioError(path, f"is truncated: its stream has no end (about {_seconds(file)} s are there)")
     if not file.frames:
         raise AudioError(path, "holds no samples")
     if file.format in ("FLAC", "MP3"):
         # libsndfile believes the header; the last sample is there or not.
         try:
-            file.seek(file.frames - 1)
+            file.seek(max(0, file.frames - 1 - _slack(file)))
             found = len(file.read(1, dtype="float32"))
             file.seek(0)
         except Exception as error:
@@ -126,6 +132,23 @@ def _check_whole(path: str | os.PathLike[str], file: Any) -> None:
         for line in file.extra_info.splitlines():
             if line.lower().startswith(("data", "ssnd", " data")) and "should be" in line:
                 raise AudioError(path, f"is truncated: only {_seconds(file)} s of what its header says are there")
+
+
+def _slack(file: Any) -> int:
+    """Samples that a whole file may lack at its end: an MP3's header counts the codec's delay or doesn't."""
+    return 2 * MP3_FRAME_SAMPLES if file.format == "MP3" else 0
+
+
+def _ends_ogg(path: str | os.PathLike[str]) -> bool:
+    """Whether the last page is whole and marked as a stream's last (RFC 3533, section 6)."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_OGG_PAGE_BYTES))
+        tail = file.read()
+    page = tail.rfind(b"OggS")
+    if page < 0 or len(tail) < page + 27:
+        return False
+    table = tail[page + 27 : page + 27 + tail[page + 26]]
+    return bool(tail[page + 5] & 4) and len(tail) >= page + 27 + len(table) + sum(table)
 
 
 def _seconds(file: Any) -> str:
@@ -148,7 +171,7 @@ def _read(path: str | os.PathLike[str], file: Any, start_s: float, duration_s: f
     if start:
         file.seek(start - margin)
     audio: NDArray[np.float32] = file.read(margin + wanted, dtype="float32", always_2d=True)[margin:]
-    if len(audio) < wanted:
+    if len(audio) < wanted - _slack(file):
         raise AudioError(path, f"is truncated: it ends at {(start + len(audio)) / file.samplerate:.2f} s")
     return audio
 
