@@ -27,7 +27,7 @@ def spell(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            key = part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+            key = part if _BARE.fullmatch(part) else quote(part)
             text += f".{key}" if text else key
     return text
 
@@ -49,6 +49,11 @@ def parse(text: str) -> Path:
     if not path:
         raise ValueError("the path is empty")
     return tuple(path)
+
+
+def quote(text: str) -> str:
+    """A text as a basic string of TOML on one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def unquote(key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -10,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 
 from asr_lab.config.fields import without_none
+from asr_lab.config.paths import quote
 from asr_lab.config.section import Slot
 
 _SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "any value"}
@@ -62,7 +62,7 @@ def toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return quote(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml(v) for v in value)}]"
     if isinstance(value, Mapping):

@@ -102,3 +102,8 @@ def test_a_wrong_override_is_told_what_is_wrong(text: str, message: str) -> None
 )
 def test_a_path_is_read_as_it_is_spelt(path: list[str | int]) -> None:
     assert parse(spell(tuple(path))) == tuple(path)
+
+
+def test_a_key_with_a_control_character_is_spelt_so_that_it_can_be_read() -> None:
+    assert spell(("a", "\x7f\n")) == 'a."\\u007f\\n"'
+    assert parse('a."\\u007f\\n"') == ("a", "\x7f\n")
