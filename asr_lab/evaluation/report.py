@@ -119,5 +119,4 @@ def _group_table(name: str, rows: Sequence[Row]) -> Table:
 def _heading(one: Scored) -> str:
     t = one.transcript
     who = f", {t.columns['speaker']}" if t.columns.get("speaker") else ""
-    noun = "error" if one.num_errors == 1 else "errors"
-    return f"{t.id} ({t.duration_s:.1f} s{who}): {one.num_errors} {noun} in {one.words[-1]} words"
+    return f"{t.id} ({t.duration_s:.1f} s{who}), errors {one.num_errors}, words {one.words[-1]}"
