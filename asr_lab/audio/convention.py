@@ -11,6 +11,11 @@ from asr_lab.audio import mel
 from asr_lab.units import ms_to_samples
 
 Name = Literal["whisper", "kaldi", "nemo"]
+Floor = Literal["utterance", "fixed"]
+Level = Literal["none", "utterance", "running"]
+
+WHISPER_PEAK = 1.5
+"""Loudest log10 mel energy that the fixed floor of Whisper's convention assumes; the floor is 8 decades below."""
 
 
 @attrs.frozen(eq=False)
@@ -104,10 +109,6 @@ def _whisper(rate: int, window: int, hop: int, num_mels: int, low: float, high: 
     )
 
 
-WHISPER_PEAK = 1.5
-"""Loudest log10 mel energy that the fixed floor of Whisper's convention assumes; the floor is 8 decades below."""
-
-
 def _kaldi(rate: int, window: int, hop: int, num_mels: int, low: float, high: float) -> Convention:
     n_fft = 1 << (window - 1).bit_length()
     return Convention(
@@ -146,3 +147,12 @@ def _nemo(rate: int, window: int, hop: int, num_mels: int, low: float, high: flo
         offset=0.0,
         fixed_floor=-math.inf,
     )
+
+
+def whole_because(floor: Floor, level: Level) -> str | None:
+    """Why features with these settings need the whole utterance; None when they stream."""
+    if floor == "utterance":
+        return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
+    if level == "utterance":
+        return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
+    return None

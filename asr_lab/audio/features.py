@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from asr_lab.audio.convention import Name, convention
+from asr_lab.audio.convention import Floor, Level, Name, convention, whole_because
 from asr_lab.audio.level import RunningState, fresh_running_state, running_level, utterance_level
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
-
-Floor = Literal["utterance", "fixed"]
-Level = Literal["none", "utterance", "running"]
 
 FLOOR_DECADES = 8
 """With `floor = "utterance"`, nothing is further below the utterance's loudest feature (Whisper's rule)."""
@@ -222,12 +219,3 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             level, x = running_level(state, frames, horizon, prior, RUNNING_PRIOR_DECADES * c.decade)
             return level, frames.with_x(x)
         return (), frames
-
-
-def whole_because(floor: Floor, level: Level) -> str | None:
-    """Why features with these settings need the whole utterance; None when they stream."""
-    if floor == "utterance":
-        return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
-    if level == "utterance":
-        return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
-    return None

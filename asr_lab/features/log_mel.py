@@ -55,11 +55,9 @@ class LogMel(Features):
 
     @property
     def whole_because(self) -> str | None:
-        if self.floor == "utterance":
-            return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
-        if self.level == "utterance":
-            return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
-        return None
+        from asr_lab.audio.convention import whole_because
+
+        return whole_because(self.floor, self.level)
 
     def build(self) -> MelSpectrogramExtractor:
         from asr_lab.audio.features import MelSpectrogramExtractor

@@ -76,7 +76,9 @@ class _ReluDepthwise(torch.autograd.Function):
         x, mask, first, weight = ctx.saved_tensors
         channels = weight.shape[0]
         total = torch.promote_types(weight.dtype, torch.float32)
-        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        if grad_x is not None:  # the blocks write the rest
+            grad_x[:, 2 * grad.shape[1] + 1 if grad.shape[1] else 0 :] = 0
         grad_first = None if first is None else torch.zeros_like(first, dtype=total)
         grad_weight = torch.zeros_like(weight, dtype=total)
         with without_autocast(x):
@@ -96,7 +98,9 @@ class _ReluDepthwise(torch.autograd.Function):
                     grad_first += block.reshape(-1, block.shape[3]).t() @ flat
                     grad_z = (flat @ first.t()).view(block.shape) if grad_x is not None else grad_z
                 if grad_x is not None:
-                    grad_x[rows, inside] += grad_z
+                    shared = 1 if j.start else 0  # the frame that the block before has seen too
+                    grad_x[rows, inside.start : inside.start + shared] += grad_z[:, :shared]
+                    grad_x[rows, inside.start + shared : inside.stop] = grad_z[:, shared:]
         return (
             grad_x,
             None,
