@@ -18,6 +18,11 @@ test *args:
 prove *args:
     pytest -m prove -s "$@"
 
+# The figures of the README: digits, and each speaker left out in turn; finished runs are not trained again.
+results:
+    asrlab results recipes/digits.toml --title "Digits"
+    asrlab results recipes/digits.toml --leave-out fsdd.speaker --title "Digits, one speaker of fsdd left out"
+
 # Put format and lint right where that is mechanical.
 fix:
     ruff format asr_lab cli tests

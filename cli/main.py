@@ -22,6 +22,8 @@ COMMANDS = (
     "runs",
     "watch",
     "eval",
+    "compare",
+    "results",
     "transcribe",
 )
 

@@ -81,9 +81,7 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
     """
     found = _checkpoint(folder, checkpoint)
     vocabulary = recipe.tokenizer.build(folder / TOKENIZER if recipe.tokenizer.learns else None)
-    with torch.device("meta"):
-        model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
-    model.to_empty(device="cpu")
+    model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
     if checkpoint == "average" and recipe.train.average_decay is None:
         raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best or last")
     load_weights(model, found, averaged=checkpoint != "last")

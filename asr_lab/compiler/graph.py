@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import attrs
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from asr_lab.compiler.cost import Unfilled, macs, weightless
+from asr_lab.compiler.facts import kind
 from asr_lab.decoders import Decoder
 from asr_lab.features import Features
 from asr_lab.models.model import SpeechModel, build_model
@@ -72,74 +73,71 @@ def recipe_graph(recipe: Recipe, vocab_size: int | None = None) -> Graph:
 
 def graph(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> Graph:
     """The graph of the model of these sections."""
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         extractor = features.build()
         model = build_model(features, encoder, decoders, vocab_size)
-        model.eval()
-        samples = torch.zeros(1, MEASURED_S * features.sample_rate)
-        return Graph(tuple(_nodes(features, extractor, encoder, decoders, model, samples)), model.contexts[0][0])
-
-
-def _nodes(
-    features: Features,
-    extractor: Streamable[Any],
-    encoder: Encoder,
-    decoders: Sequence[Decoder],
-    model: SpeechModel,
-    samples: torch.Tensor,
-) -> Iterator[Node]:
-    context = model.contexts[0][0]
-    frame_ms = Fraction(features.frame_ms)
-    sample_ms = Fraction(1000, features.sample_rate)
-    num_frames = samples.shape[1] * sample_ms / frame_ms
-    x = samples.new_zeros(1, int(num_frames), features.dim)
-    hop = None if features.whole_because is not None else float(frame_ms)
-    look = float(extractor.lookahead_frames * sample_ms)
-    yield Node(
-        "features", features.tag(), ("B", "T", str(features.dim)), float(frame_ms), hop, look, _count(extractor), 0.0
-    )
-    frames = Frames.whole(x, torch.full((1,), x.shape[1], dtype=torch.int64, device="meta"))
-    names = ["stem", *(f"layers.{i}" for i in range(len(encoder.layer_names)))]
-    kinds = [encoder.stem.tag(), *(_kind(encoder.block[name]) for name in encoder.layer_names)]
-    tapped: dict[int, Frames] = {}
-    for depth, (name, kind, layer) in enumerate(zip(names, kinds, model.encoder, strict=True), start=1):
-        hop_frames = layer.hop_frames(context)
-        with FlopCounterMode(display=False) as counter:
-            _, frames = layer(layer.initial_state(1, context), frames, context)
-        look_ms = float(layer.lookahead_frames * frame_ms)
-        hop_ms = None if hop_frames is None else float(hop_frames * frame_ms)
-        context, frame_ms = context.after(layer.ratio), frame_ms / layer.ratio
-        shape = ("B", "T" if layer.ratio == 1 else f"T*{layer.ratio}", str(frames.x.shape[-1]))
-        cost = counter.get_total_flops() / 2 / MEASURED_S
-        yield Node(name, kind, shape, float(frame_ms), hop_ms, look_ms, _count(layer), cost)
-        tapped[depth] = Frames.whole(frames.x)
+    model.eval()
+    tracer = _Tracer(model, Fraction(features.frame_ms), features.dim)
+    stem, *layers = model.encoder
+    nodes = [_features_node(features, extractor), tracer.layer("stem", encoder.stem.tag(), stem, encoder.stem)]
+    for number, (name, layer) in enumerate(zip(encoder.layer_names, layers, strict=True)):
+        block = encoder.block[name]
+        nodes.append(tracer.layer(f"layers.{number}", kind(block), layer, block))
     for section, head, tap in zip(decoders, model.heads, model.taps, strict=True):
+        nodes.append(tracer.head(section, head, tap))
+    return Graph(tuple(nodes), model.contexts[0][0])
+
+
+def _features_node(features: Features, extractor: Streamable[Any]) -> Node:
+    rate_ms = float(features.frame_ms)
+    hop_ms = None if features.whole_because is not None else rate_ms
+    look_ms = extractor.lookahead_frames * 1000 / features.sample_rate
+    return Node(
+        "features", features.tag(), ("B", "T", str(features.dim)), rate_ms, hop_ms, look_ms, _count(extractor), 0.0
+    )
+
+
+class _Tracer:
+    """Follows frames through a meta model; of layers of one table and one input shape one runs."""
+
+    def __init__(self, model: SpeechModel, frame_ms: Fraction, dim: int) -> None:
+        self.model = model
+        self.context = model.contexts[0][0]
+        self.frame_ms = frame_ms
+        self.frames = Frames.whole(torch.zeros(1, int(MEASURED_S * 1000 / frame_ms), dim))
+        self.reached: list[tuple[Frames, Fraction]] = []
+        """Frames and their rate after each part of the encoder."""
+        self._known: dict[tuple[Any, Context, tuple[int, ...]], tuple[int, Frames]] = {}
+
+    def layer(self, name: str, kind: str, layer: Streamable[Any], section: Any) -> Node:
+        """The node of the encoder's next part."""
+        key = (section, self.context, tuple(self.frames.x.shape))
+        if key not in self._known:
+            ghost = weightless(layer)
+            state = ghost.initial_state(1, self.context)
+            cost, (_, frames) = macs(lambda: ghost(state, self.frames, self.context))
+            self._known[key] = cost, frames
+        cost, self.frames = self._known[key]
+        hop = layer.hop_frames(self.context)
+        hop_ms = None if hop is None else float(hop * self.frame_ms)
+        look_ms = float(layer.lookahead_frames * self.frame_ms)
+        self.context, self.frame_ms = self.context.after(layer.ratio), self.frame_ms / layer.ratio
+        self.reached.append((self.frames, self.frame_ms))
+        shape = ("B", "T" if layer.ratio == 1 else f"T*{layer.ratio}", str(self.frames.x.shape[-1]))
+        return Node(name, kind, shape, float(self.frame_ms), hop_ms, look_ms, _count(layer), cost / MEASURED_S)
+
+    def head(self, section: Decoder, head: nn.Module, tap: int) -> Node:
+        """The node of a decoder that reads after `tap` parts."""
         assert isinstance(head, DecoderHead)
-        cost, size = _head_cost(head, tapped[tap]), str(model.vocab_size)
-        rate = float(frame_ms) if head.kind == "ctc" else 0.0
-        yield Node(
-            f"decoder.{section.tag()}",
-            section.tag(),
-            ("B", "T" if rate else "U", size),
-            rate,
-            rate or None,
-            0.0,
-            _count(head),
-            cost,
-        )
-
-
-def _head_cost(head: DecoderHead, frames: Frames) -> float:
-    tokens = torch.zeros(1, TOKENS_PER_S * MEASURED_S, dtype=torch.int64, device="meta")
-    lengths = torch.full((1,), tokens.shape[1], dtype=torch.int64, device="meta")
-    with FlopCounterMode(display=False) as counter:
-        head.logits(frames, Targets(tokens, lengths))
-    return float(counter.get_total_flops()) / 2 / MEASURED_S
-
-
-def _kind(section: Any) -> str:
-    mixer = getattr(section, "mixer", None)
-    return f"{section.tag()}/{mixer.tag()}" if mixer is not None else str(section.tag())
+        frames, frame_ms = self.reached[tap - 1]
+        tokens = torch.zeros(1, TOKENS_PER_S * MEASURED_S, dtype=torch.int64)
+        targets = Targets(tokens, torch.tensor([tokens.shape[1]]))
+        ghost = weightless(head)
+        cost, logits = macs(lambda: ghost.logits(frames, targets))
+        rate_ms = float(frame_ms) if logits.shape[1] == frames.x.shape[1] else 0.0
+        shape = ("B", "T" if rate_ms else "U", str(logits.shape[2]))
+        tag = section.tag()
+        return Node(f"decoder.{tag}", tag, shape, rate_ms, rate_ms or None, 0.0, _count(head), cost / MEASURED_S)
 
 
 def _count(module: nn.Module) -> int:

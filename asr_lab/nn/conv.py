@@ -17,8 +17,9 @@ class DepthwiseConv(nn.Module):
     def __init__(self, dim: int, kernel_frames: int) -> None:
         super().__init__()
         self.kernel_frames = kernel_frames
-        self.weight = nn.Parameter(torch.empty(dim, kernel_frames).uniform_(-1, 1) / kernel_frames**0.5)
-        self.bias = nn.Parameter(torch.empty(dim).uniform_(-1, 1) / kernel_frames**0.5)
+        bound = kernel_frames**-0.5
+        self.weight = nn.Parameter(torch.empty(dim, kernel_frames).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr_lab.nn.conv import DepthwiseConv
+from asr_lab.nn.norm import GatedRMSNorm
 from asr_lab.nn.ssd import ssd
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 A_RANGE = (1.0, 16.0)
 DT_RANGE = (1e-3, 1e-1)
-NORM_EPS = 1e-5
 
 
 class Mamba2State(NamedTuple):
@@ -43,11 +43,11 @@ class Mamba2(Streamable[Mamba2State]):
         self.in_proj = nn.Linear(dim, 2 * inner + 2 * state_dim + self.num_heads, bias=False)
         self.conv = DepthwiseConv(inner + 2 * state_dim, conv_width)
         low, high = (math.log(t) for t in DT_RANGE)
-        dt = torch.empty(self.num_heads).uniform_(low, high).exp()
-        self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # softplus of it is dt
-        self.A_log = nn.Parameter(torch.empty(self.num_heads).uniform_(*A_RANGE).log())
+        dt = torch.empty(self.num_heads).uniform_(low, high).exp_()
+        self.dt_bias = nn.Parameter(dt.expm1_().log_())  # softplus of it is dt
+        self.A_log = nn.Parameter(torch.empty(self.num_heads).uniform_(*A_RANGE).log_())
         self.D = nn.Parameter(torch.ones(self.num_heads))
-        self.norm = nn.RMSNorm(inner, eps=NORM_EPS)
+        self.norm = GatedRMSNorm(inner)
         self.out_proj = nn.Linear(inner, dim, bias=False)
 
     def initial_state(self, batch: int, context: Context) -> Mamba2State:
@@ -71,7 +71,7 @@ class Mamba2(Streamable[Mamba2State]):
         dt = F.softplus(dt.to(state.ssm.dtype) + self.dt_bias) * chunk.mask()[..., None]
         y, ssm = ssd(x, dt, -self.A_log.exp(), self.D, b, c, state.ssm)
         ssm = torch.where((chunk.lengths > 0)[:, None, None, None], ssm.to(state.ssm.dtype), state.ssm)
-        y = self.out_proj(self.norm(y.flatten(-2) * F.silu(z)))
+        y = self.out_proj(self.norm(y.flatten(-2), z))
         if self.dropout:
             y = F.dropout(y, self.dropout, self.training)
         return Mamba2State(past, ssm), chunk.with_x(y)

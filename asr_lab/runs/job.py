@@ -145,6 +145,7 @@ def _score(
     attempt: Attempted, experiment: Experiment, recipe: Recipe, store: CheckpointStore, selection: Selection
 ) -> None:
     """Score the test sets with the chosen weights, and end the run."""
+    from asr_lab.evaluation.page import write_report
     from asr_lab.runs.validation import score_test
 
     run, step = attempt.run, experiment.learner.progress.step
@@ -159,6 +160,7 @@ def _score(
         about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
         results = score_test(experiment, recipe, run.eval, about)
     attempt.lock.check()
+    write_report(attempt.run.path)
     found = {"chosen": chosen, "metric": selection.metric, "best": selection.best, "best_step": selection.best_step}
     attempt.events.write("done", {"step": step, **found, "reads": reads, "results": results})
 
