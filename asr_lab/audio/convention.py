@@ -15,7 +15,11 @@ Floor = Literal["utterance", "fixed"]
 Level = Literal["none", "utterance", "running"]
 
 WHISPER_PEAK = 1.5
-"""Loudest log10 mel energy that the fixed floor of Whisper's convention assumes; the floor is 8 decades below."""
+"""Loudest log10 mel energy that the fixed floor of Whisper's convention assumes; the floor is 8 decades below.
+
+Seven corpora of read and prompted speech have medians of 0.7 to 1.7. In a recording that is much quieter the fixed
+floor hides more than Whisper's own would: at a peak of -2.7 it is three and a half decades too high.
+"""
 
 
 @attrs.frozen(eq=False)
