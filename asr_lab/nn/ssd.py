@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from asr_lab.nn.autocast import without_autocast
 
-BLOCK_FRAMES = 64
+BLOCK_FRAMES = 48
 """Most frames of a block: within it work grows with the square, between blocks it is sequential."""
 
 
