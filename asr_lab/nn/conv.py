@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from asr_lab.nn.autocast import without_autocast
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 
@@ -22,7 +24,7 @@ class DepthwiseConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             y: Tensor = _Depthwise.apply(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return y
 
@@ -36,6 +38,7 @@ class _Depthwise(torch.autograd.Function):
         return _convolve(x, weight, bias)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         [dy] = grads
         x, weight = ctx.saved_tensors

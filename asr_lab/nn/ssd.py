@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from asr_lab.nn.autocast import without_autocast
@@ -82,6 +83,7 @@ class _Blocks(torch.autograd.Function):
         return y, state
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         dy, dstate = grads
         x, dt, log_decay, d, b, c, u, u_end, decay, before, state, y = ctx.saved_tensors

@@ -15,6 +15,7 @@ from asr_lab.blocks.macaron import Convolution, Macaron
 from asr_lab.blocks.mamba2 import Mamba2
 from asr_lab.blocks.residual import Residual
 from asr_lab.blocks.transformer import Transformer
+from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 
 NO_DECAY = ("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D")
 
@@ -71,8 +72,27 @@ def test_the_usual_patterns_find_every_parameter_that_is_not_decayed(mixer: Mixe
     assert all(p.ndim == 1 or name == "mixer.distance.bias" for name, p in layer.named_parameters() if name in spared)
 
 
-def test_blocks_build_on_meta() -> None:
+@pytest.mark.parametrize("mixer", [Attention(), Mamba2()])
+@pytest.mark.parametrize("context", [WHOLE, Context(14, 70)], ids=str)
+def test_blocks_run_on_meta_without_memory(mixer: Mixer, context: Context) -> None:
     with torch.device("meta"):
-        for mixer in (Attention(), Mamba2()):
-            layer = Macaron(mixer=mixer).build(64, 0.1)
-            assert all(p.is_meta for p in layer.parameters())
+        layer = Macaron(mixer=mixer).build(64, 0.1)
+        out = run_whole(layer, Frames.whole(torch.empty(1, 500, 64)), context)
+    assert all(p.is_meta for p in layer.parameters())
+    assert out.x.is_meta
+    assert out.x.shape == (1, 500, 64)
+
+
+@pytest.mark.parametrize("mixer", [Attention(num_heads=2), Mamba2(state_dim=4, head_dim=8)])
+def test_blocks_learn_under_bfloat16_autocast(mixer: Mixer) -> None:
+    torch.manual_seed(0)
+    layer = Macaron(mixer=mixer).build(16, 0.0)
+    frames = Frames.whole(torch.randn(2, 60, 16))
+    gradients = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = run_whole(layer, frames, Context(4, 8)).x
+        loss = (out.float() * torch.linspace(-1, 1, 16)).sum()
+        gradients.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(layer.parameters()))]))
+    exact, rounded = gradients
+    assert (rounded - exact).norm() < 0.05 * exact.norm()
