@@ -54,9 +54,9 @@ def macs(run: Callable[[], Any]) -> tuple[int, Any]:
     return count.flops // 2, result
 
 
-class _Count(TorchDispatchMode):
+class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
 
     @classmethod
@@ -69,7 +69,7 @@ class _Count(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if packet is ATTENTION:
-            self.flops += sdpa_flop_count(*(x.shape for x in args[:3]))
+            self.flops += sdpa_flop_count(*(x.shape for x in args[:3]))  # type: ignore[no-untyped-call]
         elif (formula := flop_registry.get(packet)) is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=out)
         return out

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr_lab.nn.dropout import dropout
 from asr_lab.nn.positions import DistanceScores, rotate
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
@@ -141,8 +142,7 @@ class Attention(Streamable[AttentionState]):
             windows.left,
         )
         y = self.out(y.reshape(chunk.batch, -1, self.dim)[:, :frames])
-        if self.dropout:
-            y = F.dropout(y, self.dropout, self.training)
+        y = dropout(y, self.dropout, self.training)
         return new, chunk.with_x(y)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor, left: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from asr_lab.nn.beam_search import beam_search
 from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
+from asr_lab.nn.dropout import dropout as drop
 from asr_lab.nn.positions import sinusoids
 from asr_lab.streaming import Frames
 
@@ -62,7 +63,10 @@ class DecoderLayer(nn.Module):
         self.feed_norm = nn.LayerNorm(dim)
         self.feed_up = nn.Linear(dim, expansion * dim)
         self.feed_down = nn.Linear(expansion * dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return drop(x, self.dropout, self.training)
 
     def remember(self, frames: Tensor, visible: Tensor) -> Memory:
         """Keys and values of frames (B, T, D)."""
@@ -81,11 +85,11 @@ class DecoderLayer(nn.Module):
         else:
             past = Past(torch.cat([past.keys, key], dim=2), torch.cat([past.values, value], dim=2))
             seen = F.scaled_dot_product_attention(query, past.keys, past.values, attn_mask=visible[:, None])
-        x = x + self.dropout(self.self_out(_join(seen)))
+        x = x + self._dropped(self.self_out(_join(seen)))
         query = self._split(self.cross_query(self.cross_norm(x)))
         seen = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=memory.visible)
-        x = x + self.dropout(self.cross_out(_join(seen)))
-        return past, x + self.dropout(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
+        x = x + self._dropped(self.cross_out(_join(seen)))
+        return past, x + self._dropped(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, H, T, K)."""
@@ -143,7 +147,7 @@ class AttentionDecoderHead(DecoderHead):
         self.positions = nn.Embedding(max_tokens + 1, dim) if positions == "learned" else None
         self.layers = nn.ModuleList(DecoderLayer(dim, num_heads, expansion, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         nn.init.normal_(self.embedding.weight, std=INIT_STD)
         if self.positions is not None:
             nn.init.normal_(self.positions.weight, std=INIT_STD / 2)
@@ -220,7 +224,7 @@ class AttentionDecoderHead(DecoderHead):
     def _run(
         self, pasts: tuple[Past, ...], x: Tensor, memories: tuple[Memory, ...], visible: Tensor | None
     ) -> tuple[tuple[Past, ...], Tensor]:
-        x = self.dropout(x)
+        x = drop(x, self.dropout, self.training)
         new = []
         for i, (layer, memory) in enumerate(zip(self._layers(), memories, strict=True)):
             past, x = layer(pasts[i] if pasts else None, x, memory, visible)

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from asr_lab.nn.autocast import without_autocast
+from asr_lab.nn.dropout import dropout
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 
@@ -101,6 +102,5 @@ class ConvModule(Streamable[ConvState]):
             x = F.pad(chunk.with_x(x).valid(), (0, 0, side, side))
             past = state.past
         y = self.out(F.silu(self.norm(self.depthwise(x))))
-        if self.dropout:
-            y = F.dropout(y, self.dropout, self.training)
+        y = dropout(y, self.dropout, self.training)
         return ConvState(past), chunk.with_x(y)

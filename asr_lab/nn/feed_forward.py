@@ -8,6 +8,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr_lab.nn.dropout import dropout
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
 
 
@@ -23,9 +25,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.activation(self.up(x))
-        if self.dropout:
-            x = F.dropout(x, self.dropout, self.training)
+        x = dropout(x, self.dropout, self.training)
         x = self.down(x)
-        if self.dropout:
-            x = F.dropout(x, self.dropout, self.training)
+        x = dropout(x, self.dropout, self.training)
         return x

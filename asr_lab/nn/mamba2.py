@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr_lab.nn.conv import DepthwiseConv
+from asr_lab.nn.dropout import dropout
 from asr_lab.nn.norm import GatedRMSNorm
 from asr_lab.nn.ssd import ssd
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
@@ -72,6 +73,5 @@ class Mamba2(Streamable[Mamba2State]):
         y, ssm = ssd(x, dt, -self.A_log.exp(), self.D, b, c, state.ssm)
         ssm = torch.where((chunk.lengths > 0)[:, None, None, None], ssm.to(state.ssm.dtype), state.ssm)
         y = self.out_proj(self.norm(y.flatten(-2), z))
-        if self.dropout:
-            y = F.dropout(y, self.dropout, self.training)
+        y = dropout(y, self.dropout, self.training)
         return Mamba2State(past, ssm), chunk.with_x(y)
