@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import importlib
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,7 @@ T = TypeVar("T")
 
 READ_AHEAD = 4
 """Items that each process may have ready."""
+IMPORTED_LATE = ("scipy.fft", "scipy.signal", "soundfile")
 PR_SET_PDEATHSIG = 1
 
 
@@ -27,6 +30,9 @@ def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int)
     if not num_workers:
         yield from map(read, items)
         return
+    # What reading imports late is imported here, once: else each epoch's fresh workers would do it, for seconds each.
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
     from torch.utils.data import DataLoader
 
     loader: DataLoader[T] = DataLoader(
@@ -40,6 +46,10 @@ def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int)
         worker_init_fn=_Start(os.getpid()),
     )
     iterator = iter(loader)
+    # Workers leave SIGTERM to the parent, so Python's own end, which sends it and waits, would never come while a
+    # traceback still holds the iterator: it is ended by name, here or at exit.
+    end = iterator._shutdown_workers  # type: ignore[attr-defined]
+    atexit.register(end)
     try:
         yield from iterator
     except RuntimeError as error:
@@ -47,7 +57,8 @@ def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int)
             raise TrainingError(f"a process that reads audio was killed, perhaps for memory: {error}") from error
         raise
     finally:
-        del iterator
+        end()
+        atexit.unregister(end)
 
 
 class _Readable(Generic[T]):
