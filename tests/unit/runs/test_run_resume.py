@@ -218,7 +218,7 @@ DIGITS = (
      'test = [{ type = "folder", path = "fsdd", where = { split = "test" } }]'),
     ("dim = 16", "dim = 64\ndropout = 0.2"),
     ('blocks = ["conf"]', 'repeat = 2, blocks = ["conf"]'),
-    ("max_steps = 12", "max_steps = 400\nsave_every_steps = 4"),
+    ("max_steps = 12", "max_steps = 220\nsave_every_steps = 4"),
     ("batch_s = 6", "batch_s = 40"),
     ("valid_every_steps = 4", "valid_every_steps = 11"),
     ("max_rank_batch_s = 3", "max_rank_batch_s = 12"),

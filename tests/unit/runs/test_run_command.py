@@ -1,0 +1,135 @@
+"""`asrlab run`, `watch` and `runs`, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from asr_lab.errors import LabError
+from asr_lab.runs.directory import RunDirectory, runs_root
+from asr_lab.runs.find import all_runs
+from asr_lab.runs.lock import Liveness
+from asr_lab.runs.story import story_of
+from cli.main import app
+
+Write = Callable[..., Path]
+COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
+
+
+def asrlab(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def only_run() -> RunDirectory:
+    (run,) = all_runs(runs_root())
+    return run
+
+
+def test_a_recipe_is_run_to_a_table_and_not_trained_twice(recipe: Write) -> None:
+    path = str(recipe())
+    first = asrlab("run", path)
+    assert first.exit_code == 0, first.output
+    name = only_run().name
+    for said in (
+        "a new run",
+        "words (WER)",
+        "95 % interval",
+        "said",
+        "test.jsonl",
+        f"asrlab transcribe FILE.wav --run {name}",
+    ):
+        assert said in first.output
+    second = asrlab("run", path)
+    assert second.exit_code == 0
+    assert "is finished" in second.output
+    assert second.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
+    assert story_of(only_run()).attempt == 1
+    printed = json.loads(asrlab("run", path, "--json").stdout)
+    assert printed["test"]["wer"].keys() >= {"value", "low", "high", "substitutions", "deletions", "insertions"}
+    (row,) = json.loads(asrlab("runs", "--json").stdout)
+    assert (row["run"], row["state"], row["step"], row["label"]) == (name, "finished", 12, "tiny")
+    assert name in asrlab("runs").stdout
+    third = asrlab("run", path, "--again")
+    assert third.exit_code == 0
+    assert [run.name for run in all_runs(runs_root())] == [name, f"{name}.2"]
+
+
+def test_changed_code_is_refused_with_its_diff(recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(recipe())
+    (tmp_path / "mine" / "blocks").mkdir(parents=True)
+    (tmp_path / "mine" / "blocks" / "notes.txt").write_text("1\n")
+    monkeypatch.setenv("ASRLAB_PATH", str(tmp_path / "mine"))
+    assert asrlab("run", path).exit_code == 0
+    (tmp_path / "mine" / "blocks" / "notes.txt").write_text("1\n2\n")
+    refused = asrlab("run", path)
+    assert isinstance(refused.exception, LabError)  # main turns it into exit code 2
+    assert "has changed since: code" in str(refused.exception)
+    assert "path0/blocks/notes.txt  +1 -0" in str(refused.exception)
+    assert asrlab("run", path, "--accept-changes").exit_code == 0
+
+
+def test_watching_nothing_says_so(recipe: Write) -> None:
+    found = asrlab("watch")
+    assert isinstance(found.exception, LabError)
+    assert "asrlab runs" in str(found.exception)
+    assert "no runs under" in asrlab("runs").stdout
+
+
+@pytest.fixture
+def no_leftovers() -> Iterator[None]:
+    yield
+    for run in all_runs(runs_root()):
+        holder = Liveness(run.lock).holder()
+        if holder is not None and holder.owner.pid != os.getpid():
+            os.kill(holder.owner.pid, signal.SIGKILL)
+
+
+def wait_for_a_step() -> RunDirectory:
+    deadline = time.monotonic() + 60
+    while not all_runs(runs_root()) or story_of(only_run()).step < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return only_run()
+
+
+@pytest.mark.usefixtures("no_leftovers")
+def test_ctrl_c_saves_and_says_how_to_go_on(recipe: Write) -> None:
+    words = [*COMMAND, "run", str(recipe()), "--set", "train.max_steps=5000"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        run = wait_for_a_step()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    step = story_of(run).step
+    assert f"stopped by Ctrl-C after step {step:,}, saved" in said
+    assert "--set train.max_steps=5000" in said.splitlines()[-1]
+    assert "asrlab run" in said.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("no_leftovers")
+def test_a_detached_job_is_watched_and_when_killed_its_log_is_shown(recipe: Write) -> None:
+    words = [*COMMAND, "run", str(recipe()), "--set", "train.max_steps=5000", "--detach"]
+    started = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert started.returncode == 0, started.stderr
+    run = wait_for_a_step()
+    assert f"asrlab watch {run.name}" in started.stderr
+    with subprocess.Popen([*COMMAND, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert str(run.path) in watching.stderr.readline()
+        holder = Liveness(run.lock).holder()
+        assert holder is not None
+        os.kill(holder.owner.pid, signal.SIGKILL)
+        _, said = watching.communicate(timeout=60)
+    assert watching.returncode == 1
+    assert "without a last word" in said
+    assert "_0_log.err" in said
+    assert json.loads(asrlab("runs", "--json").stdout)[0]["state"] == "dead"
