@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def text_key(text: str) -> int:
@@ -22,7 +23,7 @@ def mix(keys: Keys | int, *salts: int) -> Keys:
     mixed = np.atleast_1d(np.asarray(keys, dtype=np.uint64))
     with np.errstate(over="ignore"):
         for salt in (*salts, 0):
-            mixed = mixed + np.uint64(salt & 0xFFFFFFFFFFFFFFFF) * _GOLDEN + _GOLDEN
+            mixed = mixed + np.uint64((salt * _GOLDEN + _GOLDEN) & _MASK)
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             mixed = mixed ^ (mixed >> np.uint64(31))
@@ -30,8 +31,13 @@ def mix(keys: Keys | int, *salts: int) -> Keys:
 
 
 def mixed(key: int, *salts: int) -> int:
-    """`mix` of one key."""
-    return int(mix(key, *salts)[0])
+    """`mix` of one key, in plain integers: a single number needs no array."""
+    for salt in (*salts, 0):
+        key = (key + salt * _GOLDEN + _GOLDEN) & _MASK
+        key = ((key ^ (key >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & _MASK
+        key ^= key >> 31
+    return key
 
 
 def uniform(keys: Keys) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_lab.audio.draws import Keys, text_key
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info, tolerance_s
+from asr_lab.data.cache import cache_root
 from asr_lab.data.columns import Where
 from asr_lab.data.fingerprint import Fingerprint
 from asr_lab.data.strings import Strings, StringsBuilder
@@ -119,6 +120,7 @@ class _Reader:
         self, root: Path, channel: ChannelChoice, keep_columns: bool, usable: Callable[[Utterance], str | None]
     ) -> None:
         self.root = root
+        self.folders = (f"{cache_root()}/", f"{root.resolve()}/")
         self.channel = channel
         self.keep_columns = keep_columns
         self.usable = usable
@@ -203,7 +205,10 @@ class _Reader:
             numbers.append(number_of)
         if self.keep_columns:
             self.columns.append(cut.columns)
-        path = _below(cut.audio, self.root)
+        # As it would be on another machine.
+        path = cut.audio
+        for folder in self.folders:
+            path = path.removeprefix(folder)
         self.fingerprint.add(cut.id, path, info.num_bytes, cut.start_s, cut.duration_s, channel, cut.text, value)
 
     def _refuse(self, utterance: Utterance, reason: str) -> None:
@@ -257,11 +262,6 @@ def _wrong_length(utterance: Utterance, info: AudioInfo) -> str | None:
     if utterance.start_s >= length_s or utterance.duration_s == 0:
         return "has no length"
     return None
-
-
-def _below(path: str, root: Path) -> str:
-    prefix = f"{root.resolve()}/"
-    return path.removeprefix(prefix)
 
 
 def _nothing_left(label: str, where: Where, num_read: int, bad: Sequence[BadCut]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from asr_lab.data.synthesis import cache_root
+from asr_lab.data.cache import cache_root
 from asr_lab.data.utterance import BadCut, Source, Utterance
 from asr_lab.errors import DataError, MissingPackageError
 

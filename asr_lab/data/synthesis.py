@@ -18,6 +18,7 @@ import attrs
 
 from asr_lab.audio import espeak
 from asr_lab.audio.draws import mixed, text_key
+from asr_lab.data.cache import cache_root
 from asr_lab.data.sentences import Split
 from asr_lab.data.utterance import Utterance
 from asr_lab.errors import DataError, LabError
@@ -25,7 +26,6 @@ from asr_lab.errors import DataError, LabError
 VERSION = 1
 """Raised whenever the same settings would give other sounds."""
 SHARD_UTTERANCES = 100
-CACHE_VARIABLE = "ASRLAB_CACHE"
 
 
 @attrs.frozen
@@ -40,11 +40,6 @@ class Speech:
     pitch: tuple[int, int]
     sample_rate: int
     seed: int
-
-
-def cache_root() -> Path:
-    """Where what can be made again is kept: `ASRLAB_CACHE`, by default `~/.cache/asrlab`."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "asrlab")
 
 
 def voices_of(split: Split, number: int | None, seed: int) -> tuple[str, ...]:

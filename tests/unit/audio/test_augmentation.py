@@ -18,7 +18,7 @@ from asr_lab.audio.augmentation import (
     VolumePerturbation,
     coloured_noise,
 )
-from asr_lab.audio.draws import generator, mix, uniform
+from asr_lab.audio.draws import generator, mix, mixed, uniform
 from asr_lab.augments import Augment
 from asr_lab.errors import DataError
 
@@ -197,3 +197,8 @@ def test_draws_are_spread_evenly_and_do_not_repeat() -> None:
     shares = np.histogram(uniform(keys), bins=10, range=(0, 1))[0] / len(keys)
     assert np.abs(shares - 0.1).max() < 0.005
     assert not np.array_equal(mix(keys, 1, 2), mix(keys, 2, 1))
+
+
+def test_single_keys_are_mixed_like_many() -> None:
+    for salts in ((), (0,), (1, 2), (2**64 - 1,), (-3, 5)):
+        assert [mixed(k, *salts) for k in KEYS[:50].tolist()] == mix(KEYS[:50], *salts).tolist()

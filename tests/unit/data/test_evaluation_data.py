@@ -1,0 +1,93 @@
+"""A set to be scored on holds every utterance, in one order, with its transcript as written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_lab.data.evaluation import EvaluationData, build_evaluation
+from asr_lab.datasets import Join
+from asr_lab.datasets.folder import Folder
+from asr_lab.errors import DataError
+
+
+def evaluation(folder: Path, *datasets: Folder, batch_s: float = 5, num_workers: int = 0) -> tuple[EvaluationData, ...]:
+    sets = datasets or (Folder(path="."),)
+    return build_evaluation(sets, folder, sample_rate=16000, batch_s=batch_s, num_workers=num_workers)
+
+
+def test_every_readable_utterance_comes_once_longest_first(with_bad: Path) -> None:
+    (data,) = evaluation(with_bad)
+    batches = list(data.batches())
+    ids = [i for b in batches for i in b.ids]
+    assert len(ids) == len(set(ids)) == len(data.utterances)
+    lengths = [int(n) for b in batches for n in b.audio_lengths]
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(b.audio.numel() <= 5 * 16000 for b in batches)
+
+
+def test_texts_are_as_written_and_need_be_neither_spellable_nor_alignable(with_bad: Path) -> None:
+    (data,) = evaluation(with_bad)
+    texts = {i: t for b in data.batches() for i, t in zip(b.ids, b.texts, strict=True)}
+    assert texts["u056"] == "großer"
+    assert texts["u100"] == "... !"
+    assert texts["u045"].count("five") == 60
+
+
+def test_what_cannot_be_read_is_named_with_its_transcript(with_bad: Path) -> None:
+    (data,) = evaluation(with_bad)
+    assert {b.id for b in data.bad} == {"u003", "u011", "u020", "u034", "u067", "u078", "u089"}
+    assert {u.id for u in data.unreadable} == {"u003", "u011", "u020", "u067", "u078", "u089"}
+    assert all(u.text for u in data.unreadable)
+
+
+def test_what_breaks_while_decoding_is_counted_too(tmp_path: Path) -> None:
+    audio = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", audio, 8000)
+    audio[5] = np.nan
+    soundfile.write(tmp_path / "b.wav", audio, 8000, subtype="FLOAT")
+    (tmp_path / "manifest.tsv").write_text("audio\ttext\na.wav\thello\nb.wav\tyou there\n")
+    for num_workers in (0, 1):
+        (data,) = evaluation(tmp_path, num_workers=num_workers)
+        assert len(data.utterances) == 2
+        assert [b.ids for b in data.batches()] == [("a",)]
+        assert [u.text for u in data.unreadable] == ["you there"]
+        assert "not finite" in data.bad[0].reason
+
+
+def test_columns_and_lengths_come_along(good: Path) -> None:
+    (data,) = evaluation(good, Folder(path=".", where={"split": "test"}))
+    assert {u.columns["split"] for u in data.utterances} == {"test"}
+    assert all(u.columns["speaker"].startswith("s") for u in data.utterances)
+    assert sum(u.duration_s for u in data.utterances) == pytest.approx(data.total_s)
+
+
+def test_sets_of_one_name_are_one_set(good: Path) -> None:
+    parts = [Folder(path=".", name="ls", where={"speaker": s}) for s in ("s1", "s2")]
+    sets = evaluation(good, *parts, Folder(path=".", where={"speaker": "s3"}))
+    assert [(s.name, len(s.utterances)) for s in sets] == [("ls", 30), ("folder", 15)]
+
+
+def test_joined_utterances_are_always_joined_alike(good: Path) -> None:
+    joined = Folder(path=".", join=Join(min_utterances=2, max_s=4))
+    (first,), (second,) = evaluation(good, joined), evaluation(good, joined)
+    assert first.utterances == second.utterances
+    assert sorted(i for u in first.utterances for i in u.id.split("+")) == [f"u{i:03}" for i in range(60)]
+    some = next(u for u in first.utterances if "+" in u.id)
+    assert some.columns["speaker"]
+    assert len(some.text.split()) >= some.id.count("+") + 1
+
+
+def test_the_same_batches_come_again_and_with_workers(good: Path) -> None:
+    (data,), (other,) = evaluation(good), evaluation(good, num_workers=2)
+    first = [(b.ids, b.audio.numpy().tobytes()) for b in data.batches()]
+    assert [(b.ids, b.audio.numpy().tobytes()) for b in data.batches()] == first
+    assert [(b.ids, b.audio.numpy().tobytes()) for b in other.batches()] == first
+
+
+def test_a_weight_is_refused(good: Path) -> None:
+    with pytest.raises(DataError, match=r"weight = 2 means nothing"):
+        evaluation(good, Folder(path=".", weight=2))
