@@ -126,7 +126,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
     lineage = _initialise(recipe, model)
     valid, test = evaluation_sets(recipe, recipe.data.valid, root), evaluation_sets(recipe, recipe.data.test, root)
     return Experiment(
-        learner=_learner(recipe, model, features, corpus),
+        learner=_learner(recipe, model, features, corpus, root),
         model=model,
         features=features,
         vocabulary=vocabulary,
@@ -190,8 +190,10 @@ def _initialise(recipe: Recipe, model: SpeechModel) -> Lineage | None:
     return initialise(model, Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
 
 
-def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus) -> Learner:
-    augmentations = Augmentations([a.build() for a in recipe.augment])
+def _learner(
+    recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus, root: Path
+) -> Learner:
+    augmentations = Augmentations([a.build(root) for a in recipe.augment])
     data = TrainingData(
         corpus,
         seed=recipe.seed,
