@@ -18,6 +18,10 @@ test *args:
 prove *args:
     pytest -m prove -s "$@"
 
+# What training steps, encoders, plans and scores cost on this machine; `--peers` for other toolkits beside them.
+bench *args:
+    python tests/bench/main.py "$@"
+
 # The figures of the README: digits, and each speaker left out in turn; finished runs are not trained again.
 results:
     asrlab results recipes/digits.toml --title "Digits"
