@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asr_lab.data.cuts import check_bad
+from asr_lab.data.utterance import BadCut
 from asr_lab.runs.selection import Selection
 from asr_lab.runs.validation import validate
 from asr_lab.text.steps import Normalizer
@@ -36,6 +38,12 @@ class Fit:
     _saved_step: int | None = attrs.field(default=None, init=False)
     _told_at: float = attrs.field(default=0.0, init=False)
     _share: float = attrs.field(default=0.0, init=False)
+    _bad: dict[str, BadCut] = attrs.field(init=False)
+    """Utterances that this attempt could not use, by name."""
+
+    @_bad.default
+    def _bad_before_training(self) -> dict[str, BadCut]:
+        return {cut.id: cut for cut in self.experiment.bad}
 
     def train(self) -> bool:
         """Take the steps that are left; False when a signal ended it before, with all saved."""
@@ -104,13 +112,20 @@ class Fit:
         if report.step % self.recipe.log.every_steps == 0 or report.skipped:
             self.metrics.write(report.record())
         for cut in report.bad:
-            self.attempt.warn_of(cut)
+            self._leave_out(cut)
         if report.skipped:
             self.attempt.warn(f"step {report.step} is skipped: {report.cause}")
         if time.monotonic() - self._told_at >= STEP_EVENT_S:
             self._told_at = time.monotonic()
             record = {key: getattr(report, key) for key in ("step", "epoch", "loss", "lr", "audio_s_per_s", "share")}
             self.attempt.events.write("step", record)
+
+    def _leave_out(self, cut: BadCut) -> None:
+        """Name an utterance that showed to be unusable when it was read, once; DataError when they are too many."""
+        if cut.id not in self._bad:
+            self._bad[cut.id] = cut
+            self.attempt.warn_of(cut)
+            check_bad(list(self._bad.values()), self.recipe.data.max_bad_cuts)
 
     def _say(self, state: str) -> None:
         self.attempt.events.write("state", {"state": state, "step": self.step, "share": self._share})
