@@ -73,13 +73,17 @@ class SpeechModel(nn.Module):
     def search(
         self, features: Frames, decode: Decode | None = None, context: Context = WHOLE
     ) -> list[list[Hypothesis]]:
-        """Hypotheses of each utterance, best first."""
+        """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
         decode = decode or Decode()
-        encoded = dict(zip((str(h.kind) for h in self.heads), self.encode(features, context), strict=True))
         heads = {str(h.kind): h for h in self.heads}
         kind = decode.decoder
         if kind == "auto":
             kind = "attention" if "attention" in heads else next(iter(heads))
+        if missing := {"joint": {"attention", "ctc"}}.get(kind, {kind}) - heads.keys():
+            raise ValueError(
+                f"decode = {kind!r} needs the decoder {', '.join(sorted(missing))} (have: {', '.join(heads)})"
+            )
+        encoded = dict(zip((str(h.kind) for h in self.heads), self.encode(features, context), strict=True))
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
         if kind != "joint":
             head = heads[kind]
@@ -114,12 +118,13 @@ class SpeechModel(nn.Module):
         """Token numbers of each utterance; features are (B, T, F) or (T, F), `lengths` (B,) their valid frames."""
         if isinstance(features, Tensor):
             features = Frames.whole(features if features.ndim == 3 else features[None], lengths)
-        training = self.training
+        modes = [(module, module.training) for module in self.modules()]  # frozen parts may differ from the rest
         self.eval()
         try:
             return [list(hypotheses[0].tokens) for hypotheses in self.search(features, decode)]
         finally:
-            self.train(training)
+            for module, training in modes:
+                module.training = training
 
 
 def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:
