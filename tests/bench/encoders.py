@@ -29,16 +29,10 @@ class EncoderFigures:
     """`conformer_fast` in its first context, limited to a chunk and some seconds before it."""
     whole_s: float
     """`conformer_fast` seeing the whole utterance."""
-
-    @property
-    def limited_ratio(self) -> float:
-        """How many times as fast as base in its first context."""
-        return self.base_s / self.limited_s
-
-    @property
-    def whole_ratio(self) -> float:
-        """How many times as fast as base, seeing as much."""
-        return self.base_s / self.whole_s
+    ratio: float
+    """How many times as fast as base in its first context."""
+    whole_ratio: float
+    """How many times as fast as base, seeing as much."""
 
 
 @torch.no_grad()
@@ -51,8 +45,8 @@ def bench_encoders(repeats: int, lengths_s: Sequence[int] = LENGTHS_S) -> list[E
         generator = torch.Generator().manual_seed(0)
         features = Frames.whole(torch.randn(1, int(audio_s * 1000 / frame_ms), 80, generator=generator))
         rounds = [[_seconds(model, features, context) for model, context in turns] for _ in range(repeats + 1)]
-        medians = [statistics.median(column) for column in zip(*rounds[1:], strict=True)]
-        figures.append(EncoderFigures(audio_s, *medians))
+        base_s, limited_s, whole_s = (statistics.median(column) for column in zip(*rounds[1:], strict=True))
+        figures.append(EncoderFigures(audio_s, base_s, limited_s, whole_s, base_s / limited_s, base_s / whole_s))
     return figures
 
 

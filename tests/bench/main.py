@@ -28,7 +28,7 @@ class Report:
     audio_s: int
     """Seconds of each."""
     figures: dict[str, Any]
-    """By case, as the workers gave them."""
+    """By case, as the workers gave them, and a training step's share of the run's best product of 2048³."""
     ratios: dict[str, float]
     """How many times as fast as its peer a twin takes a training step, by peer."""
     absent: list[str]
@@ -70,6 +70,11 @@ def _measure(cases: tuple[Case, ...], steps: int, threads: int) -> Report:
         if case.installed:
             print(f"[{number}/{len(cases)}] {case.name}", file=sys.stderr, flush=True)
             figures[case.name] = _run(case.name, steps, threads)
+    trained = [figures[c.name] for c in cases if c.trains and c.name in figures]
+    peak = max((f["peak_flops_per_s"] for f in trained), default=0.0)  # what disturbs a process only lowers it
+    for f in trained:
+        f["share_of_peak"] = f["flops"] / f["step_s"] / peak
+        f["share_of_own"] = f["flops"] / f["step_s"] / f["own_flops_per_s"]
     ratios = {
         c.name: figures[c.name]["step_s"] / figures[c.twin]["step_s"]
         for c in cases

@@ -58,16 +58,6 @@ class StepFigures:
     peak_mb: float
     """Resident memory at most."""
 
-    @property
-    def share_of_peak(self) -> float:
-        """How much of the machine's matrix-multiply peak the step reaches."""
-        return self.flops / self.step_s / self.peak_flops_per_s
-
-    @property
-    def share_of_own(self) -> float:
-        """How much it reaches of what its own shapes allow."""
-        return self.flops / self.step_s / self.own_flops_per_s
-
 
 def measure(trainee: Trainee, steps: int) -> StepFigures:
     """The figures of so many steps, after some to warm up."""

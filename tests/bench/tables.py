@@ -40,45 +40,41 @@ def _twin(peer: str) -> str:
 
 
 def _steps(figures: Mapping[str, Any]) -> Table:
-    title = f"One training step, {BATCH} x {AUDIO_S} s of audio: features, SpecAugment, loss, clipping, AdamW"
-    table = _table(
-        title, "model", "M params", "step s", "audio s/s", "GFLOP", "GFLOP/s", "of 2048³", "of own", "peak MB"
-    )
+    title = f"One training step over {BATCH} x {AUDIO_S} s of audio"
+    table = _table(title, "", "params", "step s", "audio s/s", "GFLOP/s", "of 2048³", "of own", "MB")
     for name, f in figures.items():
-        rate = f["flops"] / f["step_s"]
         table.add_row(
             name,
-            f"{f['parameters'] / 1e6:.2f}",
+            f"{f['parameters'] / 1e6:.2f}M",
             f"{f['step_s']:.3f}",
             f"{f['audio_s_per_s']:.1f}",
-            f"{f['flops'] / 1e9:.0f}",
-            f"{rate / 1e9:.0f}",
-            f"{rate / f['peak_flops_per_s']:.0%}",
-            f"{rate / f['own_flops_per_s']:.0%}",
+            f"{f['flops'] / f['step_s'] / 1e9:.0f}",
+            f"{f['share_of_peak']:.0%}",
+            f"{f['share_of_own']:.0%}",
             f"{f['peak_mb']:,.0f}",
         )
-    peaks = sorted(f["peak_flops_per_s"] / 1e9 for f in figures.values())
+    peak = max(f["peak_flops_per_s"] for f in figures.values()) / 1e9
     table.caption = (
-        f"Medians. GFLOP: the model's products and convolutions, backward = 2 x forward. of 2048³: of this machine's "
-        f"float32 matrix product of that size ({peaks[0]:.0f} to {peaks[-1]:.0f} GFLOP/s in this run); of own: of the "
-        "step's own products, one after the other."
+        "Features, SpecAugment, model, loss, clipping, AdamW; medians. GFLOP/s: of the model's products and convolutions, "
+        f"backward = 2 x forward. of 2048³: of this machine's float32 product of that size, {peak:.0f} GFLOP/s in this "
+        "run. of own: of the step's own products, one after the other. MB: resident at most, the whole process."
     )
     return table
 
 
 def _encoders(rows: Sequence[Mapping[str, float]]) -> Table:
-    title = "Encoder alone, forward, one utterance"
-    table = _table(title, "audio s", "conformer_base s", "conformer_fast s", "ratio", "fast, whole context s", "ratio")
+    title = "Encoder alone, forward, one utterance: seconds, and how many times as fast as base"
+    table = _table(title, "audio s", "conformer_base", "conformer_fast", "ratio", "fast, whole context", "ratio")
     for r in rows:
-        base, limited, whole = r["base_s"], r["limited_s"], r["whole_s"]
-        ratios = f"{base / limited:.2f}", f"{base / whole:.2f}"
-        table.add_row(f"{r['audio_s']}", f"{base:.3f}", f"{limited:.3f}", ratios[0], f"{whole:.3f}", ratios[1])
+        fast, whole = (f"{r['limited_s']:.3f}", f"{r['ratio']:.2f}"), (f"{r['whole_s']:.3f}", f"{r['whole_ratio']:.2f}")
+        table.add_row(f"{r['audio_s']}", f"{r['base_s']:.3f}", *fast, *whole)
     return table
 
 
 def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
     table.add_column(first, no_wrap=True)
     for other in others:
-        table.add_column(other, justify="right")
+        table.add_column(other, justify="right", no_wrap=True)
     return table
