@@ -56,7 +56,7 @@ def _steps(figures: Mapping[str, Any]) -> Table:
     peak = max(f["peak_flops_per_s"] for f in figures.values()) / 1e9
     table.caption = (
         "Features, SpecAugment, model, loss, clipping, AdamW; medians. GFLOP/s: of the model's products and "
-        f"convolutions, backward = 2 x forward. of 2048³: of this machine's float32 product so large, {peak:.0f} GFLOP/s "
+        f"convolutions, backward = 2 x forward. of 2048³: of this machine's float32 product so big, {peak:.0f} GFLOP/s "
         "in this run. of own: of the step's own products, one after the other. MB: resident at most."
     )
     return table
