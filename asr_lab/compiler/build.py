@@ -190,9 +190,7 @@ def _initialise(recipe: Recipe, model: SpeechModel) -> Lineage | None:
     return initialise(model, Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
 
 
-def _learner(
-    recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus, root: Path
-) -> Learner:
+def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus, root: Path) -> Learner:
     augmentations = Augmentations([a.build(root) for a in recipe.augment])
     data = TrainingData(
         corpus,
