@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import attrs
 
 from asr_lab.audio import mel
+from asr_lab.audio.bands import Name, check_bands, frequency_range, num_points
 from asr_lab.units import ms_to_samples
-
-Name = Literal["whisper", "kaldi", "nemo"]
-Floor = Literal["utterance", "fixed"]
-Level = Literal["none", "utterance", "running"]
 
 WHISPER_PEAK = 1.5
 """Loudest log10 mel energy that the fixed floor of Whisper's convention assumes; the floor is 8 decades below.
@@ -72,23 +68,11 @@ def convention(
 ) -> Convention:
     """The numbers of a convention at a sample rate; ValueError when it cannot be had there."""
     window, hop = ms_to_samples(window_ms, sample_rate), ms_to_samples(hop_ms, sample_rate)
-    if window < hop:
-        raise ValueError(
-            f"a window of {window_ms:g} ms is shorter than the hop of {hop_ms:g} ms: samples would be lost"
-        )
-    high = sample_rate / 2 if high_hz is None else high_hz
-    low = (20.0 if name == "kaldi" else 0.0) if low_hz is None else low_hz
-    if not 0 <= low < high <= sample_rate / 2:
-        raise ValueError(f"mel filters from {low:g} to {high:g} Hz do not fit into 0 to {sample_rate / 2:g} Hz")
+    check_bands(name, sample_rate, num_mels, window_ms, hop_ms, low_hz, high_hz)
+    low, high = frequency_range(name, sample_rate, low_hz, high_hz)
     make = {"whisper": _whisper, "kaldi": _kaldi, "nemo": _nemo}[name]
     found = make(sample_rate, window, hop, num_mels, low, high)
-    empty = int((found.filters.max(axis=0) <= 0).sum())
-    if empty:
-        spacing = sample_rate / found.n_fft
-        raise ValueError(
-            f"{empty} of {num_mels} mel filters lie between two points of the spectrum, which are {spacing:g} Hz apart "
-            f"at {sample_rate} Hz, and would never move: choose fewer (num_mels) or a longer window (window_ms)"
-        )
+    assert found.filters.max(axis=0).min() > 0
     return found
 
 
@@ -114,7 +98,7 @@ def _whisper(rate: int, window: int, hop: int, num_mels: int, low: float, high: 
 
 
 def _kaldi(rate: int, window: int, hop: int, num_mels: int, low: float, high: float) -> Convention:
-    n_fft = 1 << (window - 1).bit_length()
+    n_fft = num_points("kaldi", window)
     return Convention(
         hop_samples=hop,
         left_samples=0,
@@ -134,7 +118,7 @@ def _kaldi(rate: int, window: int, hop: int, num_mels: int, low: float, high: fl
 
 
 def _nemo(rate: int, window: int, hop: int, num_mels: int, low: float, high: float) -> Convention:
-    n_fft = 1 << (window - 1).bit_length()
+    n_fft = num_points("nemo", window)
     return Convention(
         hop_samples=hop,
         left_samples=window // 2,
@@ -151,12 +135,3 @@ def _nemo(rate: int, window: int, hop: int, num_mels: int, low: float, high: flo
         offset=0.0,
         fixed_floor=-math.inf,
     )
-
-
-def whole_because(floor: Floor, level: Level) -> str | None:
-    """Why features with these settings need the whole utterance; None when they stream."""
-    if floor == "utterance":
-        return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
-    if level == "utterance":
-        return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
-    return None

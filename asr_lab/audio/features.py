@@ -8,7 +8,8 @@ from typing import NamedTuple, overload
 import torch
 from torch import Tensor
 
-from asr_lab.audio.convention import Floor, Level, Name, convention, whole_because
+from asr_lab.audio.bands import Floor, Level, Name, whole_because
+from asr_lab.audio.convention import convention
 from asr_lab.audio.level import RunningState, fresh_running_state, running_level, utterance_level
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lab.audio.bands import BREAK_HZ, LINEAR_HZ, LOG_STEP, slaney_mel
+
 Array = NDArray[np.float64]
 
 
@@ -13,7 +15,7 @@ def slaney_filters(sample_rate: int, n_fft: int, num_mels: int, low_hz: float, h
 
     What librosa, Whisper and NeMo use: linear below 1 kHz, logarithmic above.
     """
-    edges = _slaney_hz(np.linspace(_slaney_mel(low_hz), _slaney_mel(high_hz), num_mels + 2))
+    edges = _slaney_hz(np.linspace(slaney_mel(low_hz), slaney_mel(high_hz), num_mels + 2))
     bins = _bins_hz(sample_rate, n_fft)
     return _triangles(bins, edges) * (2.0 / (edges[2:] - edges[:-2]))
 
@@ -45,20 +47,9 @@ def _kaldi_mel(hz: float | Array) -> Array:
     return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
 
 
-_LINEAR_HZ = 200.0 / 3  # Hz per mel below the break
-_BREAK_HZ = 1000.0
-_LOG_STEP = np.log(6.4) / 27.0  # per mel above it
-
-
-def _slaney_mel(hz: float) -> float:
-    if hz < _BREAK_HZ:
-        return hz / _LINEAR_HZ
-    return float(_BREAK_HZ / _LINEAR_HZ + np.log(hz / _BREAK_HZ) / _LOG_STEP)
-
-
 def _slaney_hz(mel: Array) -> Array:
-    above = _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_HZ / _LINEAR_HZ))
-    return np.where(mel < _BREAK_HZ / _LINEAR_HZ, mel * _LINEAR_HZ, above)
+    above = BREAK_HZ * np.exp(LOG_STEP * (mel - BREAK_HZ / LINEAR_HZ))
+    return np.where(mel < BREAK_HZ / LINEAR_HZ, mel * LINEAR_HZ, above)
 
 
 def hann(length: int, periodic: bool) -> Array:

@@ -39,9 +39,9 @@ class LogMel(Features):
     """Where the last band ends; default: half the sample rate."""
 
     def __attrs_post_init__(self) -> None:
-        from asr_lab.audio.convention import convention
+        from asr_lab.audio.bands import check_bands
 
-        convention(
+        check_bands(
             self.convention, self.sample_rate, self.num_mels, self.window_ms, self.hop_ms, self.low_hz, self.high_hz
         )
 
@@ -55,7 +55,7 @@ class LogMel(Features):
 
     @property
     def whole_because(self) -> str | None:
-        from asr_lab.audio.convention import whole_because
+        from asr_lab.audio.bands import whole_because
 
         return whole_because(self.floor, self.level)
 
