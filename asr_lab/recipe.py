@@ -27,7 +27,15 @@ from asr_lab.stems import Stem
 from asr_lab.text.steps import Step
 from asr_lab.tokenizers import Tokenizer
 
-EXECUTION = ("parallel", "launch", "log", "data.num_workers", "train.keep_last", "train.save_every_steps")
+EXECUTION = (
+    "parallel",
+    "launch",
+    "log",
+    "data.num_workers",
+    "data.max_bad_cuts",
+    "train.keep_last",
+    "train.save_every_steps",
+)
 """Tables and keys that may change between attempts of one run."""
 EVALUATION = ("data.test", "decode", "score")
 """Tables that never retrain."""
