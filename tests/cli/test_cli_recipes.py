@@ -48,16 +48,12 @@ def test_check_takes_overrides_and_gives_json(capsys: pytest.CaptureFixture[str]
         check([TINY], ["encoder.dimm=256"])
 
 
-def test_check_never_imports_torch_and_takes_less_than_a_second() -> None:
+def test_check_never_imports_torch() -> None:
     script = (
         "import sys; from pathlib import Path; from cli.check import check; check([Path(sys.argv[1])]);"
-        "assert not {'torch', 'lhotse', 'sentencepiece'} & set(sys.modules);"
-        "import time; print(time.process_time())"
+        "assert not {'torch', 'lhotse', 'sentencepiece'} & set(sys.modules)"
     )
-    command = [sys.executable, "-c", script, str(TINY)]
-    runs = [subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True) for _ in range(3)]
-    # Processor time: what the clock says on an idle machine, whatever else runs on this one.
-    assert min(float(run.stdout.split()[-1]) for run in runs) < 1
+    subprocess.run([sys.executable, "-c", script, str(TINY)], check=True, cwd=ROOT, capture_output=True)
 
 
 def test_describe_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,15 +29,18 @@ def processor_s(*command: str) -> float:
     return best
 
 
+@pytest.mark.prove
 def test_help_is_there_in_less_than_0_4_s() -> None:
     assert processor_s(*ASRLAB, "--help") < 0.4
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("recipe", ["ssm_b200", "hybrid"])
 def test_check_takes_less_than_a_second(recipe: str) -> None:
     assert processor_s(*ASRLAB, "check", f"recipes/{recipe}.toml") < 1
 
 
+@pytest.mark.prove
 def test_explain_of_150m_parameters_takes_less_than_2_s_above_torch() -> None:
     torch_s = processor_s(sys.executable, "-c", "import torch")
     assert processor_s(*ASRLAB, "explain", "recipes/ssm_b200.toml") - torch_s < 2
