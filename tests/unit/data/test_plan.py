@@ -98,14 +98,6 @@ def test_sizes_of_nothing_are_refused() -> None:
         plan([1.0], 0, 1)
 
 
-def test_a_hundred_thousand_cuts_are_planned_at_once() -> None:
-    rng = np.random.default_rng(0)
-    lengths, keys = rng.uniform(1, 20, 100_000), rng.integers(0, 2**63, 100_000).astype(np.uint64)
-    start = time.process_time()
-    plan_epoch(lengths, keys, batch_s=600, max_rank_batch_s=600)
-    assert time.process_time() - start < 1.0
-
-
 @pytest.mark.prove
 def test_a_million_cuts_are_planned_in_about_a_second_and_200_mb() -> None:
     rng = np.random.default_rng(0)
