@@ -81,6 +81,23 @@ def test_a_muon_step_is_orthogonal_and_as_large_as_adamws() -> None:
     assert step.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.2)
 
 
+def test_a_muon_step_is_torchs_but_for_the_precision_of_its_products() -> None:
+    ours, theirs, fresh = Net(), Net(), Net()
+    muon = Muon(peak_lr=0.01, weight_decay=0.1).build(ours)
+    torchs = torch.optim.Muon(
+        [theirs.up.weight, theirs.down.weight], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+    )
+    for k in range(3):
+        for net in (ours, theirs):
+            for i, p in enumerate((net.up.weight, net.down.weight)):
+                p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(2 * k + i))
+        muon.step()
+        torchs.step()
+    for name in ("up", "down"):
+        mine, reference, start = (getattr(net, name).weight for net in (ours, theirs, fresh))
+        assert (mine - reference).norm() < 0.02 * (reference - start).norm()
+
+
 @pytest.mark.parametrize("section", [AdamW(peak_lr=1e-2), Muon(peak_lr=1e-2)])
 def test_an_optimizer_trains(section: AdamW | Muon) -> None:
     net = Net()
