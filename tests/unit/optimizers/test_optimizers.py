@@ -15,7 +15,11 @@ from asr_lab.optimizers import Group
 from asr_lab.optimizers.adamw import AdamW
 from asr_lab.optimizers.muon import Muon
 from asr_lab.training.checkpoint import read, write
+from asr_lab.training.muon import orthogonalised
 from asr_lab.training.state import Snapshot, fingerprint, model_tensors, optimizer_tensors, restore_optimizer
+
+COEFFICIENTS = (3.4445, -4.775, 2.0315)
+"""Those of Muon's authors."""
 
 
 class Net(nn.Module):
@@ -96,6 +100,19 @@ def test_a_muon_step_is_torchs_but_for_the_precision_of_its_products() -> None:
     for name in ("up", "down"):
         mine, reference, start = (getattr(net, name).weight for net in (ours, theirs, fresh))
         assert (mine - reference).norm() < 0.02 * (reference - start).norm()
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (3, 16, 64), (3, 64, 16)])
+def test_newton_schulz_of_the_gram_matrix_is_that_of_the_matrix(shape: tuple[int, int, int]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    x = x * torch.logspace(0, -5, shape[2])  # nearly singular
+    a, b, c = COEFFICIENTS
+    want = x.double() / x.double().norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        gram = want @ want.mT
+        want = a * want + (b * gram + c * gram @ gram) @ want
+    got = orthogonalised(x, COEFFICIENTS, steps=5, eps=1e-7)
+    assert (got - want).norm() < 1e-4 * want.norm()
 
 
 @pytest.mark.parametrize("section", [AdamW(peak_lr=1e-2), Muon(peak_lr=1e-2)])
