@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from cli.options import Overrides
 
 if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
+    from asr_lab.runs.study import Fold
 
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the evaluations are kept.")]
 Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="Whose results section is written anew.")]
@@ -26,6 +28,7 @@ def results(
     title: Annotated[str, typer.Option(help="What the documentation calls it; default: the recipe's name.")] = "",
     out: Folder = Path("docs/results"),
     readme: Readme = Path("README.md"),
+    seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Train from each of these seeds instead.")] = "",
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Run a recipe (finished runs are not trained again) and write its scores into the documentation.
@@ -38,11 +41,22 @@ def results(
     document = load_recipe(recipe, overrides)
     name = document.value.name
     command = ["asrlab", "results", str(recipe)]
+    if leave_out and seeds:
+        raise typer.BadParameter("--leave-out and --seeds are two studies; choose one")
     if leave_out:
+        from asr_lab.compiler.build import data_root
+        from asr_lab.runs.study import folds
+
         command += ["--leave-out", leave_out]
         label, _, column = leave_out.rpartition(".")
         name = f"{name}-leave-out-{column}"
-        content = _folds(recipe, list(overrides), label, column)
+        content = _study(recipe, list(overrides), folds(document, label, column, data_root()), leave_out)
+    elif seeds:
+        from asr_lab.runs.study import seeds as seeds_of
+
+        command += ["--seeds", seeds]
+        name = re.sub(r"\W+", "-", title.lower()).strip("-") or f"{name}-seeds"
+        content = _study(recipe, list(overrides), seeds_of(document, _numbers(seeds)), "seed")
     else:
         content = _test_scores(_train(recipe, overrides))
     command += [part for text in overrides for part in ("--set", text)]
@@ -54,18 +68,22 @@ def results(
         print(f"{readme}: results section written anew")
 
 
-def _folds(recipe: Path, overrides: list[str], label: str, column: str) -> dict[str, Any]:
-    from asr_lab.compiler.build import data_root
+def _study(recipe: Path, overrides: list[str], folds: Sequence[Fold], label: str) -> dict[str, Any]:
     from asr_lab.compiler.load import load_recipe
-    from asr_lab.runs.leave_one_out import folds, score_folds
+    from asr_lab.runs.study import score_folds
 
-    document = load_recipe(recipe, overrides)
-    found = folds(document, label, column, data_root())
     runs = []
-    for number, fold in enumerate(found, start=1):
-        print(f"fold {number} of {len(found)}: without {fold.value}", file=sys.stderr)
+    for number, fold in enumerate(folds, start=1):
+        print(f"run {number} of {len(folds)}: {fold.value}", file=sys.stderr)
         runs.append((fold, _train(recipe, [*overrides, *fold.overrides])))
-    return score_folds(document, runs, f"{label}.{column}")
+    return score_folds(load_recipe(recipe, overrides), runs, label)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--seeds takes whole numbers and commas, not {text!r}") from None
 
 
 def _train(recipe: Path, overrides: Sequence[str]) -> RunDirectory:

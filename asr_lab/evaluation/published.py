@@ -12,7 +12,8 @@ from asr_lab.errors import DataError
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 KEPT = ("wer", "cer", "normaliser", "utterances", "audio_s", "hash", "interval", "skipped", "about")
 KEPT_OF_A_SET = ("name", "wer", "cer", "utterances", "hash")
-LEAVE_OUT = "leave_out"
+STUDY = "study"
+"""What an evaluation of several runs says about itself: its sets are runs, of which a mean makes sense."""
 RATES = ("wer", "cer")
 
 
@@ -60,7 +61,7 @@ def _part(content: Mapping[str, Any]) -> list[str]:
     lines = [f"**{content['title']}** (`{content['command']}`)", "", head, "|---|---|---|---|---|"]
     lines += [_row(one["name"], one) for one in content["sets"]]
     if len(content["sets"]) > 1:
-        if content["about"].get(LEAVE_OUT):
+        if content["about"].get(STUDY):
             means = [
                 _percent(sum(one[key]["value"] for one in content["sets"]) / len(content["sets"])) for key in RATES
             ]

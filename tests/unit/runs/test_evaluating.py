@@ -13,8 +13,8 @@ from asr_lab.evaluation.results import evaluate, write_evaluation
 from asr_lab.runs.directory import RunDirectory, create_run
 from asr_lab.runs.evaluating import dataset_of, evaluation_document
 from asr_lab.runs.events import EventWriter
-from asr_lab.runs.leave_one_out import folds
 from asr_lab.runs.reads import add_read, num_reads
+from asr_lab.runs.study import folds
 from asr_lab.text.steps import Normalizer
 
 RECIPE = """

@@ -135,3 +135,18 @@ def test_results_leaves_each_speaker_out_in_turn(recipe: Write, tmp_path: Path, 
     assert "| mean |" in readme.read_text()
     results(path, "tones.speaker", "Tones", out, readme)
     assert len(list(runs_root().glob("*/resolved.json"))) == 3
+
+
+def test_results_of_seeds_are_a_set_each(recipe: Write, tmp_path: Path) -> None:
+    readme, out = tmp_path / "README.md", tmp_path / "docs"
+    readme.write_text("<!-- results:start -->\n<!-- results:end -->\n")
+    path = recipe("max_steps = 12", "max_steps = 2")
+    results(path, title="Tones, two seeds", out=out, readme=readme, seeds="1,2")
+    content = json.loads((out / "tones-two-seeds.json").read_text())
+    assert [one["name"] for one in content["sets"]] == ["seed 1", "seed 2"]
+    assert len(set(content["about"]["runs"].values())) == 2
+    assert "| mean |" in readme.read_text()
+    with pytest.raises(typer.BadParameter, match="whole numbers"):
+        results(path, out=out, readme=readme, seeds="1,x")
+    with pytest.raises(DataError, match="two different"):
+        results(path, out=out, readme=readme, seeds="1,1")

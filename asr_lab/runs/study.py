@@ -1,4 +1,8 @@
-"""Leave-one-out: train without one speaker (or any other value of a column), test on that one, for each in turn."""
+"""Studies: several runs that differ in one thing, scored side by side.
+
+Leave-one-out trains without one speaker (or any other value of a column) and tests on that one, for each in turn;
+seeds train the same recipe from other first weights and in other orders.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,12 @@ NOT_WANTED = ("where", "join", "weight", "name")
 
 @attrs.frozen
 class Fold:
-    """One value left out of training."""
+    """One run of a study."""
 
     value: str
+    """What is its own: the value left out, or the seed."""
     overrides: tuple[str, ...]
-    """What makes the recipe leave it out, and test on it."""
+    """What makes the recipe this one."""
 
 
 def folds(document: Document[Recipe], label: str, column: str, root: Path) -> list[Fold]:
@@ -62,14 +67,22 @@ def folds(document: Document[Recipe], label: str, column: str, root: Path) -> li
     return made
 
 
+def seeds(document: Document[Recipe], numbers: Sequence[int]) -> list[Fold]:
+    """A fold for each seed; DataError for fewer than two, or one twice."""
+    if len(set(numbers)) < max(2, len(numbers)):
+        raise DataError(f"a study of seeds takes two different ones or more, got {', '.join(map(str, numbers))}")
+    name = document.value.name
+    return [Fold(f"seed {n}", (f"seed={n}", f'name="{name}_seed_{n}"')) for n in numbers]
+
+
 def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirectory]], label: str) -> dict[str, Any]:
-    """The folds' test sets scored as one evaluation: a set for each value, and all of them together."""
+    """The folds' test sets scored as one evaluation: a set for each fold, and all of them together."""
     heard: dict[str, list[Transcript]] = {}
     for fold, run in runs:
         content = read_evaluation(run.eval / "test.json")
         heard[fold.value] = [_transcript(r) for r in read_hypotheses(Path(content["hypotheses"]))]
     score, recipe = document.value.score, document.value
-    about = {"leave_out": label, "runs": {fold.value: run.name for fold, run in runs}}
+    about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
     evaluation = evaluate(heard, Normalizer(score.normalizer), score.bootstrap, recipe.seed, (), about)
     return evaluation_json(evaluation, "")
 
