@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -34,7 +35,8 @@ class Macaron(Streamable[MacaronState]):
         self.norm = nn.LayerNorm(dim)
 
     def hop_frames(self, context: Context) -> int | None:
-        return self.mixer.hop_frames(context) if self.conv.hop_frames(context) else None
+        mixer, conv = self.mixer.hop_frames(context), self.conv.hop_frames(context)
+        return None if mixer is None or conv is None else math.lcm(mixer, conv)
 
     def initial_state(self, batch: int, context: Context) -> MacaronState:
         return MacaronState(self.mixer.initial_state(batch, context), self.conv.initial_state(batch, context))

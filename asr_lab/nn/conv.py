@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,26 @@ class DepthwiseConv(nn.Module):
         with without_autocast(x):
             y: Tensor = _Depthwise.apply(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return y
+
+    def within_chunks(self, x: Tensor, chunk_frames: int) -> Tensor:
+        """The centred convolution that reads zeros behind the end of each chunk: (B, side + T, D) to (B, T, D).
+
+        The first `side = kernel_frames // 2` frames are the past. What is ahead is convolved chunk by chunk, each
+        followed by as many zeros as the kernel reaches, fewer than a chunk: memory is linear in T whatever the chunk.
+        """
+        side, dim = self.kernel_frames // 2, x.shape[2]
+        frames = x.shape[1] - side
+        reach = min(side, chunk_frames - 1)
+        with without_autocast(x):
+            weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+            y: Tensor = _Depthwise.apply(x, weight[:, : side + 1], bias)
+            if not reach:
+                return y
+            chunks = math.ceil(frames / chunk_frames)
+            ahead = F.pad(x[:, side:], (0, 0, 0, chunks * chunk_frames - frames)).view(-1, chunk_frames, dim)
+            ahead = F.pad(ahead[:, 1:], (0, 0, 0, reach))  # (B * chunks, chunk_frames - 1 + reach, D)
+            more: Tensor = _Depthwise.apply(ahead, weight[:, side + 1 : side + 1 + reach], torch.zeros_like(bias))
+            return y + more.view(len(x), chunks * chunk_frames, dim)[:, :frames]
 
 
 class _Depthwise(torch.autograd.Function):
@@ -61,46 +82,65 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 class ConvState(NamedTuple):
     """What `ConvModule` carries."""
 
-    past: Tensor  # (B, kernel_frames - 1, D), what the kernel saw last of each row; (B, 0, D) where it is centred
+    past: Tensor  # (B, P, D), what the kernel sees before the step's first frame; P = 0 where it sees the utterance
 
 
 class ConvModule(Streamable[ConvState]):
     """Pointwise gate, depthwise convolution, LayerNorm, SiLU, pointwise: (B, T, D) to (B, T, D).
 
     Conformer's module (Gulati et al. 2020) with LayerNorm in the place of BatchNorm, which can neither stream nor be
-    the same at any batch size. Not causal, it needs the whole utterance.
+    the same at any batch size. `sees` is the furthest that the kernel reads: the past and present frame; or, centred,
+    its own chunk as well, with zeros behind the chunk's end (Li et al. 2023, "Dynamic Chunk Convolution for Unified
+    Streaming and Non-Streaming Conformer ASR"), which in a whole context is the plain centred kernel; or the
+    utterance, which cannot be cut.
     """
 
-    def __init__(self, dim: int, kernel_frames: int, causal: bool, dropout: float) -> None:
+    def __init__(
+        self, dim: int, kernel_frames: int, sees: Literal["past", "chunk", "utterance"], dropout: float
+    ) -> None:
         super().__init__()
-        if not causal and kernel_frames % 2 == 0:
+        if sees != "past" and kernel_frames % 2 == 0:
             raise ValueError(f"a centred kernel has an odd number of frames, not {kernel_frames}")
         self.dim = dim
-        self.causal = causal
+        self.sees = sees
         self.dropout = dropout
         self.gate = nn.Linear(dim, 2 * dim)
         self.depthwise = DepthwiseConv(dim, kernel_frames)
         self.norm = nn.LayerNorm(dim)
         self.out = nn.Linear(dim, dim)
 
+    @property
+    def past_frames(self) -> int:
+        """Frames under the kernel before the present one."""
+        kernel_frames = self.depthwise.kernel_frames
+        return kernel_frames - 1 if self.sees == "past" else kernel_frames // 2
+
     def hop_frames(self, context: Context) -> int | None:
-        return 1 if self.causal else None
+        return {"past": 1, "chunk": context.chunk_frames, "utterance": None}[self.sees]
 
     def initial_state(self, batch: int, context: Context) -> ConvState:
-        frames = self.depthwise.kernel_frames - 1 if self.causal else 0
+        frames = 0 if self.sees == "utterance" else self.past_frames
         return ConvState(self.out.weight.new_zeros(batch, frames, self.dim))
 
     def forward(self, state: ConvState, chunk: Frames, context: Context) -> tuple[ConvState, Frames]:
         if chunk.x.shape[1] == 0:
             return state, chunk
         x = F.glu(self.gate(chunk.valid()), dim=-1)
-        if self.causal:
-            x = torch.cat([state.past.to(x.dtype), x], dim=1)  # (B, kernel_frames - 1 + T, D)
-            past = last_valid(x, chunk.lengths, state.past.shape[1]).to(state.past.dtype)
-        else:
-            side = (self.depthwise.kernel_frames - 1) // 2
-            x = F.pad(chunk.with_x(x).valid(), (0, 0, side, side))
-            past = state.past
-        y = self.out(F.silu(self.norm(self.depthwise(x))))
+        if self.sees != "past":
+            x = chunk.with_x(x).valid()  # the gate's bias is no silence
+        carried = state.past.shape[1]
+        past = state.past if carried else x.new_zeros(len(x), self.past_frames, self.dim)
+        x = torch.cat([past.to(x.dtype), x], dim=1)  # (B, past_frames + T, D)
+        new = state if not carried else ConvState(last_valid(x, chunk.lengths, carried).to(state.past.dtype))
+        y = self.out(F.silu(self.norm(self._convolved(x, context))))
         y = dropout(y, self.dropout, self.training)
-        return ConvState(past), chunk.with_x(y)
+        return new, chunk.with_x(y)
+
+    def _convolved(self, x: Tensor, context: Context) -> Tensor:
+        """Frames behind their past, (B, past_frames + T, D), under the kernel: (B, T, D)."""
+        if self.sees == "past":
+            return self.depthwise(x)  # type: ignore[no-any-return]
+        chunk_frames = context.chunk_frames if self.sees == "chunk" else None
+        if chunk_frames is None or x.shape[1] - self.past_frames <= chunk_frames:
+            return self.depthwise(F.pad(x, (0, 0, 0, self.past_frames)))  # type: ignore[no-any-return]
+        return self.depthwise.within_chunks(x, chunk_frames)

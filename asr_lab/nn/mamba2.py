@@ -13,7 +13,7 @@ from asr_lab.nn.conv import DepthwiseConv
 from asr_lab.nn.dropout import dropout
 from asr_lab.nn.norm import GatedRMSNorm
 from asr_lab.nn.ssd import ssd
-from asr_lab.streaming import Context, Frames, Streamable, last_valid
+from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
 
 A_RANGE = (1.0, 16.0)
 DT_RANGE = (1e-3, 1e-1)
@@ -75,3 +75,39 @@ class Mamba2(Streamable[Mamba2State]):
         y = self.out_proj(self.norm(y.flatten(-2), z))
         y = dropout(y, self.dropout, self.training)
         return Mamba2State(past, ssm), chunk.with_x(y)
+
+
+class BidirectionalMamba2(Streamable[tuple[()]]):
+    """Two Mamba-2 mixers, one over the frames and one over them reversed, summed: (B, T, D) to (B, T, D).
+
+    Each row is reversed within its valid frames, so neither scan reads padding. It needs the whole utterance in every
+    context, and has twice the parameters and cost of one mixer. Source: ExtBiMamba of Zhang et al. 2024, "Mamba in
+    Speech: Towards an Alternative to Self-Attention" (arXiv 2405.12609), with Mamba-2 in the place of Mamba.
+    """
+
+    def __init__(self, dim: int, state_dim: int, head_dim: int, expand: int, conv_width: int, dropout: float) -> None:
+        super().__init__()
+        self.left_to_right = Mamba2(dim, state_dim, head_dim, expand, conv_width, dropout)
+        self.right_to_left = Mamba2(dim, state_dim, head_dim, expand, conv_width, dropout)
+
+    def hop_frames(self, context: Context) -> int | None:
+        return None
+
+    def initial_state(self, batch: int, context: Context) -> tuple[()]:
+        return ()
+
+    def forward(self, state: tuple[()], chunk: Frames, context: Context) -> tuple[tuple[()], Frames]:
+        order = _reversed_within_rows(chunk)
+        onward = run_whole(self.left_to_right, chunk, WHOLE)
+        back = run_whole(self.right_to_left, chunk.with_x(_reordered(chunk.x, order)), WHOLE)
+        return (), chunk.with_x(onward.x + _reordered(back.x, order))
+
+
+def _reversed_within_rows(frames: Frames) -> Tensor:
+    """Where each frame stands when its row's valid frames are turned round and padding stays: (B, T) int64."""
+    number = torch.arange(frames.x.shape[1], device=frames.x.device)
+    return torch.where(frames.mask(), frames.lengths[:, None] - 1 - number, number)
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    return x.gather(1, order[..., None].expand(-1, -1, x.shape[2]))

@@ -7,6 +7,7 @@ adds settings that take another way through a layer, and stands in for required 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -25,8 +26,9 @@ WHOLE_ONLY = {
     "features/log_mel[floor=utterance]": "the floor lies below the loudest frame of the utterance (Whisper)",
     "features/log_mel[level=utterance,convention=nemo]": "mean and variance are those of the whole utterance",
     "blocks/macaron[conv=centred]": "a centred convolution sees frames to the right of the chunk",
+    "blocks/bidirectional_mamba2": "its backward scan begins at the last frame of the utterance",
 }
-"""Cases that may need whole utterances in a chunked context, and why."""
+"""Choices that may need whole utterances in a chunked context, and why; blocks take after the mixer they are given."""
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "features/log_mel": {
@@ -57,13 +59,23 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "stems/frame_stack": {"factor=3,norm=none": {"factor": 3, "norm": "none"}},
     "blocks/attention": {f"position={p}": {"position": p} for p in ("relative", "rotary", "none")},
     "blocks/mamba2": {"small": {"state_dim": 8, "head_dim": 16, "conv_width": 3}},
-    "blocks/macaron": {"conv=centred": {"conv": {"causal": False}}, "conv=short": {"conv": {"kernel_frames": 2}}},
+    "blocks/macaron": {
+        "conv=centred": {"conv": {"causal": False}},
+        "conv=within chunks": {"conv": {"causal": False, "lookahead": "chunk"}},
+        "conv=short": {"conv": {"kernel_frames": 2}},
+    },
 }
 """More settings per choice; a table inside is given as a dict of its keys."""
 
 DIMS = (32, 64, 128, 256)
 STACK_CONTEXTS = (Context(4, 8), Context(2, 6), Context(3, 4), Context(1, 0), WHOLE)
 NUM_FEATURES = 21
+
+
+def whole_only(name: str) -> str | None:
+    """Why a case may need whole utterances; None when it must stream."""
+    mixer = re.search(r"\[mixer=(\w+)\]", name)
+    return WHOLE_ONLY.get(name) or (WHOLE_ONLY.get(f"blocks/{mixer[1]}") if mixer else None)
 
 
 def cases() -> Iterator[Case]:

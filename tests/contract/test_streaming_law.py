@@ -5,7 +5,7 @@ from __future__ import annotations
 import law
 import pytest
 import torch
-from cases import WHOLE_ONLY
+from cases import whole_only
 from law import Case
 
 from asr_lab.streaming import Context, Frames
@@ -45,7 +45,7 @@ def test_a_row_does_not_depend_on_its_batch_mates(case: Case, context: Context) 
 def test_only_layers_with_a_reason_need_whole_utterances(case: Case) -> None:
     layer = case.layer(torch.float32)
     refused = [c for c in case.contexts if not c.is_whole and layer.hop_frames(c) is None]
-    if case.name in WHOLE_ONLY:
+    if whole_only(case.name):
         assert refused, f"{case.name} streams: take it off the list"
         assert case.whole_because, f"{case.name} must say why it needs whole utterances (whole_because)"
     else:

@@ -11,18 +11,20 @@ import torch
 
 from asr_lab.blocks import Block, Mixer
 from asr_lab.blocks.attention import Attention
+from asr_lab.blocks.bidirectional_mamba2 import BidirectionalMamba2
 from asr_lab.blocks.macaron import Convolution, Macaron
 from asr_lab.blocks.mamba2 import Mamba2
 from asr_lab.blocks.residual import Residual
 from asr_lab.blocks.transformer import Transformer
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 
+SMALL = [Attention(num_heads=2), Mamba2(state_dim=4, head_dim=8), BidirectionalMamba2(state_dim=4, head_dim=8)]
 NO_DECAY = ("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D")
 
 
 def test_the_slots_find_every_choice() -> None:
     assert {"macaron", "norm", "residual", "sinusoidal", "transformer"} <= set(Block.tags())
-    assert {"attention", "mamba2"} <= set(Mixer.tags())
+    assert {"attention", "bidirectional_mamba2", "mamba2"} <= set(Mixer.tags())
 
 
 def test_sections_load_without_torch() -> None:
@@ -39,6 +41,7 @@ def test_sections_load_without_torch() -> None:
         (Attention(num_heads=5), 64, ("num_heads", "must divide encoder.dim 64, got 5; the nearest that does is 4")),
         (Attention(num_heads=4, position="rotary"), 20, ("position", "an even number of values per head, got 5")),
         (Mamba2(head_dim=48), 64, ("head_dim", "must divide expand * encoder.dim = 128, got 48")),
+        (BidirectionalMamba2(head_dim=48), 64, ("head_dim", "must divide expand * encoder.dim = 128, got 48")),
     ],
 )
 def test_dimensions_that_do_not_fit_are_reported_where_they_stand(
@@ -56,6 +59,19 @@ def test_a_centred_convolution_says_why_it_cannot_stream() -> None:
     reason = Macaron(mixer=Attention(), conv=Convolution(causal=False)).whole_because()
     assert reason is not None
     assert "conv.causal" in reason
+    assert Macaron(mixer=Attention(), conv=Convolution(causal=False, lookahead="chunk")).whole_because() is None
+
+
+def test_a_backward_scan_says_why_it_cannot_stream_in_any_block() -> None:
+    for block in (Macaron, Transformer, Residual):
+        reason = block(mixer=BidirectionalMamba2()).whole_because()
+        assert reason is not None
+        assert "mixer.type" in reason
+
+
+def test_a_lookahead_without_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"lookahead: .chunk. has no effect where causal = true"):
+        Convolution(lookahead="chunk")
 
 
 def test_a_centred_kernel_is_odd() -> None:
@@ -63,7 +79,7 @@ def test_a_centred_kernel_is_odd() -> None:
         Convolution(kernel_frames=8, causal=False)
 
 
-@pytest.mark.parametrize("mixer", [Attention(num_heads=2), Mamba2(state_dim=4, head_dim=8)])
+@pytest.mark.parametrize("mixer", SMALL)
 def test_the_usual_patterns_find_every_parameter_that_is_not_decayed(mixer: Mixer) -> None:
     layer = Macaron(mixer=mixer).build(16, 0.0)
     spared = {name for name, _ in layer.named_parameters() if any(fnmatch(name, p) for p in NO_DECAY)}
@@ -72,7 +88,7 @@ def test_the_usual_patterns_find_every_parameter_that_is_not_decayed(mixer: Mixe
     assert all(p.ndim == 1 or name == "mixer.distance.bias" for name, p in layer.named_parameters() if name in spared)
 
 
-@pytest.mark.parametrize("mixer", [Attention(), Mamba2()])
+@pytest.mark.parametrize("mixer", [Attention(), Mamba2(), BidirectionalMamba2()])
 @pytest.mark.parametrize("context", [WHOLE, Context(14, 70)], ids=str)
 def test_blocks_run_on_meta_without_memory(mixer: Mixer, context: Context) -> None:
     with torch.device("meta"):
@@ -83,7 +99,7 @@ def test_blocks_run_on_meta_without_memory(mixer: Mixer, context: Context) -> No
     assert out.x.shape == (1, 500, 64)
 
 
-@pytest.mark.parametrize("mixer", [Attention(num_heads=2), Mamba2(state_dim=4, head_dim=8)])
+@pytest.mark.parametrize("mixer", SMALL)
 def test_blocks_learn_under_bfloat16_autocast(mixer: Mixer) -> None:
     torch.manual_seed(0)
     layer = Macaron(mixer=mixer).build(16, 0.0)

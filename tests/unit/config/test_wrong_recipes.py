@@ -432,6 +432,49 @@ WRONG = [
         ["24 encoder.block.att.conv.causal: needs the whole utterance: … but encoder.contexts[0] streams"],
     ),
     Wrong(
+        "a mixer that cannot stream",
+        'mixer = { type = "mamba2", state_dim = 16 }',
+        'mixer = { type = "bidirectional_mamba2" }',
+        [
+            "23 encoder.block.ssm.mixer.type: needs the whole utterance: … scans backwards …; "
+            "but encoder.contexts[0] streams"
+        ],
+    ),
+    Wrong(
+        "every part of a stack that cannot stream",
+        'state_dim = 16 } }\nblock.att = { type = "macaron", mixer = { type = "attention", num_heads = 4 } }',
+        'state_dim = 16 }, conv = { causal = false } }\nblock.att = { type = "residual", mixer = { type = '
+        '"bidirectional_mamba2" } }',
+        [
+            "23 encoder.block.ssm.conv.causal: needs the whole utterance: … but encoder.contexts[0] streams",
+            "24 encoder.block.att.mixer.type: needs the whole utterance: … but encoder.contexts[0] streams",
+        ],
+    ),
+    Wrong(
+        "a lookahead where nothing is seen ahead",
+        "num_heads = 4 }",
+        'num_heads = 4 }, conv = { lookahead = "chunk" }',
+        ['24 encoder.block.att.conv.lookahead: "chunk" has no effect where causal = true, which sees nothing ahead'],
+    ),
+    Wrong(
+        "a lookahead that there is not",
+        "num_heads = 4 }",
+        'num_heads = 4 }, conv = { causal = false, lookahead = "chunks" }',
+        ["24 encoder.block.att.conv.lookahead: must be \"chunk\", got 'chunks'; did you mean 'chunk'?"],
+    ),
+    Wrong(
+        "an even kernel that looks ahead",
+        "num_heads = 4 }",
+        'num_heads = 4 }, conv = { causal = false, lookahead = "chunk", kernel_frames = 8 }',
+        ["24 encoder.block.att.conv.kernel_frames: must be odd where causal = false, got 8"],
+    ),
+    Wrong(
+        "features whose floor cannot stream",
+        "num_mels = 40",
+        'num_mels = 40\nfloor = "utterance"',
+        ["7 features.floor: needs the whole utterance: … but encoder.contexts[0] streams"],
+    ),
+    Wrong(
         "features that cannot stream",
         "num_mels = 40",
         'num_mels = 40\nlevel = "utterance"',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch.nn import functional as F
 
@@ -9,6 +11,7 @@ from asr_lab.nn.attention import Attention
 from asr_lab.nn.blocks import Macaron, Norm, Residual, Transformer
 from asr_lab.nn.conv import ConvModule
 from asr_lab.nn.feed_forward import FeedForward
+from asr_lab.nn.mamba2 import Mamba2
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 
 
@@ -17,8 +20,8 @@ def frames() -> Frames:
     return Frames.whole(torch.randn(2, 11, 8, dtype=torch.float64))
 
 
-def macaron(causal: bool = True) -> Macaron:
-    conv = ConvModule(8, 5, causal, dropout=0.0)
+def macaron(sees: Literal["past", "chunk", "utterance"] = "past") -> Macaron:
+    conv = ConvModule(8, 5, sees, dropout=0.0)
     return Macaron(8, Attention(8, 2, "relative", 0.0), conv, 32, dropout=0.0).double()
 
 
@@ -51,12 +54,21 @@ def test_norm_normalises_each_frame() -> None:
 
 
 def test_a_macaron_with_a_centred_convolution_does_not_stream() -> None:
-    assert macaron(causal=False).hop_frames(Context(4, 8)) is None
-    assert macaron(causal=True).hop_frames(Context(4, 8)) == 4
+    assert macaron("utterance").hop_frames(Context(4, 8)) is None
+    assert macaron("past").hop_frames(Context(4, 8)) == 4
+
+
+def test_a_macaron_takes_a_step_that_both_its_mixer_and_its_convolution_take() -> None:
+    mamba = Mamba2(8, state_dim=4, head_dim=8, expand=1, conv_width=2, dropout=0.0)
+    hops = [
+        Macaron(8, mamba, ConvModule(8, 5, sees, 0.0), 32, dropout=0.0).hop_frames(Context(4, 8))
+        for sees in ("past", "chunk", "utterance")
+    ]
+    assert hops == [1, 4, None]
 
 
 def test_no_random_number_is_drawn_at_rate_zero() -> None:
-    block = Macaron(8, Attention(8, 2, "relative", 0.0), ConvModule(8, 5, True, 0.0), 32, dropout=0.0).double()
+    block = Macaron(8, Attention(8, 2, "relative", 0.0), ConvModule(8, 5, "past", 0.0), 32, dropout=0.0).double()
     given = frames()
     before = torch.get_rng_state()
     run_whole(block, given, WHOLE)

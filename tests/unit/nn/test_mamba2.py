@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr_lab.nn.mamba2 import Mamba2
+from asr_lab.nn.mamba2 import BidirectionalMamba2, Mamba2
 from asr_lab.streaming import WHOLE, Context, Frames, cut, run_whole, scan
 
 
@@ -110,3 +110,40 @@ def test_under_bfloat16_autocast_the_state_stays_float32() -> None:
 def test_heads_that_do_not_divide_the_inner_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="heads of 24 do not divide 32"):
         Mamba2(16, state_dim=4, head_dim=24, expand=2, conv_width=4, dropout=0.0)
+
+
+def both_ways() -> BidirectionalMamba2:
+    torch.manual_seed(3)
+    return BidirectionalMamba2(16, state_dim=5, head_dim=8, expand=2, conv_width=4, dropout=0.0).double()
+
+
+def test_both_directions_are_published_layers_and_the_second_reads_from_the_end() -> None:
+    layer = both_ways()
+    x = torch.randn(3, 60, 16, dtype=torch.float64)
+    lengths = torch.tensor([60, 0, 37])
+    mask = Frames.whole(x, lengths).mask()
+    leaf = torch.where(mask[..., None], x, torch.nan).requires_grad_()
+    found = run_whole(layer, Frames.whole(leaf, lengths), WHOLE).x[mask]
+    rows = [leaf[i, :n] for i, n in enumerate(lengths.tolist())]
+    expected = torch.cat(
+        [
+            published(layer.left_to_right, row) + published(layer.right_to_left, row.flip(0)).flip(0)
+            for row in rows
+            if len(row)
+        ]
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+    leaves, grad = [leaf, *layer.parameters()], torch.randn_like(found)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, leaves, grad), torch.autograd.grad(expected, leaves, grad), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
+
+
+def test_with_the_backward_scan_every_frame_sees_the_last_one() -> None:
+    layer = both_ways()
+    x = torch.randn(1, 30, 16, dtype=torch.float64, requires_grad=True)
+    first = run_whole(layer, Frames.whole(x), WHOLE).x[0, 0]
+    [gradient] = torch.autograd.grad(first.sum(), [x])
+    assert bool((gradient[0].abs().sum(-1) > 0).all())
+    assert layer.hop_frames(WHOLE) is layer.hop_frames(Context(4, 8)) is None
