@@ -84,6 +84,20 @@ def test_contexts_come_as_often_as_their_weights_say() -> None:
     assert drawn["c"] == pytest.approx(500, rel=0.15)
 
 
+def test_the_context_of_a_step_depends_on_seed_and_step_alone() -> None:
+    choices = [("a", 1.0), ("b", 2.0), ("c", 0.5)]
+    steps = list(range(200))
+    drawn = {seed: [draws.draw_context(choices, seed, step) for step in steps] for seed in (5, 6)}
+    torch.manual_seed(0)
+    again = {step: draws.draw_context(choices, 5, step) for step in reversed(steps)}
+    assert [again[step] for step in steps] == drawn[5] != drawn[6]
+    before = torch.get_rng_state()
+    draws.draw_context(choices, 5, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+    scaled = [(name, 7 * weight) for name, weight in choices]
+    assert [draws.draw_context(scaled, 5, step) for step in steps] == drawn[5]
+
+
 def test_dropout_depends_on_seed_step_and_microbatch_alone() -> None:
     seen = {}
     for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]:
