@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr_lab.nn.ctc_search import GreedySearch, PrefixSearch
-from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
+from asr_lab.nn.decoding import DecoderHead, Emission, Hypothesis, SearchOptions, Targets
+from asr_lab.nn.token_search import TokenSearch
 from asr_lab.streaming import Frames
 
 
@@ -58,16 +63,25 @@ class CTCHead(DecoderHead):
 
 
 class CTCSearch:
-    """A search that is given frames as they come; however they are cut, it ends with the same hypotheses."""
+    """A search that is given frames as they come; however they are cut, it finds the same.
+
+    Rows go at their own pace: one may idle (no frame in a step), end, and be taken, put and joined with others. Frames
+    are counted from each row's first. Its state is bounded as long as it is drained.
+    """
 
     def __init__(self, head: CTCHead, batch: int, options: SearchOptions) -> None:
         self.head = head
         device = head.output.weight.device
-        self.tokens: GreedySearch | PrefixSearch
+        self.tokens: TokenSearch[Any]
         if options.beam == 1:
             self.tokens = GreedySearch(batch, head.blank, device)
         else:
-            self.tokens = PrefixSearch(batch, options.beam, head.blank, device)
+            self.tokens = PrefixSearch(batch, options.beam, head.blank, device, options.max_unsettled_frames)
+
+    @property
+    def batch(self) -> int:
+        """Rows, B."""
+        return len(self.tokens.settled)
 
     @torch.no_grad()
     def push(self, frames: Frames) -> None:
@@ -76,10 +90,42 @@ class CTCSearch:
         log_probs[..., self.head.end] = -torch.inf
         self.tokens.push(log_probs, frames.lengths)
 
+    def drain(self) -> list[list[Emission]]:
+        """Each row's tokens that were settled since the last time; joined they are the row's text, and never change."""
+        return self.tokens.drain()
+
+    def partial(self) -> list[list[Emission]]:
+        """The most probable continuation of each row's settled tokens; it may still change."""
+        return self.tokens.partial()
+
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """The best of each row so far, best first; emission frames count from the row's first."""
+        """The best of each row so far, best first, without what was drained."""
         return self.tokens.hypotheses()
 
-    def finish(self) -> list[list[Hypothesis]]:
-        """The best of each row; CTC holds nothing back, so these are the hypotheses so far."""
-        return self.hypotheses()
+    def finish(self, rows: Sequence[int] | None = None) -> list[list[Hypothesis]]:
+        """The best of these rows (None = all), as they end: what was unsettled is settled and can be drained."""
+        chosen = range(self.batch) if rows is None else rows
+        found = self.hypotheses()
+        self.tokens.settle(chosen)
+        return [found[row] for row in chosen]
+
+    def reset(self, rows: Sequence[int]) -> None:
+        """Let these rows begin anew, undrained tokens forgotten."""
+        self.tokens.put(rows, self.tokens.fresh(len(rows)))
+
+    def take(self, rows: Sequence[int]) -> CTCSearch:
+        """A search over copies of these rows, in this order."""
+        return self._over(self.tokens.take(rows))
+
+    def put(self, rows: Sequence[int], other: CTCSearch) -> None:
+        """Replace these rows by those of another search with the same options, in its order."""
+        self.tokens.put(rows, other.tokens)
+
+    def join(self, *others: CTCSearch) -> CTCSearch:
+        """A search over this one's rows, followed by those of others with the same options."""
+        return self._over(self.tokens.join([o.tokens for o in others]))
+
+    def _over(self, tokens: TokenSearch[Any]) -> CTCSearch:
+        search = copy.copy(self)
+        search.tokens = tokens
+        return search

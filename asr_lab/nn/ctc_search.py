@@ -3,60 +3,81 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from asr_lab.nn.decoding import Hypothesis
+from asr_lab.nn.decoding import Emission, Hypothesis
+from asr_lab.nn.token_search import TokenSearch
 
 BLOCK_FRAMES = 32
-"""Frames between two looks at which tokens are settled; it bounds the prefixes that are carried."""
+"""Frames after which settled tokens leave the state at the latest; it changes no result."""
 
 
-class GreedySearch:
-    """The most probable alignment, repeats merged and blanks left out; its score is that alignment's."""
+class GreedyState(NamedTuple):
+    """What best path search carries."""
+
+    last: Tensor  # (B,) int64, token or blank of the last frame
+    seen: Tensor  # (B,) int64, frames so far
+    score: Tensor  # (B,) float64, log-probability of the path
+
+
+class GreedySearch(TokenSearch[GreedyState]):
+    """The most probable alignment, repeats merged and blanks left out; its score is that alignment's.
+
+    Every token is settled at once, in the first frame of its run.
+    """
 
     def __init__(self, batch: int, blank: int, device: torch.device) -> None:
         self.blank = blank
-        self.last = torch.full((batch,), blank, device=device)
-        self.seen = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.score = torch.zeros(batch, dtype=torch.float64, device=device)
-        self.found: list[list[tuple[int, int]]] = [[] for _ in range(batch)]
+        zero = torch.zeros(batch, dtype=torch.int64, device=device)
+        self.state = GreedyState(zero + blank, zero, zero.double())
+        self.settled = [[] for _ in range(batch)]
 
     def push(self, log_probs: Tensor, lengths: Tensor) -> None:
-        """Go on with log-probabilities (B, T, V), of which each row's first `lengths` count."""
         if log_probs.shape[1] == 0:
             return
+        last, seen, total = self.state
         score, token = log_probs.max(-1)  # (B, T)
-        valid = torch.arange(token.shape[1], device=token.device) < lengths[:, None]
-        before = torch.cat([self.last[:, None], token[:, :-1]], dim=1)
+        number = torch.arange(token.shape[1], device=token.device)
+        valid = number < lengths[:, None]
+        before = torch.cat([last[:, None], token[:, :-1]], dim=1)
         emitted = valid & (token != self.blank) & (token != before)
-        number = self.seen[:, None] + torch.arange(token.shape[1], device=token.device)  # (B, T)
-        row = emitted.nonzero()[:, 0]
-        for r, t, n in torch.stack([row, token[emitted], number[emitted]], dim=1).tolist():
-            self.found[r].append((t, n))
-        self.score = self.score + torch.where(valid, score.double(), 0.0).sum(1)
+        found = torch.stack([emitted.nonzero()[:, 0], token[emitted], (seen[:, None] + number)[emitted]], dim=1)
+        for (r, t, n), sure in zip(found.tolist(), score[emitted].exp().tolist(), strict=True):
+            self.settled[r].append(Emission(t, n, sure))
+        total = total + torch.where(valid, score.double(), 0.0).sum(1)
         end = token.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
-        self.last = torch.where(lengths > 0, end, self.last)
-        self.seen = self.seen + lengths
+        self.state = GreedyState(torch.where(lengths > 0, end, last), seen + lengths, total)
+
+    def partial(self) -> list[list[Emission]]:
+        return [[] for _ in self.settled]
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """One a row."""
-        return [[_hypothesis(f, s)] for f, s in zip(self.found, self.score.tolist(), strict=True)]
+        return [[_hypothesis(f, s)] for f, s in zip(self.settled, self.state.score.tolist(), strict=True)]
+
+    def settle(self, rows: Sequence[int]) -> None:
+        """Nothing is left to settle."""
+
+    def fresh(self, batch: int) -> Self:
+        return type(self)(batch, self.blank, self.state.last.device)
 
 
-class _Beams(NamedTuple):
-    """Distinct prefixes of each row, best first; those not yet in use have probability 0."""
+class PrefixState(NamedTuple):
+    """Distinct prefixes of each row, best first; those not in use have probability 0."""
 
     blank: Tensor  # (B, K) float64, log-probability of the alignments that end in a blank
     token: Tensor  # (B, K) float64, of those that end in the last token
     last: Tensor  # (B, K) int64, the last token; -1 for the empty prefix
     key: Tensor  # (B, K) int64, a hash of the prefix
     parent: Tensor  # (B, K) int64, the hash of the prefix without its last token
-    num_tokens: Tensor  # (B, K) int64, tokens in `tail`
+    num_tokens: Tensor  # (B, K) int64, tokens in the tail
+    seen: Tensor  # (B,) int64, frames so far
     tail: Tensor  # (B, K, U, 2) int64, the tokens that are not settled and the frames that emitted them
+    sure: Tensor  # (B, K, U) float64, log-probability of each in its frame
 
     @property
     def total(self) -> Tensor:
@@ -64,95 +85,119 @@ class _Beams(NamedTuple):
         return torch.logaddexp(self.blank, self.token)
 
 
-class PrefixSearch:
+class PrefixSearch(TokenSearch[PrefixState]):
     """The most probable prefixes, each summed over all of its alignments that the beam saw (Hannun et al., 1408.2873).
 
     All rows and prefixes move together. Prefixes are told apart by a 64-bit hash. A prefix grows by a token in at most
-    `beam` ways that count, so only a frame's 2 * beam + 2 best tokens are looked at, which loses nothing. What all
-    prefixes of a row share is settled and leaves the state.
+    `beam` ways that count, so only a frame's 2 * beam + 2 best tokens are looked at, which loses nothing.
+
+    After every frame of a row, what all of its prefixes begin with is settled. So are, whatever the others say, the
+    tokens that its best prefix emitted `max_unsettled_frames` ago; prefixes that differ in tokens that old are dropped.
+    The tail is so bounded, and a token settles at most that many frames after it was emitted. The best prefix loses
+    little: CTC's frames are independent, so what comes later weighs alike on prefixes that differ only in the past.
+    A token's frame is the one that brought its prefix more than it had before; a settled token has the best prefix's.
     """
 
-    def __init__(self, batch: int, beam: int, blank: int, device: torch.device) -> None:
+    def __init__(self, batch: int, beam: int, blank: int, device: torch.device, max_unsettled_frames: int = 64) -> None:
+        if max_unsettled_frames < 1:
+            raise ValueError(f"max_unsettled_frames must be at least 1, got {max_unsettled_frames}")
         self.blank = blank
-        self.seen = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.settled: list[list[tuple[int, int]]] = [[] for _ in range(batch)]
+        self.max_unsettled_frames = max_unsettled_frames
+        self.settled = [[] for _ in range(batch)]
         none = torch.full((batch, beam), -torch.inf, dtype=torch.float64, device=device)
         start = none.clone()
         start[:, 0] = 0.0
         zero = torch.zeros(batch, beam, dtype=torch.int64, device=device)
         tail = torch.zeros(batch, beam, 0, 2, dtype=torch.int64, device=device)
-        self.beams = _Beams(start, none, zero - 1, zero + 1, zero, zero, tail)
+        self.state = PrefixState(
+            start, none, zero - 1, zero + 1, zero, zero, zero.new_zeros(batch), tail, tail[..., 0].double()
+        )
 
     def push(self, log_probs: Tensor, lengths: Tensor) -> None:
-        """Go on with log-probabilities (B, T, V), of which each row's first `lengths` count."""
-        beam = self.beams.num_tokens.shape[1]
+        beam = self.state.last.shape[1]
         for begin in range(0, log_probs.shape[1], BLOCK_FRAMES):
             block = log_probs[:, begin : begin + BLOCK_FRAMES].double()
             best, tokens = block.topk(min(block.shape[2], 2 * beam + 2))  # (B, t, C)
             self._make_room(block.shape[1])
+            num_settled = torch.zeros_like(self.state.seen)
             for i in range(block.shape[1]):
-                step = _step(self.beams, block[:, i], best[:, i], tokens[:, i], self.seen + begin + i, self.blank)
+                grown = _step(self.state, block[:, i], best[:, i], tokens[:, i], self.blank)
+                grown, reached = _settle(grown, num_settled, self.max_unsettled_frames)
                 active = begin + i < lengths
-                self.beams = _Beams(*(_where(active, n, o) for n, o in zip(step, self.beams, strict=True)))
-            self._settle()
-        self.seen = self.seen + lengths
+                pairs = zip(grown, self.state, strict=True)
+                self.state = PrefixState(*(_where(active, new, old) for new, old in pairs))
+                num_settled = _where(active, reached, num_settled)
+            self._take_out(num_settled)
+
+    def partial(self) -> list[list[Emission]]:
+        return [row[0][1] if row else [] for row in self._rows()]
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """The prefixes in use of each row, most probable first."""
         found = []
         for settled, row in zip(self.settled, self._rows(), strict=True):
             found.append([_hypothesis(settled + tail, score) for score, tail in row])
         return found
 
-    def _rows(self) -> Iterator[list[tuple[float, list[tuple[int, int]]]]]:
-        scores, counts, tails = self.beams.total.tolist(), self.beams.num_tokens.tolist(), self.beams.tail.tolist()
-        for row_scores, row_counts, row_tails in zip(scores, counts, tails, strict=True):
-            row = zip(row_scores, row_counts, row_tails, strict=True)
-            yield [(s, [(t, f) for t, f in tail[:n]]) for s, n, tail in row if s > -math.inf]
+    def settle(self, rows: Sequence[int]) -> None:
+        """The best prefix of these rows wins, the others are dropped."""
+        chosen = torch.zeros_like(self.state.seen, dtype=torch.bool)
+        chosen[list(rows)] = True
+        others = chosen[:, None] & (torch.arange(self.state.last.shape[1], device=chosen.device) > 0)
+        blank, token = (x.masked_fill(others, -torch.inf) for x in (self.state.blank, self.state.token))
+        self.state = self.state._replace(blank=blank, token=token)
+        self._take_out(torch.where(chosen, self.state.num_tokens[:, 0], 0))
 
-    def _make_room(self, frames: int) -> None:
-        count, tail = self.beams.num_tokens, self.beams.tail
-        room = int(count.max()) + frames - tail.shape[2] if count.numel() else 0
-        if room > 0:
-            self.beams = self.beams._replace(tail=torch.nn.functional.pad(tail, (0, 0, 0, room)))
+    def fresh(self, batch: int) -> Self:
+        beam, device = self.state.last.shape[1], self.state.last.device
+        return type(self)(batch, beam, self.blank, device, self.max_unsettled_frames)
 
-    def _settle(self) -> None:
-        """Take what all prefixes of a row begin with out of the state."""
-        shared = []
-        for settled, row in zip(self.settled, self._rows(), strict=True):
-            length = 0
-            for found in zip(*(tail for _, tail in row), strict=False):  # as far as the shortest goes
-                if len({token for token, _ in found}) > 1:
-                    break
-                length += 1
-            settled += row[0][1][:length] if row else []
-            shared.append(length)
-        drop = torch.tensor(shared, device=self.beams.num_tokens.device)[:, None]  # (B, 1)
-        kept = (self.beams.num_tokens - drop).clamp(min=0)
+    def alike(self, states: list[PrefixState]) -> list[PrefixState]:
+        room = max(s.tail.shape[2] for s in states)
+        return [_with_room(s, room) for s in states]
+
+    def _rows(self) -> Iterator[list[tuple[float, list[Emission]]]]:
+        """Each row's prefixes in use: their log-probabilities and tails, best first."""
+        parts = (self.state.total, self.state.num_tokens, self.state.tail, self.state.sure.exp())
+        for scores, counts, tails, sure in zip(*(p.tolist() for p in parts), strict=True):
+            prefixes = zip(scores, counts, tails, sure, strict=True)
+            yield [(s, _emissions(t[:n], c[:n])) for s, n, t, c in prefixes if s > -math.inf]
+
+    def _make_room(self, num_frames: int) -> None:
+        longest = int(self.state.num_tokens.max()) if self.state.num_tokens.numel() else 0
+        self.state = _with_room(self.state, longest + num_frames)
+
+    def _take_out(self, num_settled: Tensor) -> None:
+        """Move each row's first tokens out of the state; all of its prefixes in use begin with them."""
+        tails, sure = self.state.tail[:, 0].tolist(), self.state.sure[:, 0].exp().tolist()
+        for settled, count, tail, confidence in zip(self.settled, num_settled.tolist(), tails, sure, strict=True):
+            settled += _emissions(tail[:count], confidence[:count])
+        kept = (self.state.num_tokens - num_settled[:, None]).clamp(min=0)
         longest = int(kept.max()) if kept.numel() else 0
-        index = drop[:, :, None] + torch.arange(longest, device=drop.device)  # (B, 1, U)
-        index = index.clamp(max=max(0, self.beams.tail.shape[2] - 1)).expand(-1, kept.shape[1], -1)
-        tail = self.beams.tail.gather(2, index[..., None].expand(-1, -1, -1, 2))
-        self.beams = self.beams._replace(num_tokens=kept, tail=tail)
+        place = num_settled[:, None, None] + torch.arange(longest, device=kept.device)  # (B, 1, U)
+        place = place.clamp(max=max(0, self.state.tail.shape[2] - 1)).expand(-1, kept.shape[1], -1)
+        tail = self.state.tail.gather(2, place[..., None].expand(-1, -1, -1, 2))
+        self.state = self.state._replace(num_tokens=kept, tail=tail, sure=self.state.sure.gather(2, place))
 
 
-def _step(beams: _Beams, log_probs: Tensor, best: Tensor, tokens: Tensor, frame: Tensor, blank: int) -> _Beams:
+def _step(state: PrefixState, log_probs: Tensor, best: Tensor, tokens: Tensor, blank: int) -> PrefixState:
     """One frame: every prefix stays (a blank, or its last token again) or grows by a token.
 
-    `log_probs` (B, V); `best` and `tokens` (B, C), the frame's best tokens; `frame` (B,), its number.
+    `log_probs` (B, V); `best` and `tokens` (B, C), the frame's best tokens.
     """
-    total, last = beams.total, beams.last
+    total, last = state.total, state.last
     width = last.shape[1]
     again = log_probs.gather(1, last.clamp(min=0))  # (B, K)
     stay_blank = total + log_probs[:, blank, None]
     # Growing from i may give a prefix j that is already there: child[b, i, j].
-    child = (beams.parent[:, None, :] == beams.key[:, :, None]) & ((total > -torch.inf) & (last >= 0))[:, None, :]
-    grown = _growth(beams, last)  # (B, K, K): i by j's last token
+    child = (state.parent[:, None, :] == state.key[:, :, None]) & ((total > -torch.inf) & (last >= 0))[:, None, :]
+    grown = _growth(state, last)  # (B, K, K): i by j's last token
     into = torch.where(child, grown, -torch.inf).amax(1) + again
-    stay_token = torch.logaddexp(beams.token + again, into)
+    # What comes in outweighs what was there: the token is said now, and was not at the frame noted for it.
+    moves = into > torch.logaddexp(stay_blank, state.token + again)
+    stay_token = torch.logaddexp(state.token + again, into)
 
     there = (child[:, :, :, None] & (last[:, None, :, None] == tokens[:, None, None, :])).any(2)  # (B, K, C)
-    growth = _growth(beams, tokens) + best[:, None, :]
+    growth = _growth(state, tokens) + best[:, None, :]
     growth = growth.masked_fill(there | (tokens == blank)[:, None, :], -torch.inf)
 
     scores = torch.cat([torch.logaddexp(stay_blank, stay_token), growth.flatten(1)], dim=1)
@@ -160,27 +205,62 @@ def _step(beams: _Beams, log_probs: Tensor, best: Tensor, tokens: Tensor, frame:
     grows = pick >= width
     rank = (pick - width).clamp(min=0)
     source = torch.where(grows, rank // tokens.shape[1], pick)
-    token = tokens.gather(1, rank % tokens.shape[1])
+    token = torch.where(grows, tokens.gather(1, rank % tokens.shape[1]), last.gather(1, source))
+    sure = torch.where(grows, best.gather(1, rank % tokens.shape[1]), again.gather(1, source))
+    emits = grows | moves.gather(1, source)
 
-    key, count = beams.key.gather(1, source), beams.num_tokens.gather(1, source)
-    tail = beams.tail.gather(1, source[:, :, None, None].expand(-1, -1, *beams.tail.shape[2:]))
-    emission = torch.stack([token, frame[:, None].expand_as(token)], dim=-1)  # (B, K, 2)
-    here = grows[:, :, None] & (torch.arange(tail.shape[2], device=tail.device) == count[:, :, None])
-    return _Beams(
+    key = state.key.gather(1, source)
+    shorter = torch.where(emits & ~grows, child.long().argmax(1).gather(1, source), source)  # whose tail is continued
+    count = state.num_tokens.gather(1, shorter)
+    tail = state.tail.gather(1, shorter[:, :, None, None].expand(-1, -1, *state.tail.shape[2:]))
+    old_sure = state.sure.gather(1, shorter[:, :, None].expand(-1, -1, state.sure.shape[2]))
+    emission = torch.stack([token, state.seen[:, None].expand_as(token)], dim=-1)  # (B, K, 2)
+    here = emits[:, :, None] & (torch.arange(tail.shape[2], device=tail.device) == count[:, :, None])
+    return PrefixState(
         torch.where(grows, -torch.inf, stay_blank.gather(1, source)),
         torch.where(grows, score, stay_token.gather(1, source)),
-        torch.where(grows, token, last.gather(1, source)),
+        token,
         torch.where(grows, _hash(key, token), key),
-        torch.where(grows, key, beams.parent.gather(1, source)),
-        count + grows,
+        torch.where(grows, key, state.parent.gather(1, source)),
+        torch.where(score > -torch.inf, count + emits, 0),
+        state.seen + 1,
         torch.where(here[..., None], emission[:, :, None, :], tail),
+        torch.where(here, sure[:, :, None], old_sure),
     )
 
 
-def _growth(beams: _Beams, tokens: Tensor) -> Tensor:
+def _settle(state: PrefixState, num_settled: Tensor, max_unsettled_frames: int) -> tuple[PrefixState, Tensor]:
+    """Settle after a frame: the state, in which all prefixes in use begin with the settled tokens; their number (B,).
+
+    `num_settled` (B,) of the tail's first tokens are settled already.
+    """
+    place = torch.arange(state.tail.shape[2], device=state.tail.device)
+    token, frame = state.tail.unbind(-1)  # (B, K, U)
+    there = place < state.num_tokens[:, :, None]
+    same = there & (token == token[:, :1])
+    old = there & (place >= num_settled[:, None, None]) & (frame < (state.seen - max_unsettled_frames)[:, None, None])
+    due = num_settled + old[:, 0].sum(1)  # the best prefix's
+    before_due = place < due[:, None, None]
+    dropped = ((before_due & ~same) | (old & ~before_due)).any(2)
+    blank, last_token = (x.masked_fill(dropped, -torch.inf) for x in (state.blank, state.token))
+    in_use = torch.maximum(blank, last_token) > -torch.inf
+
+    shared = there[:, 0] & (same | ~in_use[:, :, None]).all(1)  # (B, U)
+    reached = shared.long().cumprod(1).sum(1)
+    is_new = ((place >= num_settled[:, None]) & (place < reached[:, None]))[:, None]  # (B, 1, U)
+    frame = torch.where(is_new, frame[:, :1], frame)
+    # Where another prefix becomes the best one later, its tokens may not be earlier than those that are settled.
+    latest = torch.where(is_new, frame[:, :1], -1).amax(2, keepdim=True)
+    frame = torch.where(place < reached[:, None, None], frame, torch.maximum(frame, latest))
+    sure = torch.where(is_new, state.sure[:, :1], state.sure)
+    tail = torch.stack([token, frame], dim=-1)
+    return state._replace(blank=blank, token=last_token, tail=tail, sure=sure), reached
+
+
+def _growth(state: PrefixState, tokens: Tensor) -> Tensor:
     """What prefix i brings when it grows by a token of (B, C): its last token again only across a blank; (B, K, C)."""
-    repeats = beams.last[:, :, None] == tokens[:, None, :]
-    return torch.where(repeats, beams.blank[:, :, None], beams.total[:, :, None])
+    repeats = state.last[:, :, None] == tokens[:, None, :]
+    return torch.where(repeats, state.blank[:, :, None], state.total[:, :, None])
 
 
 def _hash(key: Tensor, token: Tensor) -> Tensor:
@@ -192,5 +272,14 @@ def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
 
 
-def _hypothesis(found: list[tuple[int, int]], score: float) -> Hypothesis:
-    return Hypothesis(tuple(t for t, _ in found), score, tuple(f for _, f in found))
+def _with_room(state: PrefixState, room: int) -> PrefixState:
+    more = max(0, room - state.tail.shape[2])
+    return state._replace(tail=F.pad(state.tail, (0, 0, 0, more)), sure=F.pad(state.sure, (0, more)))
+
+
+def _emissions(tail: Sequence[Sequence[int]], confidence: Sequence[float]) -> list[Emission]:
+    return [Emission(t, f, c) for (t, f), c in zip(tail, confidence, strict=True)]
+
+
+def _hypothesis(found: Sequence[Emission], score: float) -> Hypothesis:
+    return Hypothesis(tuple(e.token for e in found), score, tuple(e.frame for e in found))

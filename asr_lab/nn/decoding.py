@@ -27,6 +27,18 @@ class SearchOptions:
     """Power on the length that attention scores are divided by."""
     max_tokens_per_frame: float = 1.0
     """An attention search ends after this many tokens per encoder frame (plus 10)."""
+    max_unsettled_frames: int = 64
+    """A CTC beam search decides for its best prefix what was emitted this many encoder frames ago."""
+
+
+class Emission(NamedTuple):
+    """A token with its place in time."""
+
+    token: int
+    frame: int
+    """The encoder frame that emitted it, counted from the row's first."""
+    confidence: float
+    """Its probability in that frame, 0 to 1."""
 
 
 @attrs.frozen
