@@ -70,6 +70,8 @@ class Loaded:
     vocabulary: Vocabulary
     checkpoint: Path
     """Where its weights were read."""
+    sample_rate: int
+    """Hertz of the waveforms that the features are made of."""
 
 
 def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded:
@@ -85,7 +87,7 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
     if checkpoint == "average" and recipe.train.average_decay is None:
         raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best or last")
     load_weights(model, found, averaged=checkpoint != "last")
-    return Loaded(model.eval(), recipe.features.build(), vocabulary, found)
+    return Loaded(model.eval(), recipe.features.build(), vocabulary, found, recipe.features.sample_rate)
 
 
 def _checkpoint(folder: Path, name: str) -> Path:
