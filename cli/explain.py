@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from asr_lab.compiler.graph import Graph
+    from asr_lab.compiler.graph import Graph, Node
 
 
 def explain(
@@ -43,23 +44,44 @@ def _print_json(graph: Graph) -> None:
     print(json.dumps({"parameters": graph.parameters, "macs_per_s": graph.macs_per_s, "nodes": nodes}, indent=2))
 
 
+def _runs_of_equals(nodes: Sequence[Node]) -> list[tuple[list[str], Node]]:
+    """Neighbours that differ in nothing but their names, as one row: a stack of twenty layers stays readable."""
+    import attrs
+
+    rows: list[tuple[list[str], Node]] = []
+    for node in nodes:
+        if rows and attrs.evolve(node, name="") == attrs.evolve(rows[-1][1], name=""):
+            rows[-1][0].append(node.name)
+        else:
+            rows.append(([node.name], node))
+    return rows
+
+
 def _print_table(name: str, graph: Graph) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from asr_lab.compiler.graph import MEASURED_S, TOKENS_PER_S
 
-    table = Table(title=f"{name}: {graph.parameters / 1e6:.2f}M parameters", title_justify="left")
+    table = Table(
+        title=f"{name}: {graph.parameters / 1e6:.2f}M parameters",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for column in ("node", "type", "shape"):
-        table.add_column(column, no_wrap=True)
-    for column in ("rate ms", "hop ms", "lookahead ms", "parameters", "MMAC/s"):
+        table.add_column(column, no_wrap=column != "type")
+    for column in ("rate\nms", "hop\nms", "look-\nahead", "parameters", "MMAC/s"):
         table.add_column(column, justify="right", no_wrap=True)
-    for n in graph.nodes:
+    for names, n in _runs_of_equals(graph.nodes):
         hop = "whole" if n.hop_ms is None else f"{n.hop_ms:g}"
         rate = f"{n.rate_ms:g}" if n.rate_ms else "token"
-        cost = f"{n.macs_per_s / 1e6:,.1f}"
-        look = f"{n.lookahead_ms:g}"
-        table.add_row(n.name, n.kind, f"({', '.join(n.shape)})", rate, hop, look, f"{n.parameters:,}", cost)
+        times = len(names)
+        shape = f"({', '.join(n.shape)})".replace("T*1/", "T/")
+        label = names[0] if times == 1 else f"{names[0]}-{names[-1].rpartition('.')[2]}"
+        parameters, cost = f"{times * n.parameters:,}", f"{times * n.macs_per_s / 1e6:,.1f}"
+        table.add_row(label, n.kind.replace("/", " / "), shape, rate, hop, f"{n.lookahead_ms:g}", parameters, cost)
     table.add_section()
     table.add_row("total", "", "", "", "", "", f"{graph.parameters:,}", f"{graph.macs_per_s / 1e6:,.1f}")
     console = Console()
@@ -71,7 +93,7 @@ def _print_table(name: str, graph: Graph) -> None:
         else f"chunks of {chunk} feature frames, {graph.context.left_frames} to the left"
     )
     console.print(
-        f"Hop and cost in the first context: {of}. MMAC/s: million multiply-adds of matrix products and convolutions,\n"
+        f"Hop and cost in the first context: {of}. MMAC/s: million multiply-adds of matrix products and convolutions, "
         f"forward, per second of audio, over {MEASURED_S} s; an attention decoder at {TOKENS_PER_S} tokens a second.",
         style="dim",
     )

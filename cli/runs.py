@@ -63,15 +63,14 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
     from asr_lab.runs.view import duration
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("run", no_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", no_wrap=True)  # its label and its hash
     table.add_column("state", no_wrap=True)
-    for name in ("step", "done", "best on valid", "test WER", "age"):
+    for name in ("step", "done", "best valid", "test WER", "age"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("label", no_wrap=True)
     for row in rows:
         best = "" if row["best"] is None else f"{row['metric'].upper()} {row['best']:.1%}"
-        tests = "  ".join(f"{t['name']} {t['wer']:.1%}".strip() for t in row["test_wer"])
+        tests = "\n".join(f"{t['name']} {t['wer']:.1%}".strip() for t in row["test_wer"])
         table.add_row(
             row["run"],
             row["state"],
@@ -80,6 +79,5 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             best,
             tests,
             duration(row["age_s"]),
-            row["label"],
         )
     Console().print(table)
