@@ -11,6 +11,7 @@ from torch import Tensor
 from asr_lab.audio.bands import Floor, Level, Name, whole_because
 from asr_lab.audio.convention import convention
 from asr_lab.audio.level import RunningState, fresh_running_state, running_level, utterance_level
+from asr_lab.audio.windows import rows_from
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
 
 FLOOR_DECADES = 8
@@ -38,7 +39,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     """Samples (B, S) in [-1, 1] to log-mel features (B, T, F), computed in single precision whatever autocast says.
 
     `extractor(waveform)` takes a waveform (S,) or (B, S) and gives (T, F) or (B, T, F). As a layer it streams:
-    `extractor(state, chunk, context)`, unless `whole_because` says why it needs the whole utterance.
+    `extractor(state, chunk, context)`, in pieces of any size, down to one sample, each row its own; unless
+    `whole_because` says why it needs the whole utterance.
 
     Conventions, each equal to its reference on the same samples:
     whisper: openai-whisper's `log_mel_spectrogram` (with `floor = "utterance"`), S // hop frames;
@@ -100,7 +102,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         return whole_because(self.floor, self.level)
 
     def hop_frames(self, context: Context) -> int | None:
-        return None if self.whole_because else self.hop_samples
+        return None if self.whole_because else 1
 
     def initial_state(self, batch: int, context: Context) -> MelState:
         past = self.window.new_zeros(batch, self._past_samples)
@@ -148,7 +150,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     @property
     def _past_samples(self) -> int:
         preemphasis = 1 if self.convention.signal_preemphasis else 0
-        return self.lookahead_frames + self.convention.left_samples + preemphasis
+        # What the next frame sees before the samples that are not there yet: it may want all of its hop but one.
+        return self.convention.left_samples + preemphasis + self.lookahead_frames + self.hop_samples - 1
 
     def _num_frames(self, samples: Tensor, final: Tensor) -> Tensor:
         """Frames that can be given after so many samples, (B,)."""
@@ -163,12 +166,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         c = self.convention
         before = 1 if c.signal_preemphasis else 0
         length = max(0, num_frames - 1) * self.hop_samples + len(c.window) + before
-        # A row that goes on starts where its past does, a new one where its past would be if it had held frames back.
-        spare = max(0, self.lookahead_frames + length - x.shape[1])
-        x = torch.nn.functional.pad(x, (0, spare))
-        new = (seen == 0)[:, None]
-        signal = torch.where(new, x[:, self.lookahead_frames :][:, :length], x[:, :length])
         start = given * self.hop_samples - c.left_samples - before  # (B,), the number of signal's first sample
+        signal = rows_from(x, start - seen + self._past_samples, length)
         if c.reflect:
             return self._mirrored(signal, start, total, final)
         if c.signal_preemphasis:

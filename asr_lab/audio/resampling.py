@@ -25,21 +25,26 @@ def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:
     Only the ratio of the rates counts, so that 10 : 9 slows speech down by a tenth. Source: Crochiere and Rabiner,
     Multirate Digital Signal Processing (1983), chapter 4.
     """
-    if from_hz <= 0 or to_hz <= 0:
-        raise ValueError(f"rates must be above 0, got {from_hz} and {to_hz}")
-    divisor = math.gcd(from_hz, to_hz)
-    up, down = to_hz // divisor, from_hz // divisor
+    up, down = ratio_of(from_hz, to_hz)
     if up == down or not len(audio):
         return audio
     from scipy.signal import upfirdn
 
-    taps, skipped = _kernel(up, down)
+    taps = kernel(up, down).astype(np.float32)
     num_samples = -(-len(audio) * up // down)
     # Zeros behind the end let the filter run out; its centre is at tap `half`, a multiple of `down`.
     half = len(taps) // 2
     padded = np.concatenate([audio, np.zeros(-(-half // up), dtype=np.float32)])
     filtered: NDArray[Any] = upfirdn(taps, padded, up, down)
-    return np.ascontiguousarray(filtered[skipped : skipped + num_samples], dtype=np.float32)
+    return np.ascontiguousarray(filtered[half // down :][:num_samples], dtype=np.float32)
+
+
+def ratio_of(from_hz: int, to_hz: int) -> tuple[int, int]:
+    """Samples out for samples in, in lowest terms; ValueError for rates that are not above 0."""
+    if from_hz <= 0 or to_hz <= 0:
+        raise ValueError(f"rates must be above 0, got {from_hz} and {to_hz}")
+    divisor = math.gcd(from_hz, to_hz)
+    return to_hz // divisor, from_hz // divisor
 
 
 def resampled_length(num_samples: int, from_hz: int, to_hz: int) -> int:
@@ -48,12 +53,12 @@ def resampled_length(num_samples: int, from_hz: int, to_hz: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _kernel(up: int, down: int) -> tuple[Audio, int]:
-    """Filter taps at `up` times the input rate, and how many outputs lie before the first sample."""
+def kernel(up: int, down: int) -> NDArray[np.float64]:
+    """The filter's taps at `up` times the input rate; the one in the middle lies at a multiple of `down`."""
     slower = max(up, down)
     half = -(-HALF_WIDTH * slower // down) * down
     time = np.arange(-half, half + 1) / slower
     window = np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (time * slower / half) ** 2, 0, 1))) / np.i0(KAISER_BETA)
     taps = ROLL_OFF * np.sinc(ROLL_OFF * time) * window
-    # Each phase passes a constant unchanged.
-    return (taps * up / taps.sum()).astype(np.float32), half // down
+    scaled: NDArray[np.float64] = taps * up / taps.sum()  # each phase passes a constant unchanged
+    return scaled

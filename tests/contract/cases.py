@@ -6,6 +6,7 @@ adds settings that take another way through a layer, and stands in for required 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ import attrs
 import torch
 from law import Case
 
+from asr_lab.audio.resampler import Resampler
 from asr_lab.blocks import Block, Mixer
 from asr_lab.config.section import Slot
 from asr_lab.features import Features
+from asr_lab.nn.stem import FrameStack
 from asr_lab.stems import Stem
 from asr_lab.streaming import WHOLE, Chain, Context
 
@@ -36,18 +39,18 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
             f"convention={convention},level={level}": {
                 "convention": convention,
                 "level": level,
-                "sample_rate": 8000,
-                "num_mels": 23,
+                "sample_rate": 2000,
+                "num_mels": 8,
             }
             for convention in ("whisper", "kaldi", "nemo")
             for level in ("none", "running")
         },
-        "floor=utterance": {"convention": "whisper", "floor": "utterance", "sample_rate": 8000, "num_mels": 23},
+        "floor=utterance": {"convention": "whisper", "floor": "utterance", "sample_rate": 2000, "num_mels": 8},
         "level=utterance,convention=nemo": {
             "convention": "nemo",
             "level": "utterance",
-            "sample_rate": 8000,
-            "num_mels": 23,
+            "sample_rate": 2000,
+            "num_mels": 8,
         },
     },
     "stems/depthwise_stride": {
@@ -79,12 +82,22 @@ def whole_only(name: str) -> str | None:
 
 
 def cases() -> Iterator[Case]:
-    """All of them."""
+    """All of them, and what stands in no slot: resampling, and chains."""
     for slot in (Features, Stem, Block, Mixer):
         for tag, choice in sorted(slot.choices().items()):
             for label, section in _sections(f"{slot.folder.rpartition('.')[2]}/{tag}", choice):
                 yield _case(label, section)
+    yield from _resamplers()
     yield _chain()
+    yield _resampled_chain()
+
+
+def waveform_cases() -> Iterator[Case]:
+    """Those that take samples in pieces of any size."""
+    for case in cases():
+        layer = case.layer(torch.float32)
+        if case.dim is None and layer.hop_frames(case.contexts[0]) == 1:
+            yield case
 
 
 def _sections(label: str, choice: type[Slot]) -> Iterator[tuple[str, Any]]:
@@ -120,7 +133,7 @@ def _slot_of(choice: type[Slot], name: str) -> type[Slot] | None:
 def _case(label: str, section: Any) -> Case:
     if isinstance(section, Features):
         hop = int(section.sample_rate * section.frame_ms / 1000)
-        contexts = (Context(4 * hop, 8 * hop), WHOLE)
+        contexts = (Context(4 * hop, 8 * hop),)  # which features do not look at
         return Case(label, section.build, None, contexts, section.whole_because, scale=0.1)
     if isinstance(section, Stem):
         s = section.stride
@@ -152,6 +165,23 @@ def _chain() -> Case:
         (Context(4 * hop, 8 * hop), Context(2 * hop, 6 * hop)),
         scale=0.1,
     )
+
+
+def _resamplers() -> Iterator[Case]:
+    """Rates that go up and down, by steps of one sample, many phases, and not at all."""
+    for from_hz, to_hz in ((48000, 16000), (8000, 16000), (8000, 5000), (9, 10), (16000, 16000)):
+        name = f"resampler[{from_hz} to {to_hz}]"
+        yield Case(name, functools.partial(Resampler, from_hz, to_hz), None, (WHOLE,))
+
+
+def _resampled_chain() -> Case:
+    """What a microphone of another rate needs before the features."""
+    features = Features.choices()["log_mel"](sample_rate=2000, num_mels=8)  # type: ignore[call-arg]
+
+    def build() -> Chain:
+        return Chain([Resampler(3000, 2000), features.build(), FrameStack(8, 16, 2, norm=True)])
+
+    return Case("chain of resampler, features and stem", build, None, (Context(60, 120), WHOLE), scale=0.1)
 
 
 def pairs(case: Case, streaming: bool) -> Iterator[tuple[Case, Context]]:

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`case, context`: every case in every context; `cuttable, context`: where it streams; `case` alone: once each."""
-    from cases import cases, pairs
+    """`case, context`: every case in every context; `cuttable, context`: where it streams; `case` alone: once each;
+    `waveform_case`: those that take samples in pieces of any size."""
+    from cases import cases, pairs, waveform_cases
 
     if "case" in metafunc.fixturenames and "context" in metafunc.fixturenames:
         found = [pair for case in cases() for pair in pairs(case, streaming=False)]
@@ -20,6 +21,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     elif "cuttable" in metafunc.fixturenames:
         found = [pair for case in cases() for pair in pairs(case, streaming=True)]
         metafunc.parametrize(("cuttable", "context"), found, ids=[_name(*pair) for pair in found])
+    elif "waveform_case" in metafunc.fixturenames:
+        waveforms = list(waveform_cases())
+        metafunc.parametrize("waveform_case", waveforms, ids=[case.name for case in waveforms])
     elif "case" in metafunc.fixturenames:
         each = list(cases())
         metafunc.parametrize("case", each, ids=[case.name for case in each])

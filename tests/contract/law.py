@@ -6,6 +6,7 @@ layer breaks that part of the law. Nothing here knows which layers there are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from asr_lab.streaming import Context, Frames, Streamable, run_whole, scan
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Largest difference allowed, relative to the largest value where that is above 1."""
+
+MOST_STEPS = 200
+"""Steps of the finest cut at most: samples one by one take as many for a few frames."""
 
 
 @attrs.frozen
@@ -49,7 +53,7 @@ class Case:
     def utterances(self, layer: Streamable[Any], context: Context, dtype: torch.dtype, seed: int = 0) -> Frames:
         """Rows of many lengths: whole hops, a partial last hop, fewer frames than a hop or the lookahead, none."""
         rng = torch.Generator().manual_seed(seed)
-        hop = layer.hop_frames(context) or 4 * int(1 / layer.ratio)
+        hop = unit_of(layer, context)
         look = layer.lookahead_frames
         lengths = torch.tensor(
             [7 * hop + look, 5 * hop + look + (2 * hop) // 3, 1, 0, 3 * hop, max(1, hop - 1), 6 * hop + 1]
@@ -57,6 +61,12 @@ class Case:
         shape = (len(lengths), int(lengths.max()) + 2) + (() if self.dim is None else (self.dim,))
         frames = Frames.whole(self.scale * torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype), lengths)
         return poisoned(frames)
+
+
+def unit_of(layer: Streamable[Any], context: Context) -> int:
+    """Frames that make whole hops and whole frames out; a few of these make an utterance."""
+    hop = layer.hop_frames(context)
+    return 4 * layer.ratio.denominator if hop is None else math.lcm(hop, layer.ratio.denominator)
 
 
 def poisoned(frames: Frames) -> Frames:
@@ -67,9 +77,18 @@ def poisoned(frames: Frames) -> Frames:
 
 def random_steps(layer: Streamable[Any], frames: Frames, context: Context, seed: int) -> Iterator[Frames]:
     """A random legal way of cutting: rows begin, idle and end at different steps, some by a step without frames."""
-    rng = np.random.default_rng(seed)
-    hop, look = layer.hop_frames(context), layer.lookahead_frames
+    hop = layer.hop_frames(context)
     assert hop is not None
+    yield from _random_steps(frames, hop, layer.lookahead_frames, 3 * unit_of(layer, context) // hop, seed)
+
+
+def any_steps(frames: Frames, most: int, seed: int) -> Iterator[Frames]:
+    """A random way of cutting in which a step takes any number of frames up to `most`."""
+    yield from _random_steps(frames, 1, 0, most, seed)
+
+
+def _random_steps(frames: Frames, hop: int, look: int, most_hops: int, seed: int) -> Iterator[Frames]:
+    rng = np.random.default_rng(seed)
     lengths = frames.lengths.tolist()
     given, ended = [0] * len(lengths), [False] * len(lengths)
     while not all(ended):
@@ -77,7 +96,7 @@ def random_steps(layer: Streamable[Any], frames: Frames, context: Context, seed:
         for row, length in enumerate(lengths):
             if ended[row] or rng.random() < 0.3:
                 continue
-            wanted = int(rng.integers(0, 4)) * hop + (look if given[row] == 0 else 0)
+            wanted = int(rng.integers(0, most_hops + 1)) * hop + (look if given[row] == 0 else 0)
             counts[row] = min(wanted, length - given[row])
             if given[row] + wanted >= length:
                 held = length - look
@@ -149,6 +168,8 @@ def check_hop_by_hop(case: Case, context: Context) -> None:
     frames = case.utterances(layer, context, torch.float64)
     hop = layer.hop_frames(context)
     assert hop is not None
+    longest = layer.lookahead_frames + MOST_STEPS * hop
+    frames = poisoned(Frames.whole(frames.x, frames.lengths.clamp(max=longest)))
     state = layer.initial_state(frames.batch, context)
     sizes = [(leaf.shape, leaf.dtype) for leaf in leaves(state)]
     assert all(shape[0] == frames.batch for shape, _ in sizes), "batch is axis 0 of every tensor of a state"
@@ -169,6 +190,17 @@ def _joined(pieces: list[Frames]) -> Frames:
     lengths = torch.stack([p.lengths for p in pieces]).sum(0)
     rows = [torch.cat([p.x[row, : int(p.lengths[row])] for p in pieces]) for row in range(len(lengths))]
     return Frames.whole(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+
+
+@torch.no_grad()
+def check_any_size(case: Case, dtype: torch.dtype, most: int, seed: int) -> None:
+    """Pieces of any size up to `most`, aligned to nothing, give the frames of one long step."""
+    layer, context = case.layer(dtype), case.contexts[0]
+    frames = case.utterances(layer, context, dtype, seed)
+    streamed = scan(layer, any_steps(frames, most, seed), context)
+    assert_same_frames(
+        streamed, run_whole(layer, frames, context), TOLERANCE[dtype], "pieces of any size against whole"
+    )
 
 
 @torch.no_grad()

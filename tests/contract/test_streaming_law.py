@@ -22,6 +22,17 @@ def test_the_finest_cut_gives_the_same_frames_from_a_state_of_constant_size(cutt
     law.check_hop_by_hop(cuttable, context)
 
 
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 12), (torch.float64, 400), (torch.float32, 90)], ids=str)
+def test_a_waveform_may_come_in_pieces_of_any_size(waveform_case: Case, dtype: torch.dtype, most: int) -> None:
+    law.check_any_size(waveform_case, dtype, most, seed=most)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_a_waveform_may_come_sample_by_sample(waveform_case: Case, dtype: torch.dtype) -> None:
+    law.check_any_size(waveform_case, dtype, most=1, seed=1)
+
+
 def test_gradients_through_carried_state_are_those_of_one_long_step(cuttable: Case, context: Context) -> None:
     law.check_gradients(cuttable, context)
 
@@ -55,9 +66,9 @@ def test_only_layers_with_a_reason_need_whole_utterances(case: Case) -> None:
 
 def test_the_number_of_frames_follows_from_the_ratio(case: Case) -> None:
     layer = case.layer(torch.float32)
-    assert layer.ratio.numerator == 1
     per = layer.ratio.denominator
     shape = () if case.dim is None else (case.dim,)
     for context in case.contexts:
         frames = Frames.whole(case.scale * torch.randn(1, 6 * per, *shape))
-        assert abs(int(law.run_whole(layer, frames, context).lengths) - 6) <= (2 if case.dim is None else 0)
+        given = int(law.run_whole(layer, frames, context).lengths)
+        assert abs(given - 6 * layer.ratio.numerator) <= (2 if case.dim is None else 0)

@@ -173,6 +173,18 @@ def test_cutting_what_needs_the_whole_utterance_is_refused_by_name() -> None:
         extractor(extractor.initial_state(1, WHOLE), going_on, WHOLE)
 
 
+@pytest.mark.parametrize("style", ["whisper_style", "kaldi_style", "nemo_style"])
+def test_a_stream_gives_a_frame_as_soon_as_its_samples_are_there(style: str) -> None:
+    extractor = getattr(MelSpectrogramExtractor, style)(floor="fixed", level="none")
+    state, given = extractor.initial_state(1, WHOLE), []
+    for piece in torch.split(noise(600)[None], 1, dim=1):
+        chunk = Frames(piece, torch.tensor([1]), torch.tensor([False]))
+        state, out = extractor(state, chunk, WHOLE)
+        given.append(int(out.lengths))
+    first = extractor.lookahead_frames + 160
+    assert [i + 1 for i, count in enumerate(given) if count] == list(range(first, 601, 160))
+
+
 def test_filters_that_no_frequency_falls_into_are_refused() -> None:
     with pytest.raises(ValueError, match="num_mels"):
         MelSpectrogramExtractor.kaldi_style(8000, 128)
