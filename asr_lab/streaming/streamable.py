@@ -131,8 +131,11 @@ def scan(layer: Streamable[Any], steps: Iterator[Frames], context: Context) -> F
             state = layer.initial_state(step.batch, context)
         state, out = layer(state, step, context)
         pieces.append(out)
+    return joined(pieces)
+
+
+def joined(pieces: Sequence[Frames]) -> Frames:
+    """The output of successive steps as complete utterances, (B, T, …), zeros in the padding."""
     lengths = torch.stack([p.lengths for p in pieces]).sum(0)
-    joined = []
-    for row in range(len(lengths)):
-        joined.append(torch.cat([p.x[row, : int(p.lengths[row])] for p in pieces]))
-    return Frames.whole(nn.utils.rnn.pad_sequence(joined, batch_first=True), lengths)
+    rows = [torch.cat([p.x[row, : int(p.lengths[row])] for p in pieces]) for row in range(len(lengths))]
+    return Frames.whole(nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
