@@ -25,6 +25,7 @@ COMMANDS = (
     "compare",
     "results",
     "transcribe",
+    "align",
 )
 
 app = typer.Typer(

@@ -13,14 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from asr_lab.audio.reading import read_audio, read_info
+from asr_lab.evaluation.forced_alignment import HeardWord, ctc_reading
 from asr_lab.evaluation.transcribe import evaluating, evaluation_context
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.alignment import align, required_frames
-from asr_lab.nn.ctc import CTCHead
 from asr_lab.recipe import Decode
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.units import frames_to_s, s_to_samples
+from asr_lab.units import s_to_samples
+
+__all__ = ["HeardWord", "Piece", "Recognizer", "Segment", "quietest_cut", "read_pieces"]
 
 WINDOW_S = 30.0
 """A longer recording is heard in pieces of at most this many seconds."""
@@ -28,16 +30,6 @@ SEARCHED = 0.5
 """A piece ends at the quietest place in this last share of its window."""
 QUIET_S = 0.2
 """Length of the stretch whose loudness decides."""
-
-
-@attrs.frozen
-class HeardWord:
-    """A word with its place in the recording, in seconds, and how sure the CTC decoder is of it, 0 to 1."""
-
-    word: str
-    start_s: float
-    end_s: float
-    confidence: float
 
 
 @attrs.frozen
@@ -77,16 +69,16 @@ class Recognizer:
         self.features = features.to(device)
         self.vocabulary = vocabulary
         self.sample_rate = sample_rate
-        self.frame_ms = frame_ms
         self.decode = decode or Decode()
         self.device = device
         self.window_s = window_s
         self.context = evaluation_context(model)
+        self._reading = ctc_reading(model, frame_ms)
 
     @property
     def no_times_because(self) -> str:
         """Why words get no times; empty where they do."""
-        return "" if self._ctc() is not None else "the model has no CTC decoder, which word times are read from"
+        return "" if self._reading is not None else "the model has no CTC decoder, which word times are read from"
 
     def file(self, path: str | Path, with_words: bool = False) -> Iterator[Segment]:
         """The segments of a recording, one after the other as they are heard; AudioError for one that cannot be read.
@@ -109,26 +101,13 @@ class Recognizer:
         return Segment(piece.start_s, end_s, text, words)
 
     def _words(self, frames: Frames, tokens: Sequence[int], start_s: float) -> tuple[HeardWord, ...] | None:
-        found = self._ctc()
-        if found is None:
+        if self._reading is None:
             return None
-        index, head = found
-        encoded = self.model.encode(frames, self.context)[index]
-        log_probs = head.log_probs(encoded)[0, : int(encoded.lengths[0])]
+        log_probs = self._reading.log_probs(self.model, frames, self.context)
         if required_frames(tokens) > len(log_probs):
             return None  # another decoder heard more tokens than there are frames
-        frame_ms = self.frame_ms
-        for part in list(self.model.encoder)[: self.model.taps[index]]:
-            frame_ms /= part.ratio
-        spans = align(log_probs, tokens, head.blank).words(self.vocabulary.words(tokens))
-        words = []
-        for span in spans:
-            first, last = (frames_to_s(f, frame_ms) for f in (span.first_frame, span.last_frame + 1))
-            words.append(HeardWord(span.text, start_s + first, start_s + last, span.confidence))
-        return tuple(words)
-
-    def _ctc(self) -> tuple[int, CTCHead] | None:
-        return next(((i, head) for i, head in enumerate(self.model.heads) if isinstance(head, CTCHead)), None)
+        spans = align(log_probs, tokens, self._reading.head.blank).words(self.vocabulary.words(tokens))
+        return tuple(self._reading.seconds(spans, start_s))
 
 
 def read_pieces(path: str | Path, sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:

@@ -72,19 +72,15 @@ def align(log_probs: Tensor, tokens: Sequence[int], blank: int = 0) -> Alignment
         raise ValueError(f"{len(log_probs)} frames cannot spell {len(tokens)} tokens: {required_frames(tokens)} needed")
     labels = np.full(2 * len(tokens) + 1, blank)
     labels[1::2] = tokens
-    scores = log_probs.detach().to("cpu", torch.float64).numpy()[:, labels]  # (T, 2U + 1)
-    states = _viterbi(np.maximum(scores, IMPOSSIBLE), _can_skip(labels))
-    frames: list[list[float]] = [[] for _ in tokens]
-    first: dict[int, int] = {}
-    for frame, state in enumerate(states):
-        if state % 2:
-            first.setdefault(state // 2, frame)
-            frames[state // 2].append(float(scores[frame, state]))
+    scores = log_probs.detach().to("cpu", torch.float64).numpy()
+    states = _viterbi(np.maximum(scores, IMPOSSIBLE), labels)
+    path = labels[states]
+    on_path = scores[np.arange(len(path)), path]  # (T,)
     spans = []
-    for i, (token, values) in enumerate(zip(tokens, frames, strict=True)):
-        spans.append(TokenSpan(first[i], first[i] + len(values) - 1, math.exp(sum(values) / len(values)), token))
-    score = float(scores[np.arange(len(states)), states].sum())
-    return Alignment(tuple(spans), tuple(labels[states].tolist()), score)
+    for i, token in enumerate(tokens):
+        first, end = np.searchsorted(states, (2 * i + 1, 2 * i + 2)).tolist()
+        spans.append(TokenSpan(first, end - 1, math.exp(on_path[first:end].mean()), token))
+    return Alignment(tuple(spans), tuple(path.tolist()), float(on_path.sum()))
 
 
 def _can_skip(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -94,23 +90,25 @@ def _can_skip(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return can
 
 
-def _viterbi(scores: npt.NDArray[np.float64], can_skip: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The best path through (T, S) that begins in the first two states and ends in the last two."""
-    num_frames, num_states = scores.shape
+def _viterbi(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The best path through (T, V) and labels (S,) that begins in the first two states and ends in the last two.
+
+    Only a byte for each frame and state is kept: texts of an hour have more states than a vocabulary has tokens.
+    """
+    num_frames, num_states = len(scores), len(labels)
     if num_frames == 0:
         return np.zeros(0, dtype=np.int64)
-    ways = np.full(
-        (3, num_states), -np.inf
-    )  # how each state is reached: from itself, the one before, the one before that
+    can_skip = _can_skip(labels)
+    ways = np.full((3, num_states), -np.inf)  # to each state: from itself, from the one before, from that one's
     best = np.full(num_states, -np.inf)
-    best[:2] = scores[0, :2]
+    best[:2] = scores[0, labels[:2]]
     moves = np.zeros((num_frames, num_states), dtype=np.uint8)
     for t in range(1, num_frames):
         ways[0] = best
         ways[1, 1:] = best[:-1]
         ways[2, 2:] = np.where(can_skip[2:], best[:-2], -np.inf)
         moves[t] = ways.argmax(0)
-        best = ways.max(0) + scores[t]
+        best = ways.max(0) + scores[t, labels]
     state = num_states - 1 if num_states == 1 or best[-1] >= best[-2] else num_states - 2
     states = np.zeros(num_frames, dtype=np.int64)
     for t in range(num_frames - 1, -1, -1):
