@@ -40,6 +40,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("compiler",),
     ("runs",),
+    ("serving",),
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
 HEAVY = ("torch", "torchaudio", "lhotse", "sentencepiece", "soundfile", "scipy", "jiwer", "submitit", "safetensors")

@@ -1,0 +1,47 @@
+// A recording: decoded by the browser, and sent as fast as the server takes it.
+
+const MESSAGE_S = 0.25;
+const MAX_BACKLOG_BYTES = 65536;
+const POLL_MS = 10;
+
+// Mono samples at a rate, whatever the file's own.
+export async function decode(file, sampleRate) {
+  let audio;
+  try {
+    audio = await new OfflineAudioContext(1, 1, sampleRate).decodeAudioData(await file.arrayBuffer());
+  } catch {
+    throw new Error(`${file.name} is not audio that this browser can decode.`);
+  }
+  const samples = audio.getChannelData(0).slice();
+  for (let channel = 1; channel < audio.numberOfChannels; channel++) {
+    const data = audio.getChannelData(channel);
+    for (let i = 0; i < samples.length; i++) samples[i] += data[i];
+  }
+  return audio.numberOfChannels === 1 ? samples : samples.map((sample) => sample / audio.numberOfChannels);
+}
+
+// Sends all samples to a stream, in step with what the server takes; stops when the stream is over.
+export async function sendAll(stream, samples, sampleRate, onLevel) {
+  const size = Math.round(MESSAGE_S * sampleRate);
+  for (let start = 0; start < samples.length && !stream.over; start += size) {
+    const part = samples.subarray(start, start + size);
+    stream.send(toPcm(part).buffer);
+    onLevel(levels(part));
+    do await new Promise((done) => setTimeout(done, POLL_MS));
+    while (stream.backlog > MAX_BACKLOG_BYTES && !stream.over);
+  }
+}
+
+function toPcm(samples) {
+  return Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
+}
+
+function levels(samples) {
+  let energy = 0;
+  let peak = 0;
+  for (const sample of samples) {
+    energy += sample * sample;
+    peak = Math.max(peak, Math.abs(sample));
+  }
+  return { rms: Math.sqrt(energy / samples.length), peak };
+}

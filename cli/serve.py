@@ -1,0 +1,76 @@
+"""`asrlab serve`: a page on this machine that one talks to."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr_lab.errors import MissingPackageError
+from cli.options import Checkpoint, Run
+
+if TYPE_CHECKING:
+    import socket
+
+    from asr_lab.serving.limits import Limits
+    from asr_lab.serving.of_run import Served
+
+PACKAGES = ("starlette", "uvicorn", "websockets")
+EXPOSED = (
+    "whoever reaches {host} can use this page, and nothing is encrypted; browsers give microphones to https and "
+    "localhost pages only. A tunnel is safer: ssh -L 8765:127.0.0.1:{port} THIS_MACHINE"
+)
+
+
+def serve(
+    run: Run = "",
+    port: Annotated[int, typer.Option(metavar="N", help="Where to listen; 0 = any free port.")] = 8765,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="What to listen on; this machine alone by default.")] = (
+        "127.0.0.1"
+    ),
+    chunk_ms: Annotated[
+        float | None,
+        typer.Option("--chunk-ms", metavar="N", help="Audio heard at once; none = the shortest it was trained for."),
+    ] = None,
+    max_clients: Annotated[int, typer.Option("--max-clients", metavar="N", min=1, help="Streams at once.")] = 32,
+    checkpoint: Checkpoint = "best",
+) -> None:
+    """Open a local page that shows what is said, into the microphone or in a recording, while it is heard.
+
+    Example: asrlab serve digits --chunk-ms 320
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingPackageError(
+            f"the live page needs {', '.join(missing)}; install the extra: pip install 'asr-lab[serve]'"
+        )
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.find import find_run
+
+    found = find_run(run, runs_root())
+    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
+    from asr_lab.serving.limits import Limits
+    from asr_lab.serving.of_run import served_run
+    from asr_lab.serving.server import bind
+
+    with bind(host, port) as listening:
+        limits = Limits(max_clients=max_clients)
+        _listen(served_run(found, checkpoint, (), chunk_ms, max_clients), listening, host, limits)
+    print("stopped", file=sys.stderr)
+
+
+def _listen(served: Served, listening: socket.socket, host: str, limits: Limits) -> None:
+    from asr_lab.serving.app import build_app
+    from asr_lab.serving.guard import is_loopback
+    from asr_lab.serving.server import serve, url_of
+    from asr_lab.serving.worker import Worker
+
+    if not is_loopback(host):
+        print(f"warning: {EXPOSED.format(host=host, port=listening.getsockname()[1])}", file=sys.stderr)
+    about = served.about
+    worker = Worker(served.recognizer, about.sample_rate, served.turn_samples)
+    print(f"{about.chunk_ms:g} ms chunks. {about.note}".rstrip(" ."), file=sys.stderr)
+    app = build_app(worker, about, limits, host)
+    serve(app, worker, listening, limits, lambda: print(f"open {url_of(listening)} (Ctrl-C stops)", flush=True))

@@ -1,0 +1,316 @@
+"""The server over a real socket: what clients get, what they may not do, and that none harms another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import struct
+import threading
+import time
+
+import attrs
+import pytest
+from talking import END, RATE, Digesting, Heard, Running, hello, pcm, pieces, run, running, talk, wait_until, words_of
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from asr_lab.serving.limits import Limits
+
+MICROPHONE = hello(source="microphone")
+
+
+def test_two_clients_at_once_get_what_each_gets_alone(server: Running) -> None:
+    one, two = pcm(2.03, seed=1), pcm(1.5, seed=2)
+
+    async def both() -> list[Heard]:
+        return await asyncio.gather(
+            talk(server.url, hello(), *pieces(one), END), talk(server.url, hello(), *pieces(two, 998), END)
+        )
+
+    first, second = run(both())
+    assert first.words == words_of(one)
+    assert second.words == words_of(two)
+    assert (first.code, second.code) == (1000, 1000)
+
+
+def test_an_update_tells_all_that_the_protocol_promises(server: Running) -> None:
+    heard = run(talk(server.url, hello(), *pieces(pcm(0.3, seed=1)), END))
+    assert heard.messages[0] == {"type": "ready", "sample_rate": RATE, "chunk_ms": 100.0, "delay_ms": 100.0}
+    update = heard.updates[0]
+    assert set(update) == {
+        *("type", "settled", "partial", "segment_ended", "final", "audio_s", "delay_ms", "rtf"),
+    }
+    assert set(update["settled"][0]) == {"text", "start_s", "end_s", "confidence"}
+    assert update["delay_ms"] >= 0
+    assert [u["audio_s"] for u in heard.updates] == [0.1, 0.2, 0.3]
+    assert [u["final"] for u in heard.updates] == [False, False, True]
+
+
+def test_audio_at_another_rate_is_resampled_for_its_client(recognizer: Digesting, server: Running) -> None:
+    heard = run(talk(server.url, hello(48000), *pieces(pcm(1.0, seed=1, rate=48000), 9602), END))
+    assert sum(recognizer.heard.values()) == RATE
+    assert heard.updates[-1]["audio_s"] == 1.0
+
+
+def test_a_file_is_taken_no_faster_than_it_is_heard() -> None:
+    limits = Limits(file_buffer_s=0.5)
+    data = pcm(6.0, seed=3)
+    with running(Digesting(step_s=0.01), limits) as server:
+        most = 0
+
+        async def watched() -> Heard:
+            nonlocal most
+            talking = asyncio.ensure_future(talk(server.url, hello(), *pieces(data), END))
+            while not talking.done():
+                await asyncio.sleep(0.002)
+                waiting = [line.waiting_samples for line in server.worker._lines]
+                most = max([most, *waiting])
+            return await talking
+
+        assert run(watched()).words == words_of(data)
+    assert 0 < most <= 0.5 * RATE + 3200
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [
+        ((b"\x00\x00",), "no_hello"),
+        (("nonsense",), "malformed"),
+        (("{" * 900,), "malformed"),
+        (('{"type": "hello", "sample_rate": 1e999}',), "bad_rate"),
+        ((hello(), b"\x00\x00\x00"), "odd_bytes"),
+        ((hello(), b""), "odd_bytes"),
+        ((hello(), hello()), "unknown_type"),
+        ((hello(), '{"type": "pause"}'), "unknown_type"),
+        ((hello(), b"\x00\x00", END, b"\x00\x00"), "after_end"),
+    ],
+)
+def test_a_client_that_says_what_it_may_not_is_told_why(
+    server: Running, messages: tuple[str | bytes, ...], code: str
+) -> None:
+    heard = run(talk(server.url, *messages))
+    if code == "after_end" and heard.updates and heard.updates[-1]["final"]:
+        return  # its stream was over before its last message came
+    assert heard.error == code
+    assert heard.code == 1008
+    wait_until(lambda: server.worker.num_lines == 0)
+
+
+def test_a_message_above_the_limit_is_not_read(server: Running) -> None:
+    assert run(talk(server.url, hello(), bytes(70_000))).code == 1009
+    wait_until(lambda: server.worker.num_lines == 0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "messages", "code"),
+    [
+        (Limits(max_stream_s=0.5), (hello(), *pieces(pcm(0.6, 1))), "too_long"),
+        (Limits(max_ahead_s=0.5), (MICROPHONE, *pieces(pcm(1.0, 1))), "too_fast"),
+        (Limits(idle_s=0.1), (hello(), pcm(0.1, 1), 5.0), "idle"),
+        (Limits(hello_s=0.1), (5.0,), "no_hello"),
+    ],
+)
+def test_each_limit_ends_the_stream_that_goes_past_it(
+    limits: Limits, messages: tuple[str | bytes | float, ...], code: str
+) -> None:
+    with running(Digesting(), limits) as server:
+        assert run(talk(server.url, *messages)).error == code
+        wait_until(lambda: server.worker.num_lines == 0)
+
+
+def test_a_microphone_that_the_recogniser_cannot_follow_is_given_up() -> None:
+    with running(Digesting(step_s=0.3), Limits(max_behind_s=0.4)) as server:
+        heard = run(talk(server.url, MICROPHONE, *pieces(pcm(2.0, 1))))
+        assert (heard.error, heard.code) == ("behind", 1013)
+
+
+def test_one_client_too_many_is_turned_away_until_another_leaves() -> None:
+    with running(Digesting(max_streams=1), Limits(max_clients=1)) as server:
+
+        async def three() -> tuple[Heard, Heard]:
+            async with connect(server.url) as first:
+                await first.send(hello())
+                await first.recv()
+                refused = await talk(server.url, hello())
+            await asyncio.sleep(0.1)
+            return refused, await talk(server.url, hello(), pcm(0.1, 1), END)
+
+        refused, served = run(three())
+        assert (refused.error, refused.code) == ("full", 1013)
+        assert served.code == 1000
+
+
+def test_a_client_that_does_not_read_is_dropped() -> None:
+    @attrs.define
+    class Wordy(Digesting):
+        def step(self) -> list:  # type: ignore[type-arg]
+            return [attrs.evolve(update, partial="x" * 1_000_000) for update in Digesting.step(self)]
+
+    wordy = Wordy()
+    with running(wordy, Limits(send_s=0.3)) as server, socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        deaf.sendall(_upgrade(server.port))
+        for message in (hello().encode(), *pieces(pcm(5.0, 1))):
+            deaf.sendall(_frame(1 if message[:1] == b"{" else 2, message))
+        wait_until(lambda: wordy.heard != {})
+        wait_until(lambda: server.worker.num_lines == 0)  # although it neither ended nor left
+
+
+def test_a_stream_that_fails_is_its_servers_fault(recognizer: Digesting, server: Running) -> None:
+    recognizer.fails = 10**9
+    heard = run(talk(server.url, hello(), pcm(0.2, 1)))
+    assert (heard.error, heard.code) == ("internal", 1011)
+    recognizer.fails = 0
+    assert run(talk(server.url, hello(), *pieces(data := pcm(0.4, 2)), END)).words == words_of(data)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "served"),
+    [
+        (None, "127.0.0.1:{port}", True),
+        ("http://127.0.0.1:{port}", "127.0.0.1:{port}", True),
+        ("http://localhost:{port}", "localhost:{port}", True),
+        ("http://[::1]:{port}", "[::1]:{port}", True),
+        ("http://localhost:9", "localhost:9", True),  # a tunnel from another port
+        ("http://localhost:1", "localhost:{port}", False),
+        ("http://evil.example", "127.0.0.1:{port}", False),
+        ("null", "127.0.0.1:{port}", False),
+        ("http://evil.example:{port}", "evil.example:{port}", False),
+        (None, "evil.example", False),
+        (None, "", False),
+    ],
+)
+def test_only_the_servers_own_page_may_open_a_stream(
+    server: Running, origin: str | None, host: str, served: bool
+) -> None:
+    lines = _upgrade(server.port, host.format(port=server.port), origin and origin.format(port=server.port))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        client.sendall(lines)
+        status = client.recv(65536).split(b" ")[1]
+    assert status == (b"101" if served else b"403")
+
+
+def test_only_the_stream_is_a_websocket(server: Running) -> None:
+    async def elsewhere() -> None:
+        with pytest.raises(InvalidStatus):
+            await connect(server.url.replace("/stream", "/page.js"))
+
+    run(elsewhere())
+
+
+def misbehave(server: Running, seed: int) -> None:
+    """One client of the worse kind: noise, or a frame broken anywhere, or gone without a word."""
+    draw = random.Random(seed)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(_upgrade(server.port))
+        if draw.random() < 0.1:
+            return
+        client.recv(4096)
+        messages = [_frame(1, draw.choice([hello().encode(), MICROPHONE.encode(), b"{}", draw.randbytes(30)]))]
+        for _ in range(draw.randrange(6)):
+            size = draw.choice([0, 1, 2, 3200, 3201, 64000, 70000])
+            messages.append(_frame(draw.choice([0, 1, 2, 2, 2, 8, 9, 11]), draw.randbytes(size)))
+        wire = b"".join(messages)
+        if draw.random() < 0.3:
+            wire = wire[: draw.randrange(len(wire) + 1)]
+        try:
+            client.sendall(wire)
+            if draw.random() < 0.3:
+                client.settimeout(0.05)
+                client.recv(4096)
+        except (OSError, TimeoutError):
+            return  # the server hung up first
+        if draw.random() < 0.5:  # a reset in place of a goodbye
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def bad_company(server: Running, count: int) -> Heard:
+    """A good client's stream beside `count` bad ones, four at a time."""
+    data = pcm(2.0, seed=9)
+    left = iter(range(count))
+    lock = threading.Lock()
+
+    def several() -> None:
+        while True:
+            with lock:
+                seed = next(left, None)
+            if seed is None:
+                return
+            misbehave(server, seed)
+
+    threads = [threading.Thread(target=several) for _ in range(4)]
+
+    async def good() -> Heard:
+        gap_s = 0.005
+        messages = [m for piece in pieces(data, 640) for m in (piece, gap_s)]
+        return await talk(server.url, hello(), *messages, END)
+
+    for thread in threads:
+        thread.start()
+    heard = run(good())
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+    assert heard.words == words_of(data)
+    return heard
+
+
+def test_bad_clients_leave_nothing_behind_and_harm_no_good_one(recognizer: Digesting, server: Running) -> None:
+    bad_company(server, 60)
+    wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
+    data = pcm(0.5, 1)
+    assert run(talk(server.url, hello(), *pieces(data), END)).words == words_of(data)
+
+
+@pytest.mark.prove
+def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory() -> None:
+    recognizer = Digesting(max_streams=32)
+    with running(recognizer) as server:
+        bad_company(server, 250)
+        before = _resources()
+        begun_s = time.monotonic()
+        for _ in range(4):
+            bad_company(server, 250)
+        assert time.monotonic() - begun_s < 300
+        wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
+        wait_until(lambda: _resources()["files"] <= before["files"])
+        after = _resources()
+    print(json.dumps({"before": before, "after": after}))
+    assert after["threads"] <= before["threads"]
+    assert after["memory_kib"] < before["memory_kib"] + 10 * 1024
+
+
+def _resources() -> dict[str, int]:
+    import gc
+    import os
+
+    gc.collect()
+    with open("/proc/self/status") as file:
+        resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+    return {
+        "threads": threading.active_count(),
+        "files": len(os.listdir("/proc/self/fd")),
+        "memory_kib": resident,
+    }
+
+
+def _upgrade(port: int, host: str | None = None, origin: str | None = None) -> bytes:
+    """A WebSocket's opening handshake, as bytes."""
+    lines = ["GET /stream HTTP/1.1", f"Host: {f'127.0.0.1:{port}' if host is None else host}", "Upgrade: websocket"]
+    lines += ["Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+    lines += [f"Origin: {origin}"] if origin is not None else []
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _frame(kind: int, data: bytes) -> bytes:
+    """A masked frame (RFC 6455, section 5.2); the mask is zeros."""
+    size = len(data)
+    length = (
+        bytes([128 | size])
+        if size < 126
+        else bytes([128 | 126]) + struct.pack(">H", size)
+        if size < 65536
+        else (bytes([128 | 127]) + struct.pack(">Q", size))
+    )
+    return bytes([128 | kind]) + length + bytes(4) + data
