@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,9 @@ class EvaluationData:
         self._reader = AudioReader(cuts, sample_rate, cache_mb)
         self._examples = _all_once(cuts)
         self._failed: dict[str, BadCut] = {}
-        self.utterances = tuple(self._utterance(e) for e in range(len(self._examples)))
-        """All that can be read, so far as their headers tell."""
-        ids = [u.id for u in self.utterances]
-        self._order = np.array(sorted(range(len(ids)), key=lambda e: (-self.utterances[e].duration_s, ids[e])))
-        durations_s = self._examples.durations_s[self._order]
-        self._batches = np.append(fill(durations_s, batch_s), len(ids))
+        self._batch_s = batch_s
+        self._described = tuple(self._utterance(e) for e in range(len(self._examples)))
+        self._choose(range(len(self._described)))
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +66,7 @@ class EvaluationData:
     @property
     def total_s(self) -> float:
         """Seconds of audio."""
-        return float(self._examples.durations_s.sum())
+        return float(self._examples.durations_s[self._order].sum())
 
     @property
     def bad(self) -> tuple[BadCut, ...]:
@@ -93,12 +91,30 @@ class EvaluationData:
             if rows.ids:
                 yield rows.batch()
 
+    def subset(self, ids: Collection[str]) -> EvaluationData:
+        """The same set with these utterances alone, in the same order."""
+        part = copy.copy(self)
+        part._failed = {}
+        part._choose([e for e, u in enumerate(self._described) if u.id in ids])
+        return part
+
+    def _choose(self, examples: Sequence[int]) -> None:
+        self.utterances = tuple(self._described[e] for e in examples)
+        """All that can be read, so far as their headers tell."""
+        self._order = np.array(sorted(examples, key=self._longest_first), dtype=np.int64)
+        durations_s = self._examples.durations_s[self._order]
+        self._batches = np.append(fill(durations_s, self._batch_s), len(self._order))
+
+    def _longest_first(self, example: int) -> tuple[float, str]:
+        utterance = self._described[example]
+        return -utterance.duration_s, utterance.id
+
     def _read(self, batch: int) -> Rows:
         rows: list[Row] = []
         bad: list[BadCut] = []
         for example in self._order[self._batches[batch] : self._batches[batch + 1]].tolist():
             span = slice(self._examples.rows.ends[example], self._examples.rows.ends[example + 1])
-            utterance = self.utterances[example]
+            utterance = self._described[example]
             try:
                 audio = self._reader.joined(
                     self._examples.rows.values[span].tolist(), self._examples.gaps_s[span].tolist()

@@ -88,6 +88,18 @@ def test_the_same_batches_come_again_and_with_workers(good: Path) -> None:
     assert [(b.ids, b.audio.numpy().tobytes()) for b in other.batches()] == first
 
 
+def test_a_subset_holds_what_was_chosen_and_the_set_stays(good: Path) -> None:
+    (data,) = evaluation(good)
+    audio = {i: row[:n] for b in data.batches() for i, row, n in zip(b.ids, b.audio, b.audio_lengths, strict=True)}
+    part = data.subset({"u007", "u003", "u050"})
+    assert [u.id for u in part.utterances] == ["u003", "u007", "u050"]
+    assert part.total_s == pytest.approx(sum(u.duration_s for u in part.utterances))
+    found = {i: row[:n] for b in part.batches() for i, row, n in zip(b.ids, b.audio, b.audio_lengths, strict=True)}
+    assert found.keys() == {"u003", "u007", "u050"}
+    assert all(found[i].equal(audio[i]) for i in found)
+    assert len(data.utterances) == 60
+
+
 def test_a_weight_is_refused(good: Path) -> None:
     with pytest.raises(DataError, match=r"weight = 2 means nothing"):
         evaluation(good, Folder(path=".", weight=2))
