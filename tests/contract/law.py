@@ -40,6 +40,8 @@ class Case:
     """What the section says about needing whole utterances."""
     scale: float = 1.0
     """Standard deviation of the input."""
+    num_hops: int = 7
+    """Hops of the longest utterance."""
 
     def layer(self, dtype: torch.dtype) -> Streamable[Any]:
         """The layer in eval mode; parameters are moved off their initial values, so that no zero hides a mistake."""
@@ -53,11 +55,10 @@ class Case:
     def utterances(self, layer: Streamable[Any], context: Context, dtype: torch.dtype, seed: int = 0) -> Frames:
         """Rows of many lengths: whole hops, a partial last hop, fewer frames than a hop or the lookahead, none."""
         rng = torch.Generator().manual_seed(seed)
-        hop = unit_of(layer, context)
+        hop, n = unit_of(layer, context), self.num_hops
         look = layer.lookahead_frames
-        lengths = torch.tensor(
-            [7 * hop + look, 5 * hop + look + (2 * hop) // 3, 1, 0, 3 * hop, max(1, hop - 1), 6 * hop + 1]
-        )
+        partial = (n - 2) * hop + look + (2 * hop) // 3
+        lengths = torch.tensor([n * hop + look, partial, 1, 0, n // 2 * hop, max(1, hop - 1), (n - 1) * hop + 1])
         shape = (len(lengths), int(lengths.max()) + 2) + (() if self.dim is None else (self.dim,))
         frames = Frames.whole(self.scale * torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype), lengths)
         return poisoned(frames)
@@ -152,13 +153,14 @@ def assert_same_frames(actual: Frames, expected: Frames, tolerance: float, what:
 
 
 @torch.no_grad()
-def check_cuts(case: Case, context: Context, dtype: torch.dtype, seed: int) -> None:
-    """Any legal way of cutting the input gives the frames of one long step."""
+def check_cuts(case: Case, context: Context, dtype: torch.dtype, seed: int, num_cuts: int = 1) -> None:
+    """Any legal way of cutting the input gives the frames of one long step: `num_cuts` ways of one input."""
     layer = case.layer(dtype)
     frames = case.utterances(layer, context, dtype, seed)
     whole = run_whole(layer, frames, context)
-    streamed = scan(layer, random_steps(layer, frames, context, seed), context)
-    assert_same_frames(streamed, whole, TOLERANCE[dtype], "streamed against whole")
+    for number in range(num_cuts):
+        streamed = scan(layer, random_steps(layer, frames, context, seed * num_cuts + number), context)
+        assert_same_frames(streamed, whole, TOLERANCE[dtype], "streamed against whole")
 
 
 @torch.no_grad()
