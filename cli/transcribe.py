@@ -12,28 +12,49 @@ from cli.options import AsJson, Checkpoint, Overrides
 
 if TYPE_CHECKING:
     from asr_lab.evaluation.recognize import Recognizer, Segment
+    from asr_lab.runs.listening import Listener
 
+STDIN = Path("-")
 RunOption = Annotated[
     str, typer.Option("--run", metavar="RUN", help="Path, name or hash prefix; none = the newest with a checkpoint.")
 ]
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="wav, flac, ogg, opus or mp3, of any length.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="wav, flac, ogg, opus or mp3, of any length.")
+    ] = [],  # noqa: B006
     run: RunOption = "",
     checkpoint: Checkpoint = "best",
     overrides: Overrides = [],  # noqa: B006
+    stream: Annotated[bool, typer.Option("--stream", help="Show words as they come; FILE may be - for stdin.")] = False,
+    chunk_ms: Annotated[
+        float | None,
+        typer.Option("--chunk-ms", metavar="N", help="Audio heard at once; none = the shortest it was trained for."),
+    ] = None,
+    # The rest is named in the summary, so that the table stays short.
+    sample_rate: Annotated[int | None, typer.Option("--sample-rate", metavar="HZ", min=1, hidden=True)] = None,
+    microphone: Annotated[bool, typer.Option("--microphone", hidden=True)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what is said in recordings; with --json, each word's time and confidence.
 
+    With --stream, words are shown as they come, and --json gives a line an update. FILE - is stdin: a 16-bit wav, or
+    raw 16-bit little-endian mono at --sample-rate HZ (none = the model's). --microphone is heard until Ctrl-C.
+
     Example: asrlab transcribe interview.mp3 memo.opus --run digits --json
     """
+    _check(files, stream or microphone, chunk_ms, sample_rate, microphone)
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
+    if stream or microphone:
+        from asr_lab.runs.listening import listener_of
+
+        listener = listener_of(found, checkpoint, overrides, chunk_ms)
+        return _stream(listener, None if microphone else files[0], sample_rate, as_json)
     from asr_lab.runs.recognizing import recognizer_of
 
     recognizer = recognizer_of(found, checkpoint, overrides)
@@ -51,6 +72,37 @@ def transcribe(
         print(json.dumps(records, indent=1, ensure_ascii=False))
     if any("error" in record for record in records):
         raise typer.Exit(2)
+
+
+def _check(files: list[Path], live: bool, chunk_ms: float | None, sample_rate: int | None, microphone: bool) -> None:
+    """BadParameter for what does not go together."""
+    if not live and (chunk_ms is not None or sample_rate is not None):
+        raise typer.BadParameter("--chunk-ms and --sample-rate have an effect with --stream only")
+    if sample_rate is not None and files != [STDIN]:
+        raise typer.BadParameter("--sample-rate is that of raw audio on stdin (FILE -); all else says it itself")
+    if microphone and files:
+        raise typer.BadParameter("--microphone is heard in the place of a FILE")
+    if live and not microphone and len(files) != 1:
+        raise typer.BadParameter(f"--stream hears one FILE, or - for stdin; got {len(files)}")
+    if not live and (not files or STDIN in files):
+        raise typer.BadParameter("- is heard with --stream" if files else "give a FILE to hear, or --microphone")
+
+
+def _stream(listener: Listener, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
+    """Hear one source live; no file = the microphone."""
+    from asr_lab.audio.sources import file_samples, microphone_samples, pipe_samples
+    from cli.listening import listen, view_of
+
+    for note in listener.notes:
+        print(f"note: {note}", file=sys.stderr)
+    rate = listener.sample_rate
+    if file is None:
+        source = microphone_samples(rate)
+    elif file == STDIN:
+        source = pipe_samples(sys.stdin.buffer, rate, sample_rate)
+    else:
+        source = file_samples(file, rate)
+    listen(listener.recognizer, source, view_of(as_json))
 
 
 def _hear(recognizer: Recognizer, path: Path, with_words: bool) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""A run's weights as something that hears live: `asrlab transcribe --stream`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from asr_lab.errors import RunError
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.evaluating import evaluation_document
+
+if TYPE_CHECKING:
+    from asr_lab.evaluation.live import LiveRecognizer
+
+
+class Listener(NamedTuple):
+    """A run that hears live, and what to know of it."""
+
+    recognizer: LiveRecognizer
+    sample_rate: int
+    notes: tuple[str, ...]
+    """What it is heard in, and what speaks against that."""
+
+
+def listener_of(
+    run: RunDirectory, checkpoint: str, overrides: Sequence[str] = (), chunk_ms: float | None = None
+) -> Listener:
+    """A run's model in chunks of `chunk_ms` (None: the shortest that it was trained for); on a GPU where there is one.
+
+    RunError when the model cannot be heard live, saying why.
+    """
+    import torch
+
+    from asr_lab.compiler.build import load_model
+    from asr_lab.evaluation.live import Endpointing, LiveRecognizer, live_context
+    from asr_lab.units import frames_to_s
+
+    recipe = evaluation_document(run, (), overrides).value
+    loaded = load_model(recipe, run.path, checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loaded.model.to(device)
+    loaded.features.to(device)
+    frame_ms = recipe.features.frame_ms
+    try:
+        context = live_context(loaded.model, frame_ms, chunk_ms)
+        recognizer = LiveRecognizer(loaded, context, recipe.decode, Endpointing(), max_streams=1)
+    except ValueError as error:
+        whole = "; it was trained on whole utterances alone, and chunks can be tried with --chunk-ms"
+        hint = whole if chunk_ms is None and all(c.is_whole for c, _ in loaded.model.contexts) else ""
+        raise RunError(f"{run.name} cannot be heard live: {error}{hint}") from error
+    chunk = context.chunk_frames
+    heard_in = "no chunks" if chunk is None else f"chunks of {1000 * frames_to_s(chunk, frame_ms):g} ms"
+    notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
+    if context not in [trained for trained, _ in loaded.model.contexts]:
+        notes.append(f"the model was not trained in {heard_in}")
+    return Listener(recognizer, recipe.features.sample_rate, tuple(notes))
