@@ -26,6 +26,7 @@ COMMANDS = (
     "results",
     "transcribe",
     "align",
+    "serve",
 )
 
 app = typer.Typer(

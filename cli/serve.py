@@ -14,10 +14,11 @@ from cli.options import Checkpoint, Run
 if TYPE_CHECKING:
     import socket
 
-    from asr_lab.serving.limits import Limits
-    from asr_lab.serving.of_run import Served
+    from asr_lab.runs.listening import Listener
 
 PACKAGES = ("starlette", "uvicorn", "websockets")
+UNCHUNKED_MS = 320.0
+"""How much is heard at once where the model needs no chunks."""
 EXPOSED = (
     "whoever reaches {host} can use this page, and nothing is encrypted; browsers give microphones to https and "
     "localhost pages only. A tunnel is safer: ssh -L 8765:127.0.0.1:{port} THIS_MACHINE"
@@ -51,26 +52,30 @@ def serve(
 
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.serving.limits import Limits
-    from asr_lab.serving.of_run import served_run
+    from asr_lab.runs.listening import listener_of
     from asr_lab.serving.server import bind
 
     with bind(host, port) as listening:
-        limits = Limits(max_clients=max_clients)
-        _listen(served_run(found, checkpoint, (), chunk_ms, max_clients), listening, host, limits)
+        listener = listener_of(found, checkpoint, (), chunk_ms, max_clients)
+        print("; ".join(listener.notes), file=sys.stderr)
+        _listen(found.name, listener, listening, host, max_clients)
     print("stopped", file=sys.stderr)
 
 
-def _listen(served: Served, listening: socket.socket, host: str, limits: Limits) -> None:
-    from asr_lab.serving.app import build_app
+def _listen(name: str, listener: Listener, listening: socket.socket, host: str, max_clients: int) -> None:
+    from asr_lab.serving.app import About, build_app
     from asr_lab.serving.guard import is_loopback
+    from asr_lab.serving.limits import Limits
     from asr_lab.serving.server import serve, url_of
     from asr_lab.serving.worker import Worker
+    from asr_lab.units import ms_to_samples
 
     if not is_loopback(host):
         print(f"warning: {EXPOSED.format(host=host, port=listening.getsockname()[1])}", file=sys.stderr)
-    about = served.about
-    worker = Worker(served.recognizer, about.sample_rate, served.turn_samples)
-    print(f"{about.chunk_ms:g} ms chunks. {about.note}".rstrip(" ."), file=sys.stderr)
+    rate, chunk_ms = listener.sample_rate, listener.chunk_ms or UNCHUNKED_MS
+    delay_ms = listener.recognizer.algorithmic_delay_ms
+    about = About(name, rate, chunk_ms, delay_ms, "; ".join(listener.notes[1:]))
+    worker = Worker(listener.recognizer, rate, ms_to_samples(chunk_ms, rate))
+    limits = Limits(max_clients=max_clients)
     app = build_app(worker, about, limits, host)
     serve(app, worker, listening, limits, lambda: print(f"open {url_of(listening)} (Ctrl-C stops)", flush=True))

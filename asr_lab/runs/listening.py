@@ -1,4 +1,4 @@
-"""A run's weights as something that hears live: `asrlab transcribe --stream`."""
+"""A run's weights as something that hears live: `asrlab transcribe --stream`, `asrlab serve`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ class Listener(NamedTuple):
 
     recognizer: LiveRecognizer
     sample_rate: int
+    chunk_ms: float | None
+    """Audio that is heard at once; None where the model needs no chunks."""
     notes: tuple[str, ...]
     """What it is heard in, and what speaks against that."""
 
 
 def listener_of(
-    run: RunDirectory, checkpoint: str, overrides: Sequence[str] = (), chunk_ms: float | None = None
+    run: RunDirectory,
+    checkpoint: str,
+    overrides: Sequence[str] = (),
+    chunk_ms: float | None = None,
+    max_streams: int = 1,
 ) -> Listener:
     """A run's model in chunks of `chunk_ms` (None: the shortest that it was trained for); on a GPU where there is one.
 
@@ -43,14 +49,15 @@ def listener_of(
     frame_ms = recipe.features.frame_ms
     try:
         context = live_context(loaded.model, frame_ms, chunk_ms)
-        recognizer = LiveRecognizer(loaded, context, recipe.decode, Endpointing(), max_streams=1)
+        recognizer = LiveRecognizer(loaded, context, recipe.decode, Endpointing(), max_streams)
     except ValueError as error:
         whole = "; it was trained on whole utterances alone, and chunks can be tried with --chunk-ms"
         hint = whole if chunk_ms is None and all(c.is_whole for c, _ in loaded.model.contexts) else ""
         raise RunError(f"{run.name} cannot be heard live: {error}{hint}") from error
-    chunk = context.chunk_frames
-    heard_in = "no chunks" if chunk is None else f"chunks of {1000 * frames_to_s(chunk, frame_ms):g} ms"
+    frames = context.chunk_frames
+    heard_ms = None if frames is None else 1000 * frames_to_s(frames, frame_ms)
+    heard_in = "no chunks" if heard_ms is None else f"chunks of {heard_ms:g} ms"
     notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [trained for trained, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {heard_in}")
-    return Listener(recognizer, recipe.features.sample_rate, tuple(notes))
+    return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))

@@ -29,7 +29,6 @@ class About:
 
     name: str
     """The run's."""
-    checkpoint: str
     sample_rate: int
     """Hertz."""
     chunk_ms: float

@@ -20,19 +20,24 @@ PING_S = 20.0
 """A client that has gone without a word is noticed by a ping."""
 PONG_S = 60.0
 """Longer than a client's messages are left unread while its audio waits."""
+UNREAD_S = 30.0
+"""How long the kernel keeps a connection whose other side takes nothing: a client that never reads never closes."""
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. LabError when it cannot be had, saying why."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        listening = socket.create_server((host, port), family=family, backlog=128)
     except OverflowError:
         raise LabError(f"a port is a number from 0 to 65535, not {port}") from None
     except OSError as error:
         raise LabError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; choose --port or --host"
         ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_S))
+    return listening
 
 
 def url_of(listening: socket.socket) -> str:

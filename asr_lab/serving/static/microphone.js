@@ -6,6 +6,8 @@ const REASONS = {
   NotReadableError: "The microphone is in use by something else, or does not work.",
 };
 
+const STOP_MS = 1000; // an audio thread that does not answer is not waited for
+
 export class Microphone {
   // `on` holds audio({ pcm, rms, peak }) and lost(), the latter when the device goes away by itself.
   static async open(sampleRate, on) {
@@ -41,11 +43,17 @@ export class Microphone {
     context.createMediaStreamSource(media).connect(this.node).connect(context.destination);
   }
 
-  // Resolves when the last audio was handed over.
-  async stop() {
+  // Resolves when the last audio was handed over; called again, gives the same promise.
+  stop() {
+    this.stopping ??= this.release();
+    return this.stopping;
+  }
+
+  async release() {
     this.node.port.postMessage("stop");
-    await Promise.race([this.stopped, new Promise((done) => setTimeout(done, 500))]);
+    await Promise.race([this.stopped, new Promise((done) => setTimeout(done, STOP_MS))]);
+    this.node.port.onmessage = null;
     this.media.getTracks().forEach((track) => track.stop());
-    await this.context.close();
+    this.context.close();
   }
 }

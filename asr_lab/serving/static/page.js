@@ -44,7 +44,7 @@ function showUpdate(message) {
     $("delay").textContent = milliseconds(message.delay_ms);
     $("median").textContent = `median ${milliseconds([...delays].sort((a, b) => a - b)[delays.length >> 1])}`;
   }
-  $("copy").disabled = $("clear").disabled = !transcript.text;
+  if (message.settled.length) $("copy").disabled = $("clear").disabled = false;
 }
 
 function milliseconds(ms) {
@@ -123,7 +123,7 @@ async function finish(text) {
   const { stream, microphone } = current;
   if (!stream) return over("ended", "Stopped.");
   setState("finishing", text);
-  await microphone?.stop(); // hands over the last audio
+  await microphone?.stop(); // which hands over the last audio
   stream.end();
 }
 

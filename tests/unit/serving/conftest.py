@@ -13,12 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from talking import Digesting, Running, running
 
 
-@pytest.fixture
-def recognizer() -> Digesting:
-    return Digesting()
-
-
-@pytest.fixture
-def server(recognizer: Digesting) -> Iterator[Running]:
-    with running(recognizer) as found:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    """One for all tests of a module that leave it as it was."""
+    with running(Digesting()) as found:
         yield found

@@ -114,7 +114,7 @@ def running(
     bound: str = "127.0.0.1",
 ) -> Iterator[Running]:
     worker = Worker(recognizer, rate, turn_samples)
-    about = About("a_run", "step-1", rate, 1000 * turn_samples / rate, 100.0)
+    about = About("a_run", rate, 1000 * turn_samples / rate, 100.0)
     server = build_server(build_app(worker, about, limits, bound), limits)
     listening = bind("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
