@@ -93,8 +93,9 @@ class PrefixSearch(TokenSearch[PrefixState]):
 
     After every frame of a row, what all of its prefixes begin with is settled. So are, whatever the others say, the
     tokens that its best prefix emitted `max_unsettled_frames` ago; prefixes that differ in tokens that old are dropped.
-    The tail is so bounded, and a token settles at most that many frames after it was emitted. The best prefix loses
-    little: CTC's frames are independent, so what comes later weighs alike on prefixes that differ only in the past.
+    The tail is so bounded, and a token settles at most that many frames after it was emitted. The best text does not
+    suffer: CTC's frames are independent, so what comes later weighs alike on prefixes that differ only in the past, and
+    those that are dropped make room for others. What an n-best list loses is alternatives that old.
     A token's frame is the one that brought its prefix more than it had before; a settled token has the best prefix's.
     """
 
