@@ -23,6 +23,7 @@ COMMANDS = (
     "watch",
     "eval",
     "compare",
+    "compare-streaming",
     "results",
     "transcribe",
     "align",
@@ -52,7 +53,8 @@ def shared(
 
 
 for _name in COMMANDS:
-    app.command(_name)(getattr(importlib.import_module(f"cli.{_name}"), _name.replace("-", "_")))
+    _module = _name.replace("-", "_")
+    app.command(_name)(getattr(importlib.import_module(f"cli.{_module}"), _module))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ ROWS_SHOWN = 12
 def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, tables: bool = True) -> None:
     """The scores, what they mean, tables by speaker, language and length, and the worst utterances aligned."""
     total = evaluation.score
-    _print_table(console, _main_table(evaluation))
+    print_table(console, _main_table(evaluation))
     console.print(_explanation(total), style="dim", highlight=False)
     if evaluation.skipped:
         total_count = total.utterances + len(evaluation.skipped)
@@ -31,7 +31,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
     if tables:
         for name, rows in total.tables.items():
             if len(rows) > 1:
-                _print_table(console, _group_table(name, rows))
+                print_table(console, _group_table(name, rows))
     for one in total.worst(worst):
         console.print(_heading(one), highlight=False, markup=False)
         console.print(align(one), highlight=False, markup=False, style="dim")
@@ -55,7 +55,7 @@ def align(one: Scored) -> str:
 def _main_table(evaluation: Evaluation) -> Table:
     total = evaluation.score
     several = len(evaluation.sets) > 1
-    table = _table(f"{total.name or 'test'}: {total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes")
+    table = new_table(f"{total.name or 'test'}: {total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes")
     if several:
         table.add_column("set")
     table.add_column("errors in", no_wrap=True)
@@ -72,7 +72,7 @@ def _main_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _print_table(console: Console, table: Table) -> None:
+def print_table(console: Console, table: Table) -> None:
     """Print a table at its own width: a number is never cut, whatever the terminal's width is said to be."""
     from rich.segment import Segments
 
@@ -81,7 +81,7 @@ def _print_table(console: Console, table: Table) -> None:
     console.print(Segments(console.render(table, wide.update(width=width))), crop=False, soft_wrap=True, end="")
 
 
-def _table(title: str) -> Table:
+def new_table(title: str) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -105,7 +105,7 @@ def _explanation(total: Score) -> str:
 def _group_table(name: str, rows: Sequence[Row]) -> Table:
     ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.wer.value, r.label))
     shown = ordered[:ROWS_SHOWN]
-    table = _table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")
+    table = new_table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")
     table.add_column(name, no_wrap=True)
     for column in ("utterances", "words", "WER", "95 % interval", "CER"):
         table.add_column(column, justify="right", no_wrap=True)

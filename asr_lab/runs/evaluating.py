@@ -71,7 +71,7 @@ def evaluate_run(
     steps = recipe.score.normalizer
     evaluation = evaluate(heard, Normalizer(steps), recipe.score.bootstrap, recipe.seed, skipped, about)
     plain = not data and not overrides and checkpoint == "best"
-    stem = "test" if plain else _stem([one.name for one in sets], about, list(overrides))
+    stem = "test" if plain else file_stem([one.name for one in sets], about, list(overrides))
     reads = add_read(run, evaluation.score.hash, {**about, "file": f"{stem}.json"})
     evaluation = attrs.evolve(evaluation, about={**about, "read": reads})
     path = write_evaluation(evaluation, run.eval, stem)
@@ -164,7 +164,7 @@ def _check_harmless(text: str, number: int) -> None:
         )
 
 
-def _stem(names: Sequence[str], about: dict[str, Any], overrides: Sequence[str]) -> str:
+def file_stem(names: Sequence[str], about: dict[str, Any], overrides: Sequence[str]) -> str:
     key = json.dumps([about, overrides], sort_keys=True)
     label = "+".join(names)[:60].replace("/", "_").replace(" ", "_")
     return f"{label}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"

@@ -1,0 +1,138 @@
+"""`asrlab compare-streaming`: whether a model streams what it was trained to hear, and what streaming costs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from cli.options import AsJson, Checkpoint, Overrides, Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from asr_lab.runs.streaming_comparing import StreamingComparison
+
+Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="FILE|DIR|SLOT",
+        help="A manifest, a folder, or a table as in a recipe; repeatable; none = the recipe's data.test.",
+    ),
+]
+Chunks = Annotated[
+    str,
+    typer.Option(
+        "--chunk-ms",
+        metavar="MS,MS,…",
+        help="Chunks to compare, `whole` among them; none = those it was trained with and 80,160,320,640,1280,whole.",
+    ),
+]
+Most = Annotated[int, typer.Option("--max-utterances", metavar="N", min=0, help="Draw so many; 0 = all.")]
+
+
+def compare_streaming(
+    run: Run = "",
+    data: Data = [],  # noqa: B006
+    chunks: Chunks = "",
+    checkpoint: Checkpoint = "best",
+    overrides: Overrides = [],  # noqa: B006
+    max_utterances: Most = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a run streams what it computes offline, and show what streaming costs in errors and delay.
+
+    Exit code 1 when the proof fails. Example: asrlab compare-streaming speech_ssm --chunk-ms 160,320,whole
+    """
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.find import find_run
+
+    chunks_ms = _milliseconds(chunks)
+    found = find_run(run, runs_root())
+    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
+    import torch
+    from rich.console import Console
+
+    from asr_lab.evaluation.streaming_report import print_proof, print_rows
+    from asr_lab.runs.streaming_comparing import StreamingComparison
+
+    comparison = StreamingComparison(
+        found,
+        checkpoint,
+        data,
+        overrides,
+        chunks_ms=chunks_ms,
+        max_utterances=max_utterances or None,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+    console = Console(quiet=as_json)
+    _prove(comparison)
+    proof = comparison.proof
+    assert proof is not None
+    print_proof(console, proof)
+    if not proof.holds:
+        if as_json:
+            _print_json(comparison.content())
+        _refuse(proof.problems)
+    _hear(comparison)
+    compared = comparison.write()
+    print_rows(console, compared.rows, compared.score, comparison.refused)
+    console.print(f"curve: {compared.folder / 'curve.png'}, and .svg", highlight=False, soft_wrap=True)
+    console.print(f"everything: {compared.folder / 'streaming.json'}", highlight=False, soft_wrap=True)
+    if compared.reads > 1:
+        print(f"note: this set has now been scored {compared.reads} times with this run", file=sys.stderr)
+    if as_json:
+        _print_json(compared.content)
+
+
+def _milliseconds(text: str) -> list[float | None]:
+    """Chunks, None for the whole utterance."""
+    found: list[float | None] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(None if part == "whole" else float(part))
+        except ValueError:
+            raise typer.BadParameter(f"--chunk-ms takes milliseconds and `whole`, not {part!r}") from None
+        if found[-1] is not None and not 0 < found[-1] < float("inf"):
+            raise typer.BadParameter(f"--chunk-ms: a chunk lasts longer than nothing, not {part} ms")
+    return found
+
+
+def _prove(comparison: StreamingComparison) -> None:
+    with _progress() as progress:
+        task = progress.add_task("proving", total=comparison.num_checks)
+        for check in comparison.prove():
+            progress.update(task, advance=1, description=f"proving {check.context}, {check.dtype}")
+
+
+def _hear(comparison: StreamingComparison) -> None:
+    with _progress() as progress:
+        task = progress.add_task(f"hearing {comparison.num_utterances:,} utterances", total=1.0)
+        for share in comparison.hear():
+            progress.update(task, completed=share)
+
+
+def _refuse(problems: Sequence[str]) -> NoReturn:
+    """End with 1: a table of a model that streams something else than it computes offline would say nothing."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    print("no table: what this run streams is not what was trained", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    from asr_lab.evaluation.streaming_json import as_text
+
+    print(as_text(content), end="")
+
+
+def _progress() -> Progress:
+    """A bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
