@@ -139,6 +139,18 @@ def test_a_recording_that_is_opened_reaches_the_model_as_it_is(browser: Page, re
     assert browser.complaints == []
 
 
+def test_stopping_a_recording_settles_what_was_heard_of_it(browser: Page, recording: Path) -> None:
+    with running(Digesting(step_s=0.05)) as server:
+        visit(browser, server)
+        browser.choose_file("#file", recording)
+        browser.wait_for(f"({TEXT}).length > 0", PATIENCE_S)
+        press(browser, "talk")
+        wait_for_state(browser, "ended")
+        heard_s = 0.1 * len(browser.value(TEXT).split())
+    assert heard_s < soundfile.info(recording).duration - 1
+    assert browser.complaints == []
+
+
 def test_what_is_not_audio_is_said_to_be_so(browser: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     with running(Digesting()) as server:
@@ -212,7 +224,10 @@ def test_the_page_fits_a_phone_and_can_be_read_in_light_and_dark(browser: Page, 
         visit(browser, server, PHONE, dark=dark)
         browser.choose_file("#file", recording)
         wait_for_state(browser, "ended")
+        browser.value("document.querySelector('.settled').append('so' + 'long'.repeat(30) + 'a'); 0")
         assert browser.value("document.documentElement.scrollWidth") <= PHONE[0]
+        inside = "(s) => Math.max(...[...document.querySelectorAll(s)].map((e) => e.getBoundingClientRect().right))"
+        assert browser.value(f"({inside})('#transcript *')") <= browser.value(f"({inside})('#transcript')") + 1
         sizes = browser.value(
             "[...document.querySelectorAll('button, .button')].map((b) => b.getBoundingClientRect().height)"
         )

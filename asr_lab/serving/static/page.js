@@ -112,8 +112,8 @@ async function hear(file) {
     if (!samples.length) throw new Error(`${file.name} holds no audio.`);
     mine.stream = begin("file", `Hearing ${file.name}`);
     $("progress").textContent = `of ${clock(lengthS)}`;
-    await sendAll(mine.stream, samples, model.sample_rate, showLevel);
-    if (current === mine) finish("Waiting for the last words…");
+    await sendAll(mine.stream, samples, model, (level) => current === mine && showLevel(level));
+    if (current === mine && !mine.stream.ended) finish("Waiting for the last words…");
   } catch (error) {
     if (current === mine) over("error", error.message);
   }

@@ -1,7 +1,7 @@
 // A recording: decoded by the browser, and sent as fast as the server takes it.
 
 const MESSAGE_S = 0.25;
-const MAX_BACKLOG_BYTES = 65536;
+const AHEAD_S = 2; // and two chunks: what is sent before it was heard
 const POLL_MS = 10;
 
 // Mono samples at a rate, whatever the file's own.
@@ -20,15 +20,18 @@ export async function decode(file, sampleRate) {
   return audio.numberOfChannels === 1 ? samples : samples.map((sample) => sample / audio.numberOfChannels);
 }
 
-// Sends all samples to a stream, in step with what the server takes; stops when the stream is over.
-export async function sendAll(stream, samples, sampleRate, onLevel) {
+// Sends all samples to a stream, no further ahead of what was heard than keeps the server busy, so that what is shown is
+// what was just sent and stopping stops at once. Returns when all is sent, or the stream has ended.
+export async function sendAll(stream, samples, { sample_rate: sampleRate, chunk_ms: chunkMs }, onLevel) {
+  const aheadS = AHEAD_S + (2 * chunkMs) / 1000;
   const size = Math.round(MESSAGE_S * sampleRate);
-  for (let start = 0; start < samples.length && !stream.over; start += size) {
+  for (let start = 0; start < samples.length && !stream.over && !stream.ended; start += size) {
     const part = samples.subarray(start, start + size);
     stream.send(toPcm(part).buffer);
     onLevel(levels(part));
-    do await new Promise((done) => setTimeout(done, POLL_MS));
-    while (stream.backlog > MAX_BACKLOG_BYTES && !stream.over);
+    while (start / sampleRate - stream.heardS > aheadS && !stream.over && !stream.ended) {
+      await new Promise((done) => setTimeout(done, POLL_MS));
+    }
   }
 }
 

@@ -13,7 +13,9 @@ export class Stream {
     const url = new URL("/stream", location.href);
     url.protocol = url.protocol.replace("http", "ws");
     this.on = on;
-    this.over = false;
+    this.over = false; // nothing more comes
+    this.ended = false; // nothing more is sent
+    this.heardS = 0;
     this.waiting = []; // said before the socket was open
     this.final = false;
     this.socket = new WebSocket(url);
@@ -26,16 +28,13 @@ export class Stream {
     this.socket.onclose = (event) => this.closed(event);
   }
 
-  // Bytes that the server has not taken yet.
-  get backlog() {
-    return this.socket.bufferedAmount;
-  }
-
   send(pcm) {
-    this.say(pcm);
+    if (!this.ended) this.say(pcm);
   }
 
   end() {
+    if (this.ended) return;
+    this.ended = true;
     this.say(JSON.stringify({ type: "end" }));
   }
 
@@ -56,6 +55,7 @@ export class Stream {
     else if (message.type === "error") this.finish(() => this.on.failed(sentence(message.message)));
     else if (message.type === "update") {
       this.final = message.final;
+      this.heardS = message.audio_s;
       this.on.update(message);
     }
   }
