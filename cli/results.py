@@ -36,10 +36,11 @@ def results(
     Example: asrlab results recipes/digits.toml --leave-out fsdd.speaker
     """
     from asr_lab.compiler.load import load_recipe
+    from asr_lab.evaluation.page import CURVE
     from asr_lab.evaluation.published import publish, update_readme
 
     document = load_recipe(recipe, overrides)
-    name = document.value.name
+    name, curve = document.value.name, None
     command = ["asrlab", "results", str(recipe)]
     if leave_out and seeds:
         raise typer.BadParameter("--leave-out and --seeds are two studies; choose one")
@@ -58,11 +59,12 @@ def results(
         name = re.sub(r"\W+", "-", title.lower()).strip("-") or f"{name}-seeds"
         content = _study(recipe, list(overrides), seeds_of(document, _numbers(seeds)), "seed")
     else:
-        content = _test_scores(_train(recipe, overrides))
+        run = _train(recipe, overrides)
+        content, curve = _test_scores(run), run.path / CURVE
     command += [part for text in overrides for part in ("--set", text)]
     import shlex
 
-    path = publish(out, name, title or name, shlex.join(command), content)
+    path = publish(out, name, title or name, shlex.join(command), content, curve)
     print(path)
     if readme.exists() and update_readme(readme, out):
         print(f"{readme}: results section written anew")

@@ -23,6 +23,9 @@ svg { max-width: 100%; height: auto; }
 .note { color: #4a5568; }
 """
 
+CURVE = "curve.svg"
+"""A run's losses and validation scores, drawn."""
+
 
 def write_report(run: Path) -> Path:
     """Draw a run's directory anew: `curve.svg` and `report.html` from what stands in it; the page's path.
@@ -37,7 +40,7 @@ def write_report(run: Path) -> Path:
             evaluations.append((path.stem, read_evaluation(path)))
         except LabError:
             continue  # a damaged file is told by whoever asks for it; the page shows the rest
-    _replace(run / "curve.svg", picture)
+    _replace(run / CURVE, picture)
     page = run / "report.html"
     _replace(page, render(run.name, picture, evaluations))
     return page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,39 +19,52 @@ STUDY = "study"
 RATES = ("wer", "cer")
 
 
-def publish(folder: Path, name: str, title: str, command: str, content: Mapping[str, Any]) -> Path:
+def publish(
+    folder: Path, name: str, title: str, command: str, content: Mapping[str, Any], curve: Path | None = None
+) -> Path:
     """Keep an evaluation's JSON as `<name>.json` in a folder, without its tables and hypotheses; the file's path.
 
-    `title` says what was evaluated, `command` how to do it again.
+    `title` says what was evaluated, `command` how to do it again; `curve` is an SVG of the training, kept beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = {key: content[key] for key in KEPT}
     kept["sets"] = [{key: one[key] for key in KEPT_OF_A_SET} for one in content["sets"]]
     path = folder / f"{name}.json"
+    if curve is not None:
+        shutil.copyfile(curve, path.with_suffix(".svg"))
     path.write_text(json.dumps({"title": title, "command": command, **kept}, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
-def section(folder: Path) -> str:
-    """The Markdown made from all published evaluations: a table with an interval to every rate."""
+def section(folder: Path, link: str = "") -> str:
+    """The Markdown made from all published evaluations: a table with an interval to every rate.
+
+    Curves are linked where `link` says how the folder is reached from the page.
+    """
     lines = []
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         lines += _part(content)
+        if link and (curve := path.with_suffix(".svg")).exists():
+            lines += [f"![How {content['title']} was trained]({link}/{curve.name})", ""]
     if not lines:
         return ""
     note = "WER and CER in %, in brackets the central 95 % of the resamples."
     return "\n".join([*lines, note, ""])
 
 
-def update_readme(readme: Path, folder: Path) -> bool:
-    """Put the section between the README's markers; whether that changed it. DataError without the markers."""
+def update_readme(readme: Path, folder: Path, link: str = "") -> bool:
+    """Put the section between the README's markers; whether that changed it. DataError without the markers.
+
+    `link` is how the page reaches the folder, by default the way there from the file.
+    """
     text = readme.read_text(encoding="utf-8")
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
         raise DataError(f"{readme} has no place for results: it needs the lines {START} and {END}")
-    fresh = f"{before}{START}\n{section(folder)}{END}{after}"
+    link = link or Path(os.path.relpath(folder.resolve(), readme.resolve().parent)).as_posix()
+    fresh = f"{before}{START}\n{section(folder, link)}{END}{after}"
     if fresh == text:
         return False
     readme.write_text(fresh, encoding="utf-8")

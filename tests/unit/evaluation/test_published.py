@@ -22,7 +22,9 @@ def rows(hypothesis: str) -> list[Transcript]:
 def test_the_readme_shows_the_committed_evaluations(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
     copy.write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
-    assert not update_readme(copy, ROOT / "docs" / "results"), "write it anew: python -m asr_lab.evaluation.published"
+    assert not update_readme(copy, ROOT / "docs" / "results", "docs/results"), (
+        "write it anew: python -m asr_lab.evaluation.published"
+    )
 
 
 def test_a_section_has_every_set_and_its_interval(tmp_path: Path) -> None:
@@ -41,6 +43,17 @@ def test_a_study_shows_the_mean_of_its_folds(tmp_path: Path) -> None:
     content = evaluation_json(evaluate(sets, Normalizer(()), 100, 0, (), {"study": "x.speaker"}), "")
     publish(tmp_path, "study", "Study", "asrlab results", content)
     assert "| mean | | | 25.00 | 28.57 |" in section(tmp_path)
+
+
+def test_a_curve_is_kept_beside_the_scores_and_linked(tmp_path: Path) -> None:
+    curve, readme, out = tmp_path / "curve.svg", tmp_path / "README.md", tmp_path / "docs" / "results"
+    curve.write_text("<svg/>")
+    readme.write_text("<!-- results:start -->\n<!-- results:end -->\n")
+    content = evaluation_json(evaluate({"a": rows("one two")}, Normalizer(()), 100, 0), "")
+    publish(out, "small", "Small", "asrlab results small.toml", content, curve)
+    update_readme(readme, out)
+    assert "(docs/results/small.svg)" in readme.read_text()
+    assert (readme.parent / "docs/results/small.svg").read_text() == "<svg/>"
 
 
 def test_only_what_is_between_the_markers_is_written(tmp_path: Path) -> None:
