@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr_lab.nn.beam_search import beam_search
+from asr_lab.nn.beam_search import Opening, beam_search
 from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
 from asr_lab.nn.dropout import dropout as drop
 from asr_lab.nn.positions import sinusoids
@@ -78,6 +79,11 @@ class DecoderLayer(nn.Module):
 
         Without a past these are one text from its start, of which each token sees those before it and itself.
         """
+        past, x = self.recall(past, x, visible)
+        return past, self.listen(x, memory)
+
+    def recall(self, past: Past | None, x: Tensor, visible: Tensor | None) -> tuple[Past, Tensor]:
+        """The first half: tokens look at the text, (B, Q, D)."""
         query, key, value = (self._split(t) for t in self.self_qkv(self.self_norm(x)).chunk(3, dim=-1))
         if past is None or visible is None:
             past = Past(key, value)
@@ -85,11 +91,22 @@ class DecoderLayer(nn.Module):
         else:
             past = Past(torch.cat([past.keys, key], dim=2), torch.cat([past.values, value], dim=2))
             seen = F.scaled_dot_product_attention(query, past.keys, past.values, attn_mask=visible[:, None])
-        x = x + self._dropped(self.self_out(_join(seen)))
-        query = self._split(self.cross_query(self.cross_norm(x)))
-        seen = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=memory.visible)
+        return past, x + self._dropped(self.self_out(_join(seen)))
+
+    def listen(self, x: Tensor, memory: Memory) -> Tensor:
+        """The second half: they look at the frames, (B, Q, D)."""
+        seen = F.scaled_dot_product_attention(self._query(x), memory.keys, memory.values, attn_mask=memory.visible)
         x = x + self._dropped(self.cross_out(_join(seen)))
-        return past, x + self._dropped(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
+        return x + self._dropped(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
+
+    def weights(self, x: Tensor, memory: Memory) -> Tensor:
+        """How the second half spreads its look over the frames, (B, H, Q, T)."""
+        query = self._query(x)
+        scores = query @ memory.keys.transpose(2, 3) / math.sqrt(query.shape[3])
+        return scores.masked_fill(~memory.visible, -torch.inf).softmax(-1)
+
+    def _query(self, x: Tensor) -> Tensor:
+        return self._split(self.cross_query(self.cross_norm(x)))
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, H, T, K)."""
@@ -182,10 +199,16 @@ class AttentionDecoderHead(DecoderHead):
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
         """What follows the start and each token of the targets, (B, U + 1, V)."""
-        number = torch.arange(targets.tokens.shape[1], device=targets.tokens.device)
-        tokens = torch.where(number < targets.lengths[:, None], targets.tokens, self.end)
-        x = self._embed(F.pad(tokens, (1, 0), value=self.end), range(tokens.shape[1] + 1))
-        return self._run((), x, self._remember(frames), None)[1]
+        return self._run((), self._started(targets), self._remember(frames), None)[1]
+
+    def looks(self, frames: Frames, targets: Targets) -> Tensor:
+        """Where each layer's heads look as they give each token and the end: weights (B, L, H, U + 1, T)."""
+        x, weights = self._started(targets), []
+        for layer, memory in zip(self._layers(), self._remember(frames), strict=True):
+            _, x = layer.recall(None, x, None)
+            weights.append(layer.weights(x, memory))
+            x = layer.listen(x, memory)
+        return torch.stack(weights, dim=1)
 
     def loss(self, frames: Frames, targets: Targets) -> Tensor:
         """Negative log-likelihood of the tokens and the end of text, (B,) float32."""
@@ -204,14 +227,19 @@ class AttentionDecoderHead(DecoderHead):
         return losses.view_as(wanted).sum(1)
 
     @torch.no_grad()
-    def search(self, frames: Frames, options: SearchOptions) -> list[list[Hypothesis]]:
+    def search(self, frames: Frames, options: SearchOptions, opening: Opening | None = None) -> list[list[Hypothesis]]:
         """Beam search, complete texts only, scored by log-probability / (tokens + 1) ** length_penalty.
 
-        Beam 1 is greedy. A text ends after `max_tokens_per_frame` tokens a frame, and 10; one without frames is empty.
+        Beam 1 is greedy. A text ends after `max_tokens_per_frame` tokens a frame, and 10; one without frames is empty,
+        or just its `opening`. ValueError for an opening longer than `max_tokens`.
         """
         limits = (frames.lengths * options.max_tokens_per_frame).long() + EXTRA_TOKENS
         limits = torch.where(frames.lengths > 0, limits.clamp(max=self.max_tokens), 0)
-        return beam_search(self, self.begin(frames), limits, options)
+        if opening is not None:
+            if int(opening.lengths.max()) > self.max_tokens:
+                raise ValueError(f"an opening of {int(opening.lengths.max())} tokens; texts end at {self.max_tokens}")
+            limits = torch.maximum(limits, opening.lengths)
+        return beam_search(self, self.begin(frames), limits, options, opening)
 
     def _remember(self, frames: Frames) -> tuple[Memory, ...]:
         x = frames.valid()
@@ -230,6 +258,12 @@ class AttentionDecoderHead(DecoderHead):
             past, x = layer(pasts[i] if pasts else None, x, memory, visible)
             new.append(past)
         return tuple(new), F.linear(self.norm(x), self.embedding.weight)
+
+    def _started(self, targets: Targets) -> Tensor:
+        """The start and the tokens of whole texts, embedded: (B, U + 1, D)."""
+        number = torch.arange(targets.tokens.shape[1], device=targets.tokens.device)
+        tokens = torch.where(number < targets.lengths[:, None], targets.tokens, self.end)
+        return self._embed(F.pad(tokens, (1, 0), value=self.end), range(tokens.shape[1] + 1))
 
     def _embed(self, tokens: Tensor, places: range) -> Tensor:
         """Tokens (B, Q) at these places of their texts: Q of them, or one that all share."""

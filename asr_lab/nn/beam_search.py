@@ -27,6 +27,14 @@ class Speller(Protocol[S]):
         """The state of these utterances, (b,) ascending numbers below B."""
 
 
+class Opening(NamedTuple):
+    """How each utterance's text begins: tokens that a search has no choice in."""
+
+    tokens: Tensor  # (B, P) int64
+    lengths: Tensor  # (B,) int64, none included
+    then: Tensor  # (V,) bool, what may follow an opening that is not empty, besides the end
+
+
 class _Live(NamedTuple):
     """The texts that have not ended, b utterances with k each."""
 
@@ -36,13 +44,15 @@ class _Live(NamedTuple):
     source: Tensor  # (b, k) int64, which of the utterance's texts of a step ago each goes on from
 
 
-def beam_search(speller: Speller[S], state: S, limits: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
+def beam_search(
+    speller: Speller[S], state: S, limits: Tensor, options: SearchOptions, opening: Opening | None = None
+) -> list[list[Hypothesis]]:
     """The best complete texts of each utterance, best first, at most `options.beam`.
 
     `state` holds one text per utterance, still without a token; `limits` (B,) is how many it may have, 0 = it is empty.
     A text whose end ranks within the beam is complete; an utterance is done when it has `beam` of them, or at its
     limit, where only the end is allowed. The score is log-probability / (tokens + 1) ** length_penalty, the end
-    counting as a token.
+    counting as a token. With an `opening`, no longer than the limit, texts begin with it; its tokens count like others.
     """
     found: list[list[Hypothesis]] = [[] if limit else [Hypothesis((), 0.0)] for limit in limits.tolist()]
     rows = limits.nonzero()[:, 0]
@@ -53,7 +63,8 @@ def beam_search(speller: Speller[S], state: S, limits: Tensor, options: SearchOp
     while len(live.rows):
         state, logits = speller.step(state, live.tokens[:, :, -1], live.source)
         last = limits[live.rows] == length
-        scores, source, token = _candidates(speller, logits, live, last, options.beam)
+        barred = _barred(speller, live, logits.shape[2], last, opening)
+        scores, source, token = _candidates(logits, live, barred, options.beam)
         length += 1
         done = _collect(found, live, scores, source, token == speller.end, options, length)
         going = (~(done.to(last.device) | last)).nonzero()[:, 0]
@@ -67,17 +78,27 @@ def beam_search(speller: Speller[S], state: S, limits: Tensor, options: SearchOp
     return [sorted(texts, key=lambda h: -h.score)[: options.beam] for texts in found]
 
 
-def _candidates(
-    speller: Speller[S], logits: Tensor, live: _Live, last: Tensor, beam: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _barred(speller: Speller[S], live: _Live, vocab_size: int, last: Tensor, opening: Opening | None) -> Tensor:
+    """Tokens that may not come next, (b, 1, V) bool. Utterances marked in `last`, (b,), can only end."""
+    number = torch.arange(vocab_size, device=last.device)
+    barred = (number == speller.blank) | (last[:, None] & (number != speller.end))  # (b, V)
+    if opening is not None:
+        length, lengths = live.tokens.shape[2] - 1, opening.lengths[live.rows]
+        if length < opening.tokens.shape[1]:
+            others = number != opening.tokens[live.rows, length, None]
+            barred = torch.where((length < lengths)[:, None], others, barred)
+        follows = (length == lengths) & (lengths > 0)
+        barred = barred | (follows[:, None] & ~(opening.then | (number == speller.end)))
+    return barred[:, None]
+
+
+def _candidates(logits: Tensor, live: _Live, barred: Tensor, beam: int) -> tuple[Tensor, Tensor, Tensor]:
     """The best 2 * beam ways to go on, best first: score, which text, and its token, each (b, c).
 
-    At most `beam` of them end, so that `beam` go on. Utterances marked in `last`, (b,), can only end.
+    At most `beam` of them end, so that `beam` go on.
     """
     vocab_size = logits.shape[2]
     log_probs = logits.float().log_softmax(-1)  # (b, k, V)
-    number = torch.arange(vocab_size, device=logits.device)
-    barred = (number == speller.blank) | (last[:, None, None] & (number != speller.end))
     totals = (live.scores[..., None] + log_probs).masked_fill(barred, -torch.inf).flatten(1)
     scores, pick = totals.topk(min(2 * beam, totals.shape[1]))
     return scores, pick // vocab_size, pick % vocab_size
