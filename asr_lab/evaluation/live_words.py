@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
 import attrs
 from attrs import validators as v
@@ -15,6 +16,9 @@ from asr_lab.units import frames_to_s
 
 MAX_WORD_TOKENS = 256
 """A word of more tokens is settled in pieces of about so many: text without blanks must not be held for ever."""
+
+TimesFrom = Literal["ctc", "attention", "proportion"]
+"""What words' places are read from: CTC, where an attention decoder looks, or each token's share of the audio."""
 
 
 @attrs.frozen
@@ -48,6 +52,8 @@ class Update:
     """The stream has ended: this is its last update."""
     audio_s: float
     """Seconds of the stream that were heard so far."""
+    times_from: TimesFrom = "ctc"
+    """What the settled words' places were read from."""
 
 
 @attrs.frozen
