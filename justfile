@@ -20,8 +20,7 @@ prove *args:
 
 # The live page in Debian's Chromium, with a recording as its microphone; installs the browser.
 browser *args:
-    command -v chromium || (apt-get update -q && apt-get install -y -q chromium)
-    pytest tests/e2e/test_live_page.py "$@"
+    (command -v chromium || (apt-get update -q && apt-get install -y -q chromium)) && pytest tests/e2e/test_live_page.py "$@"
 
 # What training steps, encoders, plans and scores cost on this machine; `--peers` for other toolkits beside them.
 bench *args:
