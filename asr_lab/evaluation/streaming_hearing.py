@@ -22,7 +22,7 @@ from asr_lab.units import samples_to_s
 
 Kind = Literal["offline", "live", "agreement"]
 
-STREAMS = 16
+STREAMS = 64
 """Recordings that are heard at once where nothing is timed."""
 
 
@@ -67,16 +67,21 @@ def hear(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) ->
         stream = recognizer.open()
         updates[stream], rest[stream] = [], samples
     while rest:
-        for stream, samples in list(rest.items()):
+        for stream, samples in rest.items():
             recognizer.push(stream, samples[:packet_samples])
             rest[stream] = samples[packet_samples:]
-            if not len(rest[stream]):
-                recognizer.finish(stream)
-                del rest[stream]
-        while found := recognizer.step():
-            for update in found:
-                updates[update.stream].append(update)
+        _step_all(recognizer, updates)
+        for stream in [stream for stream, samples in rest.items() if not len(samples)]:
+            recognizer.finish(stream)  # only now, lest the last packets are heard in one step
+            del rest[stream]
+        _step_all(recognizer, updates)
     return [watch(one) for one in updates.values()]
+
+
+def _step_all(recognizer: Live, updates: dict[int, list[Update]]) -> None:
+    while found := recognizer.step():
+        for update in found:
+            updates[update.stream].append(update)
 
 
 def time_alone(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) -> Speed:

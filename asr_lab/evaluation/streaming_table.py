@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asr_lab.data.evaluation import EvaluationData
 from asr_lab.errors import DataError
-from asr_lab.evaluation.comparison import Difference, compare
+from asr_lab.evaluation.comparison import Comparison, Difference, compare
 from asr_lab.evaluation.forced_alignment import Aligner, HeardWord
 from asr_lab.evaluation.hypotheses import Transcript
 from asr_lab.evaluation.latency import Latency, Shown, summarise
@@ -59,6 +59,15 @@ class Row:
     utterances: int
     evaluation: str
     """The file of its scores, beside the table; its hypotheses are a jsonl of the same name."""
+
+
+class Scoring(NamedTuple):
+    """How texts are compared with references."""
+
+    normalizer: Normalizer
+    bootstrap: int
+    """Resamples."""
+    seed: int
 
 
 class Listening:
@@ -112,48 +121,54 @@ def score_rows(
     sets: Sequence[EvaluationData],
     speeds: Mapping[str, Speed],
     folder: Path,
-    normalizer: Normalizer,
-    bootstrap: int,
-    seed: int,
+    scoring: Scoring,
     about: Mapping[str, Any],
 ) -> tuple[list[Row], Score]:
     """The rows of the table, each with its scores and hypotheses written into a folder, and the first one's score."""
-    evaluations = {}
-    for contender in listening.contenders:
-        shown = listening.shown[contender.label]
-        heard = {data.name: _transcripts(data, shown) for data in sets}
-        skipped = [(data.name, cut) for data in sets for cut in data.bad]
-        what = {**about, "heard": contender.label, "decoder": contender.decoder}
-        evaluations[contender.label] = evaluate(heard, normalizer, bootstrap, seed, skipped, what)
-    paths = {label: write_evaluation(evaluation, folder, row_stem(label)) for label, evaluation in evaluations.items()}
+    contenders = listening.contenders
+    scores: dict[str, Score] = {}
+    paths: dict[str, Path] = {}
+    skipped = [(data.name, cut) for data in sets for cut in data.bad]
+    for one in contenders:
+        heard = {data.name: _transcripts(data, listening.shown[one.label]) for data in sets}
+        what = {**about, "heard": one.label, "decoder": one.decoder}
+        evaluation = evaluate(heard, scoring.normalizer, scoring.bootstrap, scoring.seed, skipped, what)
+        scores[one.label] = evaluation.score
+        paths[one.label] = write_evaluation(evaluation, folder, row_stem(one.label))
     rows = []
-    for contender in listening.contenders:
-        score = evaluations[contender.label].score
-        base = _baseline(contender, listening.contenders)
-        both = None if base is contender else [read_evaluation(paths[one.label]) for one in (base, contender)]
-        change = None if both is None else compare(both[0], both[1], bootstrap, seed)
-        rows.append(
-            Row(
-                label=contender.label,
-                kind=contender.kind,
-                decoder=contender.decoder,
-                chunk_ms=contender.candidate.chunk_ms,
-                left_ms=contender.candidate.left_ms,
-                trained=contender.candidate.trained,
-                wer=score.wer,
-                cer=score.cer,
-                wer_difference=None if change is None else change.wer,
-                cer_difference=None if change is None else change.cer,
-                delay=None if contender.kind == "offline" else contender.candidate.delay,
-                latency=listening.latency(contender.label),
-                speed=speeds[contender.label],
-                state_bytes=contender.state_bytes,
-                reencoded_s_per_s=contender.reencoded_s_per_s,
-                utterances=score.utterances,
-                evaluation=paths[contender.label].name,
-            )
-        )
-    return rows, evaluations[listening.contenders[0].label].score
+    for one in contenders:
+        base = _baseline(one, contenders)
+        change = None
+        if base is not one:
+            ours, theirs = (read_evaluation(paths[label]) for label in (base.label, one.label))
+            change = compare(ours, theirs, scoring.bootstrap, scoring.seed)
+        latency = listening.latency(one.label)
+        rows.append(_row(one, scores[one.label], change, latency, speeds[one.label], paths[one.label].name))
+    return rows, scores[contenders[0].label]
+
+
+def _row(
+    one: Contender, score: Score, change: Comparison | None, latency: Latency, speed: Speed, evaluation: str
+) -> Row:
+    return Row(
+        label=one.label,
+        kind=one.kind,
+        decoder=one.decoder,
+        chunk_ms=one.candidate.chunk_ms,
+        left_ms=one.candidate.left_ms,
+        trained=one.candidate.trained,
+        wer=score.wer,
+        cer=score.cer,
+        wer_difference=None if change is None else change.wer,
+        cer_difference=None if change is None else change.cer,
+        delay=None if one.kind == "offline" else one.candidate.delay,
+        latency=latency,
+        speed=speed,
+        state_bytes=one.state_bytes,
+        reencoded_s_per_s=one.reencoded_s_per_s,
+        utterances=score.utterances,
+        evaluation=evaluation,
+    )
 
 
 def row_stem(label: str) -> str:

@@ -154,22 +154,14 @@ class StreamingComparison:
         """Score what was heard and write everything into the run: JSON, hypotheses, curve; the look is counted."""
         from asr_lab.evaluation.streaming_curve import draw_streaming
         from asr_lab.evaluation.streaming_json import as_text
-        from asr_lab.evaluation.streaming_table import score_rows
+        from asr_lab.evaluation.streaming_table import Scoring, score_rows
         from asr_lab.runs.reads import add_read
         from asr_lab.text.steps import Normalizer
 
         assert self.listening is not None
-        normalizer = Normalizer(self.recipe.score.normalizer)
-        rows, score = score_rows(
-            self.listening,
-            self.sets,
-            self._speeds,
-            self.folder,
-            normalizer,
-            self.recipe.score.bootstrap,
-            self.recipe.seed,
-            self.about,
-        )
+        how = self.recipe.score
+        scoring = Scoring(Normalizer(how.normalizer), how.bootstrap, self.recipe.seed)
+        rows, score = score_rows(self.listening, self.sets, self._speeds, self.folder, scoring, self.about)
         draw_streaming(rows, self.folder, f"{self.run.name}: {score.name}, {score.utterances:,} utterances")
         reads = add_read(self.run, score.hash, {**self.about, "file": f"{FOLDER}/{self.folder.name}/streaming.json"})
         content = self.content(rows, score, reads)
