@@ -40,7 +40,7 @@ def serve(
 ) -> None:
     """Open a local page that shows what is said, into the microphone or in a recording, while it is heard.
 
-    Example: asrlab serve digits --chunk-ms 320
+    Example: asrlab serve speech_ssm --chunk-ms 320
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
