@@ -18,6 +18,8 @@ from asr_lab.units import s_to_samples, samples_to_s
 
 KEPT = 0.5
 """Share of the longest buffer that a cut leaves, if it can: frames need a past, and settled words to go on from."""
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+"""What bytes that are not a whole character are decoded to."""
 
 
 @attrs.frozen
@@ -106,9 +108,10 @@ class Buffer:
         needed = len(self.audio) + self._step_samples - self._max_samples
         if needed <= 0 and not full:
             return []
-        cut = self._choose(max(1, needed))
+        first_s = self._from_s + samples_to_s(max(1, needed), self._sample_rate)
+        cut = self._choose(first_s)
         if needed > 0:
-            return self._cut_off(cut or self._split(self._middle_s))
+            return self._cut_off(cut or self._split(first_s))
         # A text that is too long waits until words of it are settled.
         return self._cut_off(cut) if cut and cut.num_words <= len(self._settled) else []
 
@@ -144,10 +147,9 @@ class Buffer:
         """Where a cut leaves what should be left."""
         return self.end_s - KEPT * samples_to_s(len(self.audio), self._sample_rate)
 
-    def _choose(self, needed: int) -> Cut | None:
-        """The best cut between words that takes `needed` samples or more; None where there is none."""
+    def _choose(self, first_s: float) -> Cut | None:
+        """The best cut between words, not before `first_s`; None where there is none."""
         words, middle_s = [*self._settled, *self.unsettled], self._middle_s
-        first_s = self._from_s + samples_to_s(needed, self._sample_rate)
 
         def may_go_on(cut: Cut) -> bool:
             return bool(self.unsettled) and cut.num_words == len(words) and cut.place_s > middle_s
@@ -160,14 +162,18 @@ class Buffer:
         gaps = _gaps(words, self._from_s, self.end_s)
         return min((c for c in gaps if c.place_s >= first_s and not may_go_on(c)), key=worth, default=None)
 
-    def _split(self, place_s: float) -> Cut:
+    def _split(self, first_s: float) -> Cut:
         """Make two words of the last one, which goes on and on, and give the cut between them."""
-        word, number = self.unsettled[-1], len(self._settled) + len(self.unsettled)
+        word, number, place_s = self.unsettled[-1], len(self._settled) + len(self.unsettled), self._middle_s
         count = max(1, sum(token.end_s <= place_s for token in word.tokens))
+        while count > 1 and self._text(word.tokens[:count]).endswith(BROKEN):
+            count -= 1
         head, tail = word.tokens[:count], word.tokens[count:]
         parts = [BufferWord(self._text(head), word.before, head)]
         if tail:
             parts.append(BufferWord(self._text(tail), (), tail))
+            between_s = (head[-1].end_s + tail[0].start_s) / 2
+            place_s = between_s if between_s >= first_s else place_s
         self.unsettled = (*self.unsettled[:-1], *parts)
         return Cut(place_s, number)
 
