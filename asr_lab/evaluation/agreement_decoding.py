@@ -105,7 +105,7 @@ class OpenedDecoder:
     ) -> tuple[list[tuple[float, float]], TimesFrom]:
         """Start and end of each token in one row's frames, by the best means that there is."""
         if self._ctc is not None:
-            frames = encoded[self._ctc.index]
+            frames = encoded[self._ctc.place]
             log_probs = self._ctc.head.log_probs(frames)[0, : int(frames.lengths[0])]
             if required_frames(tokens) <= len(log_probs):
                 aligned = align(log_probs, tokens, self._ctc.head.blank).tokens

@@ -50,15 +50,15 @@ class AlignedText:
 class CTCReading(NamedTuple):
     """A model's CTC decoder and how to read it."""
 
-    index: int
-    """Its place among the model's decoders."""
+    place: int
+    """Its number among the model's decoders."""
     head: CTCHead
     frame_ms: Fraction
     """How long one of its frames lasts."""
 
     def log_probs(self, model: SpeechModel, features: Frames, context: Context) -> Tensor:
         """Log-probabilities of the tokens (T, V) in the features of one utterance."""
-        encoded = model.encode(features, context)[self.index]
+        encoded = model.encode(features, context)[self.place]
         return self.head.log_probs(encoded)[0, : int(encoded.lengths[0])]
 
     def seconds(self, spans: Sequence[WordSpan], start_s: float = 0.0) -> Iterator[HeardWord]:

@@ -39,7 +39,7 @@ class Place:
 class Decisions(NamedTuple):
     """What one decoder decided twice."""
 
-    count: int
+    num_choices: int
     """Tokens (or blanks) chosen."""
     score_difference: float
     """The largest of any token's log-probability."""
@@ -63,11 +63,11 @@ def decide(
     for row, at, one, other in twice.found:
         margin = float(twice.margin[row, at])
         places.append(Place(ids[row], head.kind, at, one, other, margin, margin < MARGIN * twice.apart))
-    return Decisions(twice.count, twice.apart, tuple(places))
+    return Decisions(twice.num_choices, twice.apart, tuple(places))
 
 
 class _Twice(NamedTuple):
-    count: int
+    num_choices: int
     apart: float
     """Largest difference of the scores."""
     margin: Tensor  # (B, T), between the best token and the second

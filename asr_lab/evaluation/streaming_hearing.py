@@ -89,7 +89,7 @@ def time_alone(recognizer: Live, recordings: Sequence[Tensor], packet_samples: i
     chunks_s: list[float] = []
     for samples in recordings:
         stream = recognizer.open()
-        for packet in samples.split(packet_samples):
+        for packet in torch.split(samples, packet_samples):
             recognizer.push(stream, packet)
             chunks_s += _steps(recognizer)
         recognizer.finish(stream)
@@ -99,7 +99,7 @@ def time_alone(recognizer: Live, recordings: Sequence[Tensor], packet_samples: i
 
 def _steps(recognizer: Live) -> list[float]:
     """Seconds of each step until nothing is due."""
-    taken = []
+    taken: list[float] = []
     while True:
         start = time.perf_counter()
         if not recognizer.step():
@@ -131,7 +131,7 @@ class Offline:
 
     def time_alone(self, recordings: Sequence[Tensor]) -> Speed:
         """What it costs to hear recordings one after the other; each is one chunk."""
-        taken = []
+        taken: list[float] = []
         for samples in recordings:
             start = time.perf_counter()
             self.hear([samples])

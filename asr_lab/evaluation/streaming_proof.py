@@ -274,7 +274,7 @@ def _with_decisions(check: Check, where: str, decoder: str, decided: Decisions) 
     return attrs.evolve(
         check,
         score_difference=decided.score_difference,
-        decisions=decided.count,
+        decisions=decided.num_choices,
         num_differing=len(decided.differing),
         differing=decided.differing[:KEPT],
         problems=tuple(problems),

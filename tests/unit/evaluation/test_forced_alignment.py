@@ -58,7 +58,7 @@ def test_a_text_that_was_not_said_is_less_probable(aligner: MakeAligner) -> None
 
 
 def test_the_ctc_decoder_is_found_behind_another(aligner: MakeAligner) -> None:
-    assert aligner("attention", "ctc").reading.index == 1
+    assert aligner("attention", "ctc").reading.place == 1
     with pytest.raises(LabError, match=r"needs a CTC decoder.*\(have: attention\)"):
         aligner("attention")
 
