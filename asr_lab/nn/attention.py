@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr_lab.nn.dropout import dropout
+from asr_lab.nn.dropout import dropout, keep
 from asr_lab.nn.positions import DistanceScores, rotate
+from asr_lab.nn.softmax_attention import softmax_attention
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 MIN_BLOCK_FRAMES = 64
@@ -122,8 +123,8 @@ class Attention(Streamable[AttentionState]):
         frames = chunk.x.shape[1]
         if frames == 0:
             return state, chunk
-        qkv = self.qkv(chunk.valid()).view(chunk.batch, frames, 3, self.dim)
-        q, kv = qkv[:, :, 0], qkv[:, :, 1:]
+        q, kv = torch.split(self.qkv(chunk.valid()), [self.dim, 2 * self.dim], dim=-1)
+        kv = kv.view(chunk.batch, frames, 2, self.dim)
         past = state.past.to(kv.dtype)
         left = past.shape[1]
         new = state
@@ -132,12 +133,10 @@ class Attention(Streamable[AttentionState]):
             new = AttentionState(joined, (state.filled + chunk.lengths).clamp(max=left))
         windows = Windows.of(frames, context)
         heads = (self.num_heads, self.dim // self.num_heads)
-        queries = windows.cut_queries(q)
-        keys = windows.cut_keys(past, kv)
+        queries, keys = windows.cut_queries(q), windows.cut_keys(past, kv)
         y = self._attend(
             queries.view(*queries.shape[:2], *heads),
-            keys[:, :, 0].view(*keys.shape[:2], *heads),
-            keys[:, :, 1].view(*keys.shape[:2], *heads),
+            keys.view(*keys.shape[:3], *heads),
             windows.visible(state.filled, chunk.lengths, context),
             windows.left,
         )
@@ -145,15 +144,18 @@ class Attention(Streamable[AttentionState]):
         y = dropout(y, self.dropout, self.training)
         return new, chunk.with_x(y)
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor, left: int) -> Tensor:
-        """Queries (b, Q, H, K) over keys and values (b, L + Q, H, K): (b, Q, H, K)."""
+    def _attend(self, q: Tensor, kv: Tensor, visible: Tensor, left: int) -> Tensor:
+        """Queries (b, Q, H, K) over keys and values (b, L + Q, 2, H, K): (b, Q, H, K)."""
         rate = self.dropout if self.training else 0.0
-        if self.position == "relative":
-            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (b, H, Q or W, K)
-            bias = self.distance(q, left).masked_fill(~visible[:, None], -math.inf)
-            return F.scaled_dot_product_attention(q, k, v, bias, rate).transpose(1, 2)
+        by_distance = self.distance(q, left) if self.position == "relative" else None
         if self.position == "rotary":
-            w = torch.arange(k.shape[1], device=k.device)
-            q, k = rotate(q, w[left:]), rotate(k, w)
-        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-        return F.scaled_dot_product_attention(q, k, v, visible[:, None], rate).transpose(1, 2)
+            w = torch.arange(kv.shape[1], device=q.device)
+            q, kv = rotate(q, w[left:]), torch.stack([rotate(kv[:, :, 0], w), kv[:, :, 1]], dim=2)
+        if by_distance is None and (rate == 0 or q.device.type != "cpu"):
+            k, v = kv[:, :, 0], kv[:, :, 1]
+            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (b, H, Q or W, K)
+            return F.scaled_dot_product_attention(q, k, v, visible[:, None], rate).transpose(1, 2)
+        # torch has no kernel with gradients for scores by distance, nor on a CPU for dropout.
+        rows, queries, heads = q.shape[:3]
+        kept = keep((rows * heads, queries, kv.shape[1]), rate, q.dtype, q.device) if rate else None
+        return softmax_attention(q, kv, visible, by_distance, kept)

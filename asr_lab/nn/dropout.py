@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,18 +15,26 @@ RESOLUTION = 1 << 16
 
 
 def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
-    """Zeros in the place of a `rate` of the values, the others scaled to keep the mean; `x` itself outside training.
+    """Zeros in the place of a `rate` of the values, the others scaled to keep the mean; `x` itself outside training."""
+    if not training or rate == 0:
+        return x
+    return x * keep(x.shape, rate, x.dtype, x.device)
+
+
+def keep(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What dropout multiplies with: 0 in a `rate` of the places, 1 / (1 - rate) in the others.
 
     On a CPU one draw from torch's generator seeds SFC64, which makes four values' draws of each 64 bits; torch's own
     Mersenne Twister took a quarter of a small conformer's step. The same seed gives the same bits with any number of
     threads.
     """
-    if not training or rate == 0:
-        return x
-    if x.device.type != "cpu":
-        return F.dropout(x, rate)
     cut = round(rate * RESOLUTION)
+    if device.type != "cpu" or cut == 0:
+        return F.dropout(torch.ones(shape, dtype=dtype, device=device), rate)
+    count = math.prod(shape)
     source = np.random.SFC64(int(torch.randint(1 << 62, ())))
-    draws = source.random_raw((x.numel() + 3) // 4).view(np.int16)[: x.numel()]
-    keep = torch.from_numpy(draws).view(x.shape) >= cut - RESOLUTION // 2
-    return x * keep.to(x.dtype).mul_(RESOLUTION / (RESOLUTION - cut))
+    draws = torch.from_numpy(source.random_raw((count + 3) // 4).view(np.int16)[:count]).view(shape)
+    # A draw becomes 1 or 0 in its own type: torch makes and converts booleans four times slower.
+    first = cut - RESOLUTION // 2  # the lowest draw that is kept
+    kept = draws.clamp_(first - 1, first).sub_(first - 1)
+    return kept.to(dtype).mul_(RESOLUTION / (RESOLUTION - cut))

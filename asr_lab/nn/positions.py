@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -55,16 +56,27 @@ class DistanceScores(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_heads, dim // num_heads))
 
     def forward(self, q: Tensor, left: int) -> Tensor:
-        """Queries (b, H, Q, K) whose keys start `left` frames before the first: scaled scores (b, H, Q, left + Q)."""
-        queries, width = q.shape[2:]
-        # One distance more than any pair has: see below.
-        distances = torch.arange(queries + left, -queries, -1, device=q.device)  # (R,), R = left + 2 Q
-        p = self.project(sinusoids(distances, self.dim, self.project.weight.dtype))
-        p = p.view(-1, self.num_heads, width).permute(1, 2, 0)  # (H, K, R)
-        scores: Tensor = ((q + self.bias[:, None]) * width**-0.5) @ p  # (b, H, Q, R)
-        # Row i needs columns Q - i to Q - i + W. Without the first Q values and in rows of R - 1, they line up.
-        lined_up = scores.flatten(-2)[..., queries:].view(*scores.shape[:-1], len(distances) - 1)
-        return lined_up[..., : left + queries]
+        """Queries (b, Q, H, K) whose keys start `left` frames before the first: scaled scores (H, b, Q, R).
+
+        R = left + 2 Q, from distance left + Q to -Q + 1: one more than any pair of frames has, for `lined_up`.
+        """
+        rows, queries, heads, width = q.shape
+        r = distance_sinusoids(left + queries, left + 2 * queries, self.dim, self.project.weight.dtype, q.device)
+        asked = ((q + self.bias) * width**-0.5).permute(2, 0, 1, 3).reshape(heads, rows * queries, width)
+        # Three matrices are multiplied; for the few queries of a stream's step the other order is far cheaper.
+        if rows * queries * (self.dim + (heads - 1) * len(r)) < len(r) * self.dim:
+            weight = self.project.weight.view(heads, width, self.dim)
+            scores: Tensor = (asked @ weight) @ r.t()
+        else:
+            scores = asked @ self.project(r).view(-1, heads, width).permute(1, 2, 0)
+        return scores.view(heads, rows, queries, len(r))
+
+
+@lru_cache(maxsize=4)
+def distance_sinusoids(first: int, count: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Sinusoids of `count` distances from `first` downwards, (count, dim): every layer of a stack asks for the same."""
+    with torch.inference_mode(False), torch.no_grad():  # what is remembered may be used in training later
+        return sinusoids(torch.arange(first, first - count, -1, device=device), dim, dtype)
 
 
 class SinusoidalState(NamedTuple):
