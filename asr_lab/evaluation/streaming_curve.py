@@ -19,80 +19,81 @@ DOTS_PER_INCH = 150
 def draw_streaming(rows: Sequence[Row], folder: Path, title: str) -> tuple[Path, Path]:
     """Draw the rows as `curve.svg` and `curve.png` into a folder.
 
-    A live row is a point: right, the median delay until a word is settled (of the encoder alone, where words have no
-    times), with a whisker to its 90th percentile; up, the word error rate with its interval. An offline row is a line.
+    A live row is a point: right, the median delay until a word is settled, with a whisker to its 90th percentile; up,
+    the word error rate with its interval. Rows of which no word was heard right have no place; where that is true of
+    all, right is the encoder's mean delay. An offline row is a line across.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    live = [row for row in rows if row.kind != "offline"]
+    by_words = any(row.latency.words is not None for row in live)
+    points = [(row, at) for row in live if (at := _delay_ms(row, by_words)) is not None]
     with rc_context({"svg.hashsalt": "asrlab", "font.size": 9}):
         figure = Figure(figsize=SIZE_INCHES, layout="constrained")
         axes = figure.subplots()
         for row in rows:
             if row.kind == "offline":
                 _line(axes, row)
-        live = [row for row in rows if row.kind != "offline" and _delay_ms(row) is not None]
-        for row in live:
-            _point(axes, row)
-        for decoder in dict.fromkeys(row.decoder for row in live if row.kind == "live" and row.trained):
-            line = sorted((_delay_ms(r), 100 * r.wer.value) for r in live if r.decoder == decoder and _joined(r))
-            axes.plot(*zip(*line, strict=True), color=BLUE, linewidth=1, zorder=1)
-        timed = any(row.latency.words is not None for row in live)
-        axes.set_xlabel(
-            "word delay, ms: from a word's end until it is settled (median; whisker to 90 %)"
-            if timed
-            else "delay of the encoder, ms (mean)"
-        )
-        axes.set_ylabel("word error rate, % (95 % interval)")
+        for row, at in points:
+            _point(axes, row, at)
+        axes.plot(*_trained(points), color=BLUE, linewidth=1, zorder=1)
+        _describe(axes, rows, by_words)
         axes.set_title(title, loc="left", pad=12)
-        axes.margins(x=0.14, y=0.12)
-        axes.set_xlim(left=min(0.0, *(_delay_ms(row) or 0.0 for row in rows)))
-        axes.set_ylim(bottom=0)
-        axes.grid(color="#e2e8f0", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="lower right")
         paths = folder / "curve.svg", folder / "curve.png"
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], dpi=DOTS_PER_INCH)
     return paths
 
 
-def _joined(row: Row) -> bool:
-    return row.kind == "live" and row.trained
-
-
-def _delay_ms(row: Row) -> float | None:
-    if row.latency.words is not None:
-        return 1000 * row.latency.words.settled.p50_s
+def _delay_ms(row: Row, by_words: bool) -> float | None:
+    if by_words:
+        return None if row.latency.words is None else 1000 * row.latency.words.settled.p50_s
     return None if row.delay is None else row.delay.mean_ms
 
 
+def _trained(points: Sequence[tuple[Row, float]]) -> tuple[list[float], list[float]]:
+    """What a line joins: the contexts that the model was trained with, shortest delay first."""
+    line = sorted((at, 100 * row.wer.value) for row, at in points if row.kind == "live" and row.trained)
+    return [at for at, _ in line], [wer for _, wer in line]
+
+
 def _line(axes: Axes, row: Row) -> None:
-    low, high = 100 * row.wer.low, 100 * row.wer.high
-    axes.axhspan(low, high, color=GREY, alpha=0.12, linewidth=0)
-    axes.axhline(100 * row.wer.value, color=GREY, linestyle="--", linewidth=1, label=_named(row))
+    axes.axhspan(100 * row.wer.low, 100 * row.wer.high, color=GREY, alpha=0.12, linewidth=0)
+    axes.axhline(100 * row.wer.value, color=GREY, linestyle="--", linewidth=1, label=row.label)
 
 
-def _point(axes: Axes, row: Row) -> None:
-    at, wer = _delay_ms(row), row.wer
-    assert at is not None
+def _point(axes: Axes, row: Row, at: float) -> None:
+    value, low, high = (100 * x for x in (row.wer.value, row.wer.low, row.wer.high))
     late = 1000 * row.latency.words.settled.p90_s - at if row.latency.words is not None else 0.0
     colour = BLUE if row.kind == "live" else ORANGE
+    axes.errorbar(at, value, xerr=[[0.0], [max(0.0, late)]], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.35)
     axes.errorbar(
         at,
-        100 * wer.value,
-        yerr=[[max(0.0, 100 * (wer.value - wer.low))], [max(0.0, 100 * (wer.high - wer.value))]],
-        xerr=[[0.0], [max(0.0, late)]],
+        value,
+        yerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
         fmt="o" if row.kind == "live" else "s",
         color=colour,
-        ecolor=colour,
         elinewidth=0.8,
         capsize=2,
         markerfacecolor=colour if row.trained else "white",
     )
-    axes.annotate(_named(row), (at, 100 * wer.value), xytext=(5, 5), textcoords="offset points", color=colour)
+    above = (at, max(value, high))
+    axes.annotate(row.label, above, xytext=(0, 5), textcoords="offset points", color=colour, rotation=35)
 
 
-def _named(row: Row) -> str:
-    return row.label if row.trained else f"{row.label} (not trained)"
+def _describe(axes: Axes, rows: Sequence[Row], by_words: bool) -> None:
+    """Axes, grid, and what markers mean."""
+    words = "word delay, ms: from a word's end until it is settled (median; whisker to 90 %)"
+    axes.set_xlabel(words if by_words else "delay of the encoder, ms (mean)")
+    axes.set_ylabel("word error rate, % (95 % interval)")
+    axes.margins(x=0.14, y=0.2)
+    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if by_words and axes.dataLim.x0 < 0 else 0.0)
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+    if any(not row.trained for row in rows):
+        axes.plot([], [], "o", color=BLUE, label="trained with")
+        axes.plot([], [], "o", color=BLUE, markerfacecolor="white", label="not trained with")
+    axes.grid(color="#e2e8f0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper right")

@@ -160,7 +160,7 @@ def test_the_curve_names_every_row_and_says_which_were_not_trained(tmp_path: Pat
     svg, png = draw_streaming(rows, tmp_path, "a run & its set")
     text = svg.read_text()
     comments = [line for line in text.splitlines() if line.strip().startswith("<!--")]
-    for said in ("offline", "320 ms", "80 ms (not trained)", "agreement", "word error rate"):
+    for said in ("offline", "320 ms", "80 ms", "not trained with", "agreement", "word error rate"):
         assert any(said in line for line in comments), said
     assert png.read_bytes().startswith(b"\x89PNG")
     draw_streaming(rows, tmp_path, "a run & its set")
