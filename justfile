@@ -26,9 +26,11 @@ browser *args:
 bench *args:
     python tests/bench/main.py "$@"
 
-# The figures of the README: digits, and each speaker left out in turn; finished runs are not trained again.
+# The figures of the README, and digits with each speaker left out in turn; finished runs are not trained again.
 results:
     asrlab results recipes/digits.toml --title "Digits"
+    asrlab results recipes/speech_conformer.toml --title "Conformer on asterisk-prompts-5lang"
+    asrlab results recipes/speech_ssm.toml --title "Streaming SSM on asterisk-prompts-5lang, heard whole"
     asrlab results recipes/digits.toml --leave-out fsdd.speaker --title "Digits, one speaker of fsdd left out"
 
 # Put format and lint right where that is mechanical.
