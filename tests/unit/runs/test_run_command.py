@@ -94,7 +94,7 @@ def no_leftovers() -> Iterator[None]:
 
 
 def wait_for_a_step() -> RunDirectory:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not all_runs(runs_root()) or story_of(only_run()).step < 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)

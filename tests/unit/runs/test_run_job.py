@@ -97,7 +97,7 @@ JOB = "import sys; from asr_lab.runs.job import main; sys.exit(main(sys.argv[1])
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not what():
         assert time.monotonic() < deadline
         assert process is None or process.poll() is None
