@@ -25,7 +25,7 @@ def contenders_of(loaded: Hearing, hearer: Hearer, candidates: Sequence[Candidat
     kinds = [str(head.kind) for head in loaded.model.heads]
     speaks = decode.decoder if decode.decoder != "auto" else "attention" if "attention" in kinds else kinds[0]
     widest = evaluation_context(loaded.model)
-    base = hearer.candidate("offline" if widest.is_whole else "offline, widest", widest, trained=True)
+    base = hearer.candidate("offline", widest, trained=True)
     found = [Contender(base.label, "offline", speaks, base, Offline(loaded, widest, decode))]
     live = [c for c in candidates if c.delay is not None] if "ctc" in kinds else []
     for other in [*(["ctc"] if live else []), *(["attention"] if "attention" in kinds else [])]:
@@ -47,7 +47,7 @@ def contenders_of(loaded: Hearing, hearer: Hearer, candidates: Sequence[Candidat
 
 def _agreement(loaded: Hearing, base: Candidate, decode: Decode) -> Contender:
     recognizer = AgreementRecognizer(loaded, _decoded_by(decode, "attention"), max_streams=STREAMS)
-    label = f"agreement {recognizer.step_ms:g} ms"
+    label = "agreement"
     delay = Delay(window_ms=0.0, stem_ms=0.0, chunk_ms=recognizer.step_ms)
     candidate = Candidate(label, recognizer.step_ms, None, base.context, base.trained, delay)
     packet = s_to_samples(recognizer.step_ms / 1000, loaded.sample_rate)

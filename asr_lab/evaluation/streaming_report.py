@@ -57,17 +57,19 @@ def print_proof(console: Console, proof: Proof) -> None:
 def print_rows(console: Console, rows: Sequence[Row], score: Score, refused: Sequence[Refused]) -> None:
     """The error rates, the delays and the costs, and what was not compared."""
     print_table(console, _errors(rows, score))
+    offline = rows[0]
+    narrow = "" if offline.chunk_ms is None else f" offline: in chunks of {offline.chunk_ms:g} ms, its widest context."
     untrained = " * the model was not trained with this context." if any(not row.trained for row in rows) else ""
     _explain(
         console,
         f"to offline: the row's errors less those of the offline row of the same decoder, with the 95 % interval of "
         f"that difference, paired by utterance; one that holds 0 says nothing.{untrained} {score.resamples:,} "
-        f"resamples of {score.units:,} {score.resampled}s; normalised by {score.normaliser}.",
+        f"resamples of {score.units:,} {score.resampled}s; normalised by {score.normaliser}.{narrow}",
     )
     print_table(console, _delays(rows))
     _explain(
         console,
-        "encoder: how long a sound waits for its chunk to be full, and for the window and what is looked ahead; on "
+        "wait, most: how long a sound waits for its chunk to be full, and for the window and what is looked ahead; on "
         "average, and at most. word: from its end (of the reference, aligned offline) until it is read for good (50 % "
         "of the words), and until it is settled and can never change (50, 90, 95 %). first, last: words of an "
         "utterance, settled, 50 %. All by the audio's clock, computing not counted. changed: words that gave way "
@@ -109,7 +111,7 @@ def _errors(rows: Sequence[Row], score: Score) -> Table:
 def _delays(rows: Sequence[Row]) -> Table:
     table = new_table("delays in ms")
     table.add_column("heard", no_wrap=True)
-    heads = ("encoder", "at most", "word read", "settled", "90 %", "95 %", "first", "last", "changed")
+    heads = ("wait", "most", "word read", "settled", "90 %", "95 %", "first", "last", "changed")
     for name in heads:
         table.add_column(name, justify="right", max_width=7)
     for row in rows:
