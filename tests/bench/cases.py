@@ -16,7 +16,13 @@ AUDIO_S = 10
 TOKENS = 40
 """Tokens of each: 4 a second."""
 
-Kind = Literal["base", "twin", "peer", "encoder", "plan", "scoring"]
+Kind = Literal["base", "twin", "peer", "live", "live_twin", "live_peer", "encoder", "plan", "scoring"]
+STREAMS_LIKE_NEMO = (
+    "encoder.stem.causal=true",
+    "encoder.block.conf.conv.causal=true",
+    'features.level="none"',
+)
+"""What turns the twin of NeMo's offline model into that of its streaming one."""
 
 
 @attrs.frozen
@@ -31,11 +37,23 @@ class Case:
     """What a peer is imported as."""
     twin: str | None = None
     """Whom a peer is held against."""
+    overrides: tuple[str, ...] = ()
+    """Of the recipe, as `--set` takes them."""
 
     @property
     def trains(self) -> bool:
         """Whether it is a training step."""
         return self.kind in ("base", "twin", "peer")
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is live streams on one core."""
+        return self.kind in ("live", "live_twin", "live_peer")
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is another toolkit's."""
+        return self.module is not None
 
     @property
     def installed(self) -> bool:
@@ -51,6 +69,9 @@ CASES = (
     Case("whisper", "peer", module="whisper", twin="whisper_twin"),
     Case("hf_twin", "twin", RECIPES / "bench" / "hf_twin.toml"),
     Case("hf", "peer", module="transformers", twin="hf_twin"),
+    *(Case(f"live_{n}", "live", RECIPES / f"{n}.toml") for n in ("ssm_base", "conformer_fast")),
+    Case("live_nemo_twin", "live_twin", RECIPES / "bench" / "nemo_twin.toml", overrides=STREAMS_LIKE_NEMO),
+    Case("live_nemo", "live_peer", module="nemo", twin="live_nemo_twin"),
     Case("encoder", "encoder"),
     Case("plan", "plan"),
     Case("scoring", "scoring"),
@@ -67,7 +88,5 @@ def chosen(only: str, peers: bool) -> tuple[Case, ...]:
     if unknown := wanted - known:
         raise ValueError(f"nothing called {', '.join(sorted(unknown))} (have: {', '.join(sorted(known))})")
     return tuple(
-        c
-        for c in CASES
-        if (not wanted or {c.name, c.kind} & wanted) and (c.kind != "peer" or peers or c.name in wanted)
+        c for c in CASES if (not wanted or {c.name, c.kind} & wanted) and (not c.is_peer or peers or c.name in wanted)
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from cases import AUDIO_S, BATCH
+from live import CHUNKS_MS, LEFT_MS, Live, Opened
 from steps import NoiseData, Trainee
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -92,6 +93,50 @@ def nemo() -> Trainee:
     return _trainee(model, loss, outputs)
 
 
+def nemo_streams() -> Opened:
+    """The encoder of NeMo's cache-aware FastConformer with fresh weights, at the sizes of the offline one here.
+
+    Features in, one chunk of every stream a step, as its `conformer_stream_step` does between features and decoder.
+    """
+    modules = _imported("nemo.collections.asr.modules")
+    frame_ms = 80
+    # NeMo wants the left context a multiple of the chunk: at 320 ms it sees 68 frames, two fewer than the twin.
+    sizes = [[LEFT_MS // chunk_ms * chunk_ms // frame_ms, chunk_ms // frame_ms - 1] for chunk_ms in CHUNKS_MS]
+    streaming = {
+        "causal_downsampling": True,
+        "att_context_size": sizes,
+        "att_context_style": "chunked_limited",
+        "conv_context_size": "causal",
+        "conv_norm_type": "layer_norm",
+    }
+    sizes_and_more = {k: v for k, v in _nemo_encoder().items() if k != "_target_"} | streaming
+    encoder = modules.ConformerEncoder(**sizes_and_more).eval()
+
+    def opened(chunk_ms: int, batch: int) -> Live:
+        encoder.set_default_att_context_size(sizes[CHUNKS_MS.index(chunk_ms)])
+        settings = encoder.streaming_cfg
+        again = settings.pre_encode_cache_size[1]  # frames of the step before that the stem reads again
+        mels = torch.randn(batch, 80, again + chunk_ms // 10, generator=torch.Generator().manual_seed(0))
+        cache = encoder.get_initial_cache_state(batch_size=batch)
+        held = sum(c.numel() * c.element_size() for c in cache) // batch + 4 * 80 * again
+
+        def step() -> None:
+            nonlocal cache
+            frames, _, *cache = encoder.cache_aware_stream_step(
+                processed_signal=mels,
+                cache_last_channel=cache[0],
+                cache_last_time=cache[1],
+                cache_last_channel_len=cache[2],
+                keep_all_outputs=True,
+                drop_extra_pre_encoded=settings.drop_extra_pre_encoded,
+            )
+            assert frames.shape[2] == chunk_ms // frame_ms, "NeMo gave another number of frames than the twin does"
+
+        return Live(step, held)
+
+    return opened
+
+
 def _nemo_config() -> dict[str, object]:
     modules = "nemo.collections.asr.modules."
     return {
@@ -114,30 +159,34 @@ def _nemo_config() -> dict[str, object]:
             "freq_width": 27,
             "time_width": 0.05,
         },
-        "encoder": {
-            "_target_": modules + "ConformerEncoder",
-            "feat_in": 80,
-            "n_layers": 16,
-            "d_model": 256,
-            "subsampling": "dw_striding",
-            "subsampling_factor": 8,
-            "subsampling_conv_channels": 256,
-            "ff_expansion_factor": 4,
-            "self_attention_model": "rel_pos",
-            "n_heads": 4,
-            "conv_kernel_size": 9,
-            "conv_norm_type": "batch_norm",
-            "dropout": 0.1,
-            "dropout_pre_encoder": 0.1,
-            "dropout_emb": 0.0,
-            "dropout_att": 0.1,
-        },
+        "encoder": _nemo_encoder(),
         "decoder": {
             "_target_": modules + "ConvASRDecoder",
             "feat_in": 256,
             "num_classes": 128,
             "vocabulary": [chr(0x100 + i) for i in range(128)],
         },
+    }
+
+
+def _nemo_encoder() -> dict[str, object]:
+    return {
+        "_target_": "nemo.collections.asr.modules.ConformerEncoder",
+        "feat_in": 80,
+        "n_layers": 16,
+        "d_model": 256,
+        "subsampling": "dw_striding",
+        "subsampling_factor": 8,
+        "subsampling_conv_channels": 256,
+        "ff_expansion_factor": 4,
+        "self_attention_model": "rel_pos",
+        "n_heads": 4,
+        "conv_kernel_size": 9,
+        "conv_norm_type": "batch_norm",
+        "dropout": 0.1,
+        "dropout_pre_encoder": 0.1,
+        "dropout_emb": 0.0,
+        "dropout_att": 0.1,
     }
 
 

@@ -1,49 +1,90 @@
-"""The benchmark's figures for people."""
+"""The benchmark's figures for people: on a terminal, and as Markdown for the README."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 from cases import AUDIO_S, BATCH, CASES
-from environment import Environment
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 
-def print_tables(
-    environment: Environment, figures: Mapping[str, Any], ratios: Mapping[str, float], absent: Sequence[str]
-) -> None:
+@attrs.frozen
+class Figures:
+    """One table."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def rich(self) -> Table:
+        """For a terminal."""
+        table = Table(title=self.title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=self.note)
+        table.title_justify = table.caption_justify = "left"
+        for i, name in enumerate(self.head):
+            table.add_column(name, justify="right" if i else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For a page."""
+        rule = "|".join(["---"] + ["---:"] * (len(self.head) - 1))
+        lines = [f"**{self.title}**", "", f"| {' | '.join(self.head)} |", f"|{rule}|"]
+        lines += [f"| {' | '.join(row)} |" for row in self.rows]
+        return "\n".join([*lines, *(["", self.note] if self.note else []), ""])
+
+
+def print_tables(report: Mapping[str, Any], machine: Sequence[str], to_stderr: bool = False) -> None:
     """What was measured, on what."""
-    console = Console()
-    for line in environment.lines():
+    console = Console(stderr=to_stderr)
+    for line in machine:
         console.print(line, highlight=False)
+    for figures in tables(report):
+        console.print(figures.rich())
+    for line in sentences(report):
+        console.print(line, highlight=False)
+
+
+def tables(report: Mapping[str, Any]) -> Iterator[Figures]:
+    """Those that the report has figures for."""
+    figures = report["figures"]
     if steps := {c.name: figures[c.name] for c in CASES if c.trains and c.name in figures}:
-        console.print(_steps(steps))
-    for peer, ratio in ratios.items():
-        console.print(f"{ratio:.2f} times as fast as {peer}: {_twin(peer)}", highlight=False)
-    for peer in absent:
-        console.print(f"{peer} is not installed here: not compared", highlight=False)
+        yield _steps(steps)
+    if live := {c.name: figures[c.name] for c in CASES if c.lives and c.name in figures}:
+        yield _live(live)
     if "encoder" in figures:
-        console.print(_encoders(figures["encoder"]))
-    if plan := figures.get("plan"):
+        yield _encoders(figures["encoder"])
+
+
+def sentences(report: Mapping[str, Any]) -> Iterator[str]:
+    """What needs no table."""
+    for peer, ratio in report["ratios"].items():
+        what = "times as many streams as" if " at " in peer else "times as fast as"
+        yield f"{ratio:.2f} {what} {peer}: {_twin(peer)}"
+    for peer in report["absent"]:
+        yield f"{peer} is not installed here: not compared"
+    for case, why in report["failed"].items():
+        yield f"{case} failed: {why}"
+    if plan := report["figures"].get("plan"):
         words = f"{plan['cuts']:,} cuts planned into {plan['steps']:,} steps: {plan['seconds']:.2f} s"
-        console.print(f"{words}, {plan['peak_mb']:.0f} MB beside the cuts'", highlight=False)
-    if scoring := figures.get("scoring"):
+        yield f"{words}, {plan['peak_mb']:.0f} MB beside the cuts'"
+    if scoring := report["figures"].get("scoring"):
         for label, seconds in scoring["cpu_s"].items():
-            console.print(f"100,000 utterances scored, {label}: {seconds:.1f} CPU seconds", highlight=False)
+            yield f"100,000 utterances scored, {label}: {seconds:.1f} CPU seconds"
 
 
 def _twin(peer: str) -> str:
-    return next(c.twin or "" for c in CASES if c.name == peer)
+    return next(c.twin or "" for c in CASES if c.name == peer.split(" at ")[0])
 
 
-def _steps(figures: Mapping[str, Any]) -> Table:
-    title = f"One training step over {BATCH} x {AUDIO_S} s of audio"
-    table = _table(title, "", "params", "step s", "audio s/s", "GFLOP/s", "of 2048³", "of own", "MB")
-    for name, f in figures.items():
-        table.add_row(
+def _steps(figures: Mapping[str, Any]) -> Figures:
+    rows = [
+        [
             name,
             f"{f['parameters'] / 1e6:.2f}M",
             f"{f['step_s']:.3f}",
@@ -52,29 +93,57 @@ def _steps(figures: Mapping[str, Any]) -> Table:
             f"{f['share_of_peak']:.0%}",
             f"{f['share_of_own']:.0%}",
             f"{f['peak_mb']:,.0f}",
-        )
+        ]
+        for name, f in figures.items()
+    ]
     peak = max(f["peak_flops_per_s"] for f in figures.values()) / 1e9
-    table.caption = (
+    return Figures(
+        f"One training step over {BATCH} x {AUDIO_S} s of audio",
+        ["", "params", "step s", "audio s/s", "GFLOP/s", "of 2048³", "of own", "MB"],
+        rows,
         "Features, SpecAugment, model, loss, clipping, AdamW; medians. GFLOP/s: of the model's products and "
         f"convolutions, backward = 2 x forward. of 2048³: of this machine's float32 product so big, {peak:.0f} GFLOP/s "
-        "in this run. of own: of the step's own products, one after the other. MB: resident at most."
+        "in this run. of own: of the step's own products, one after the other. MB: resident at most.",
     )
-    return table
 
 
-def _encoders(rows: Sequence[Mapping[str, float]]) -> Table:
-    title = "Encoder alone, forward, one utterance: seconds, and how many times as fast as base"
-    table = _table(title, "audio s", "conformer_base", "conformer_fast", "ratio", "fast, whole context", "ratio")
-    for r in rows:
-        fast, whole = (f"{r['limited_s']:.3f}", f"{r['ratio']:.2f}"), (f"{r['whole_s']:.3f}", f"{r['whole_ratio']:.2f}")
-        table.add_row(f"{r['audio_s']}", f"{r['base_s']:.3f}", *fast, *whole)
-    return table
+def _live(figures: Mapping[str, Any]) -> Figures:
+    rows = [
+        [
+            name.removeprefix("live_"),
+            f"{f['chunk_ms']}",
+            f"{f['batch']}",
+            f"{1000 * f['median_s']:.1f}",
+            f"{1000 * f['p99_s']:.1f}",
+            f"{f['real_time_factor']:.4f}",
+            f"{f['streams_per_core']:.1f}",
+            f"{f['state_mb']:.2f}",
+        ]
+        for name, each in figures.items()
+        for f in each
+    ]
+    return Figures(
+        "Live streams on one core, encoder alone, 5.6 s of left context",
+        ["", "chunk ms", "batch", "P50 ms", "P99 ms", "RTF", "streams", "MB"],
+        rows,
+        "A step takes one chunk of each stream of a batch; P50 and P99 of its time. RTF: seconds of computing for a "
+        "second of one stream. streams: in real time on that core, in batches so large. MB: what one stream carries.",
+    )
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.title_justify = table.caption_justify = "left"
-    table.add_column(first, no_wrap=True)
-    for other in others:
-        table.add_column(other, justify="right", no_wrap=True)
-    return table
+def _encoders(rows: Sequence[Mapping[str, float]]) -> Figures:
+    return Figures(
+        "Encoder alone, forward, one utterance: seconds, and how many times as fast as base",
+        ["audio s", "conformer_base", "conformer_fast", "ratio", "fast, whole context", "ratio "],
+        [
+            [
+                f"{r['audio_s']}",
+                f"{r['base_s']:.3f}",
+                f"{r['limited_s']:.3f}",
+                f"{r['ratio']:.2f}",
+                f"{r['whole_s']:.3f}",
+                f"{r['whole_ratio']:.2f}",
+            ]
+            for r in rows
+        ],
+    )

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 MAIN = Path(__file__).with_name("main.py")
+ROOT = MAIN.parents[2]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+def run(*arguments: str, path: Path = MAIN.parent) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(path)}
     return subprocess.run([sys.executable, str(MAIN), *arguments], env=env, capture_output=True, text=True, check=False)
 
 
@@ -37,3 +38,38 @@ def test_an_unknown_case_is_named() -> None:
     assert done.returncode == 2
     assert "nonsense" in done.stderr
     assert run("--profile", "plan").returncode == 2
+
+
+def test_live_streams_are_measured_on_one_core() -> None:
+    done = run("--only", "live_ssm_base", "--steps", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]["live_ssm_base"]
+    assert [(f["chunk_ms"], f["batch"]) for f in figures] == [(c, b) for c in (80, 320) for b in (1, 16, 64)]
+    for f in figures:
+        assert f["streams_per_core"] * f["median_s"] == pytest.approx(f["batch"] * f["chunk_ms"] / 1000)
+        assert f["p99_s"] >= f["median_s"] > 0
+        assert 1 < f["state_mb"] < 3  # 9 Mamba-2 layers of 8 heads x 64 x 64 floats, 2 of attention with 70 frames
+
+
+def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    # Something that calls itself a peer and cannot be used.
+    (tmp_path / "nemo.py").write_text("raise RuntimeError('broken beyond repair')\n")
+    done = run("--only", "nemo,plan", "--json", path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert list(report["failed"]) == ["nemo"]
+    assert "nemo" in report["failed"]["nemo"] or "broken" in report["failed"]["nemo"]
+    assert report["figures"]["plan"]["cuts"] == 1_000_000
+    assert "nemo failed" in done.stderr
+
+
+def test_the_readme_quotes_the_committed_figures() -> None:
+    figures = ROOT / "docs" / "bench" / "bench.json"
+    if not figures.exists():
+        pytest.skip("no benchmark has been kept yet")
+    sys.path.insert(0, str(MAIN.parent))
+    from readme import with_section  # the bench is a folder of scripts, not a package
+
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    report = json.loads(figures.read_text(encoding="utf-8"))
+    assert with_section(page, report) == page, "write it anew: python tests/bench/readme.py"

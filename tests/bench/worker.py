@@ -46,6 +46,12 @@ def figures(case: Case, steps: int) -> object:
         from scoring import bench_scoring
 
         return {"cpu_s": bench_scoring(), "peak_mb": resident_mb(peak=True)}
+    if case.lives:
+        from live import bench_live, recipe_streams
+
+        if case.is_peer:
+            from peers import nemo_streams
+        return [attrs.asdict(f) for f in bench_live(nemo_streams() if case.is_peer else recipe_streams(case), steps)]
     from steps import measure
 
     return attrs.asdict(measure(_trainee(case), steps))
