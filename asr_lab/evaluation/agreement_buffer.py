@@ -124,8 +124,11 @@ class Buffer:
         tokens = [attrs.evolve(t, start_s=start_s + t.start_s, end_s=start_s + t.end_s) for t in reading.tokens]
         words, behind = [], 0
         for text, first, last in self._vocabulary.words([t.token for t in tokens]):
-            before = tuple(t.token for t in tokens[behind:first])
-            words.append(BufferWord(text, before, tuple(tokens[first : last + 1])))
+            before, own = tokens[behind:first], tokens[first : last + 1]
+            if before and reading.times_from != "ctc":
+                # A decoder that gives a blank looks at the word behind it already.
+                own[0] = attrs.evolve(own[0], start_s=before[0].start_s)
+            words.append(BufferWord(text, tuple(t.token for t in before), tuple(own)))
             behind = last + 1
         return words
 
