@@ -38,9 +38,10 @@ class AgreementRecognizer:
     heard as if it were alone. Features that need whole utterances (`floor` or `level` = `utterance`) are computed over
     the buffer. A stream is one segment.
 
-    The text is what the model makes of stretches of audio that begin and end anywhere; one that was trained on whole
-    sentences alone may make less of them. Where a word lies is read from a CTC decoder's alignment of the newest text,
-    or else from where the attention decoder looks, or else from its share of the text; updates say which.
+    The text is what the model makes of stretches of audio that begin and end anywhere: one that was trained on whole
+    sentences alone, or on shorter audio than `max_buffer_s`, makes less of them. Where a word lies is read from a CTC
+    decoder's alignment of the newest text, or else from where the attention decoder looks, or else from its share of
+    the text; updates say which.
 
     ValueError when the model has no attention decoder, when `decode` asks for another, when a step is not a whole
     number of samples, or two of them do not fit the buffer. Calls for one stream raise ValueError as `Sessions` does.

@@ -75,7 +75,7 @@ class Digits:
 
 @pytest.fixture(scope="module")
 def digits(speech: Path) -> Digits:
-    """Trained for less than a minute."""
+    """Trained until it makes hardly a mistake."""
     torch.manual_seed(0)
     files = [speech / "fsdd" / "recordings" / f"{digit}_jackson_11.wav" for digit in range(10)]
     vocabulary = CharacterTokenizer(f"{WORDS} ")
