@@ -124,6 +124,7 @@ def nemo_streams() -> Opened:
             nonlocal cache
             frames, _, *cache = encoder.cache_aware_stream_step(
                 processed_signal=mels,
+                processed_signal_length=torch.full((batch,), mels.shape[2]),
                 cache_last_channel=cache[0],
                 cache_last_time=cache[1],
                 cache_last_channel_len=cache[2],
