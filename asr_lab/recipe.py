@@ -128,8 +128,11 @@ class Data:
     """Sets read once, after training."""
     channel: Literal["mix", "first", "split"] = "mix"
     """Stereo recordings: the mean of the channels, the first one, or each channel an utterance of its own."""
-    num_workers: int = attrs.field(default=2, validator=v.ge(0))
-    """Processes that read audio; 0 reads in the training process. Execution, not identity."""
+    num_workers: int | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    """Processes that read audio; 0 reads in the training process, none: one for every two processors, four at most.
+
+    Training leaves each a processor, half of them at most, unless OMP_NUM_THREADS is set. Execution, not identity.
+    """
     max_bad_cuts: int = attrs.field(default=100, validator=v.ge(0))
     """More utterances than this that cannot be used end the run."""
 

@@ -24,6 +24,7 @@ from asr_lab.decoders import Decoder
 from asr_lab.errors import CheckpointError
 from asr_lab.features import Features
 from asr_lab.models.model import SpeechModel, build_model
+from asr_lab.processors import num_workers
 from asr_lab.recipe import Decode, Recipe, Score
 from asr_lab.stems import Stem
 from asr_lab.streaming import Streamable
@@ -200,7 +201,7 @@ def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corp
         batch_s=recipe.train.batch_s,
         max_rank_batch_s=recipe.parallel.max_rank_batch_s,
         augmentation=augmentations,
-        num_workers=recipe.data.num_workers,
+        num_workers=num_workers(recipe.data.num_workers),
     )
     train = recipe.train
     return Learner(

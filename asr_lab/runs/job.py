@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asr_lab.errors import LabError, RunError, TrainingError
+from asr_lab.processors import num_workers, threads_beside
 from asr_lab.runs.attempt import Attempted
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.events import EventWriter, read_events
@@ -65,6 +66,7 @@ def _work(attempt: Attempted) -> bool:
     run = attempt.run
     document = run.document()
     recipe = document.value
+    _share_processors(recipe)
     experiment = build(document, run.path)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last)
@@ -80,6 +82,14 @@ def _work(attempt: Attempted) -> bool:
             return False
     _score(attempt, experiment, recipe, store, selection)
     return True
+
+
+def _share_processors(recipe: Recipe) -> None:
+    import torch
+
+    threads = threads_beside(num_workers(recipe.data.num_workers))
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _lineage(experiment: Experiment) -> dict[str, Any] | None:
