@@ -111,16 +111,18 @@ def dims_fit(document: Document[Recipe]) -> Found:
 
 
 def decoders_fit(document: Document[Recipe]) -> Found:
-    """One decoder of a kind, each with frames to read and a weight that says something."""
+    """Decoders differ in kind, or in layer where a kind may; each has frames to read and a weight with an effect."""
     recipe = document.value
     layers = len(recipe.encoder.layer_names)
     tags = [d.tag() for d in recipe.decoder]
+    depths = [layers if d.tap is None else d.tap for d in recipe.decoder]
     for i, decoder in enumerate(recipe.decoder):
         if decoder.tap is not None and decoder.tap > layers:
             yield f"decoder[{i}].tap", f"must be at most {layers}, the layers of encoder.stack, got {decoder.tap}"
-        if tags[i] in tags[:i]:
-            first = tags.index(tags[i])
-            yield f"decoder[{i}].type", f"a second {shown(tags[i])}: decoder[{first}] is one already"
+        same = [j for j in range(i) if tags[j] == tags[i] and (depths[j] == depths[i] or not decoder.at_several_layers)]
+        if same:
+            way_out = "; set another tap" if decoder.at_several_layers else ""
+            yield f"decoder[{i}].type", f"a second {shown(tags[i])}: decoder[{same[0]}] is one already{way_out}"
     if len(tags) == 1 and recipe.decoder[0].weight != 1:
         yield "decoder[0].weight", "has no effect: weights are divided by their sum, and there is one decoder"
 

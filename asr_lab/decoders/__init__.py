@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 from attrs import validators as v
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 @section
 class Decoder(Slot):
     """A loss and a search over the encoder's frames; several are weighted together."""
+
+    at_several_layers: ClassVar[bool] = False
+    """Whether there may be several of this kind; the deepest speaks, the others help to train the layers below."""
 
     weight: float = attrs.field(default=1.0, validator=v.gt(0))
     """Share of the loss; the weights of all decoders are divided by their sum."""

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @section
 class CTC(Decoder):
-    """Connectionist temporal classification (Graves et al., ICML 2006)."""
+    """Connectionist temporal classification (Graves et al., ICML 2006).
+
+    A second one at a lower `tap` makes lower layers learn sooner (intermediate CTC, arXiv 2102.03216).
+    """
+
+    at_several_layers = True
 
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
         """A frame for each token, and one between equal neighbours."""

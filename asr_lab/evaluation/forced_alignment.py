@@ -69,13 +69,13 @@ class CTCReading(NamedTuple):
 
 
 def ctc_reading(model: SpeechModel, frame_ms: Fraction) -> CTCReading | None:
-    """The model's first CTC decoder, None where it has none; features have a frame every `frame_ms`."""
-    for index, head in enumerate(model.heads):
-        if isinstance(head, CTCHead):
-            for part in list(model.encoder)[: model.taps[index]]:
-                frame_ms /= part.ratio
-            return CTCReading(index, head, frame_ms)
-    return None
+    """The model's CTC decoder, None where it has none; features have a frame every `frame_ms`."""
+    index = model.speaking.get("ctc")
+    if index is None or not isinstance(head := model.heads[index], CTCHead):
+        return None
+    for part in list(model.encoder)[: model.taps[index]]:
+        frame_ms /= part.ratio
+    return CTCReading(index, head, frame_ms)
 
 
 class Aligner:

@@ -209,7 +209,7 @@ def _ctc(model: SpeechModel, decode: Decode) -> tuple[int, CTCHead]:
     instead = "attention decoders are heard live by local agreement (asr_lab.evaluation.agreement)"
     if decode.decoder not in ("auto", "ctc"):
         raise ValueError(f"decode.decoder = {decode.decoder!r} is not CTC, which this hears with; {instead}")
-    for tap, head in zip(model.taps, model.heads, strict=True):
-        if isinstance(head, CTCHead):
-            return tap, head
+    index = model.speaking.get("ctc")
+    if index is not None and isinstance(head := model.heads[index], CTCHead):
+        return model.taps[index], head
     raise ValueError(f"the model has no CTC decoder (have: {', '.join(str(h.kind) for h in model.heads)}); {instead}")

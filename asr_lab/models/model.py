@@ -28,7 +28,8 @@ class Losses(NamedTuple):
 class SpeechModel(nn.Module):
     """Features (B, T, F) to tokens: an encoder that obeys the streaming law and one or more decoder heads.
 
-    `taps[i]` is the number of encoder parts (stem included) that head i reads after.
+    `taps[i]` is the number of encoder parts (stem included) that head i reads after; `speaking` has the place of the
+    head that is decoded with, by kind.
     """
 
     def __init__(
@@ -48,6 +49,10 @@ class SpeechModel(nn.Module):
         self.weights = tuple(w / total for w in weights)
         self.taps = tuple(taps)
         self.contexts = tuple(contexts)
+        # Of several decoders of a kind the deepest speaks; the others help to train what lies below them.
+        order = sorted(range(len(heads)), key=lambda i: self.taps[i])
+        deepest = {str(heads[i].kind): i for i in order}
+        self.speaking = {str(h.kind): deepest[str(h.kind)] for h in heads}
 
     def encode(self, features: Frames, context: Context = WHOLE) -> list[Frames]:
         """What each head reads, in the heads' order: frames (B, T', D) of complete utterances."""
@@ -62,11 +67,12 @@ class SpeechModel(nn.Module):
         """The loss of each utterance; the context is in feature frames."""
         total: Tensor | float = 0.0
         parts: dict[str, Tensor] = {}
-        for head, weight, frames in zip(self.heads, self.weights, self.encode(features, context), strict=True):
+        for index, (head, frames) in enumerate(zip(self.heads, self.encode(features, context), strict=True)):
             assert isinstance(head, DecoderHead)
             loss = head.loss(frames, targets)
-            parts[head.kind] = loss
-            total = total + weight * loss
+            speaks = self.speaking[head.kind] == index
+            parts[head.kind if speaks else f"{head.kind}_after_layer_{self.taps[index] - 1}"] = loss
+            total = total + self.weights[index] * loss
         assert isinstance(total, Tensor)
         return Losses(total, parts)
 
@@ -75,7 +81,7 @@ class SpeechModel(nn.Module):
     ) -> list[list[Hypothesis]]:
         """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
         decode = decode or Decode()
-        heads = {str(h.kind): h for h in self.heads}
+        heads = {kind: self.heads[index] for kind, index in self.speaking.items()}
         kind = decode.decoder
         if kind == "auto":
             kind = "attention" if "attention" in heads else next(iter(heads))
@@ -83,7 +89,8 @@ class SpeechModel(nn.Module):
             raise ValueError(
                 f"decode = {kind!r} needs the decoder {', '.join(sorted(missing))} (have: {', '.join(heads)})"
             )
-        encoded = dict(zip((str(h.kind) for h in self.heads), self.encode(features, context), strict=True))
+        frames = self.encode(features, context)
+        encoded = {kind: frames[index] for kind, index in self.speaking.items()}
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
         if kind != "joint":
             head = heads[kind]

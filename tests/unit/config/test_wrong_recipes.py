@@ -503,7 +503,7 @@ WRONG = [
         'type = "attention"\nweight = 0.7\nnum_layers = 2',
         'type = "ctc"',
         [
-            "31 decoder[1].type: a second 'ctc': decoder[0] is one already",
+            "31 decoder[1].type: a second 'ctc': decoder[0] is one already; set another tap",
             "66 decode.decoder: 'joint' needs a ctc and an attention decoder; there is no attention",
         ],
     ),
