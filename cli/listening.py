@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from torch import Tensor
 
+    from asr_lab.evaluation.agreement import AgreementRecognizer
     from asr_lab.evaluation.live import LiveRecognizer, Update
 
 
@@ -112,7 +113,7 @@ def view_of(as_json: bool) -> View:
     return LiveText() if sys.stderr.isatty() else PlainText()
 
 
-def listen(recognizer: LiveRecognizer, blocks: Iterable[Tensor], view: View) -> None:
+def listen(recognizer: LiveRecognizer | AgreementRecognizer, blocks: Iterable[Tensor], view: View) -> None:
     """Hear a source, samples (S,) a block, to its end, or to a Ctrl-C: what was heard till then is settled and shown.
 
     A second Ctrl-C ends at once.

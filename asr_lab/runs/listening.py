@@ -10,13 +10,16 @@ from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.evaluating import evaluation_document
 
 if TYPE_CHECKING:
+    from asr_lab.compiler.build import Loaded
+    from asr_lab.evaluation.agreement import AgreementRecognizer
     from asr_lab.evaluation.live import LiveRecognizer
+    from asr_lab.recipe import Recipe
 
 
 class Listener(NamedTuple):
     """A run that hears live, and what to know of it."""
 
-    recognizer: LiveRecognizer
+    recognizer: LiveRecognizer | AgreementRecognizer
     sample_rate: int
     chunk_ms: float | None
     """Audio that is heard at once; None where the model needs no chunks."""
@@ -33,6 +36,7 @@ def listener_of(
 ) -> Listener:
     """A run's model in chunks of `chunk_ms` (None: the shortest that it was trained for); on a GPU where there is one.
 
+    Without `chunk_ms`, a model that CTC cannot hear live is heard by local agreement where it has an attention decoder.
     RunError when the model cannot be heard live, saying why.
     """
     import torch
@@ -51,6 +55,8 @@ def listener_of(
         context = live_context(loaded.model, frame_ms, chunk_ms)
         recognizer = LiveRecognizer(loaded, context, recipe.decode, Endpointing(), max_streams)
     except ValueError as error:
+        if chunk_ms is None and (agreeing := _by_agreement(loaded, recipe, str(error), max_streams)):
+            return agreeing
         whole = "; it was trained on whole utterances alone, and chunks can be tried with --chunk-ms"
         hint = whole if chunk_ms is None and all(c.is_whole for c, _ in loaded.model.contexts) else ""
         raise RunError(f"{run.name} cannot be heard live: {error}{hint}") from error
@@ -61,3 +67,17 @@ def listener_of(
     if context not in [trained for trained, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {heard_in}")
     return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))
+
+
+def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
+    """The model's attention decoder, heard again and again; None where it has none or is not to be used."""
+    from asr_lab.evaluation.agreement import AgreementRecognizer
+
+    try:
+        recognizer = AgreementRecognizer(loaded, recipe.decode, max_streams=max_streams)
+    except ValueError:
+        return None
+    about = (
+        f"local agreement: every {recognizer.step_ms:g} ms, up to {recognizer.max_buffer_s:g} s of audio are heard anew"
+    )
+    return Listener(recognizer, recipe.features.sample_rate, recognizer.step_ms, (about, f"not by CTC: {why}"))

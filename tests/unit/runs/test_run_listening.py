@@ -102,6 +102,21 @@ def test_what_cannot_be_heard_live_says_why_and_the_way_out(
         transcribe([], run.name, microphone=True, chunk_ms=320)
 
 
+def test_an_attention_decoder_is_heard_by_local_agreement(recipe: Write, tones: Path, capsys: Capture) -> None:
+    attention = 'type = "attention"\nnum_layers = 1\nnum_heads = 2\nmax_tokens = 8'
+    run = train(recipe('type = "ctc"', attention, "max_steps = 12", "max_steps = 1"))
+    capsys.readouterr()
+    transcribe([tones / "tones" / "0.wav"], run.name, stream=True, as_json=True)
+    out, err = capsys.readouterr()
+    assert "note: local agreement: every 1000 ms, up to 15 s of audio are heard anew" in err
+    assert "note: not by CTC: the model has no CTC decoder (have: attention)" in err
+    last = json.loads(out.splitlines()[-1])
+    assert last["final"]
+    assert last["audio_s"] == pytest.approx(0.8)
+    with pytest.raises(RunError, match="no CTC decoder"):
+        listener_of(run, "best", (), 320)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
