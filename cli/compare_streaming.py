@@ -13,7 +13,7 @@ from cli.options import AsJson, Checkpoint, Overrides, Run
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from asr_lab.runs.streaming_comparing import StreamingComparison
+    from asr_lab.runs.streaming_comparing import Compared, StreamingComparison
 
 Data = Annotated[
     list[str],
@@ -31,6 +31,10 @@ Chunks = Annotated[
         help="Chunks to compare, `whole` among them; none = those it was trained with and 80,160,320,640,1280,whole.",
     ),
 ]
+Publish = Annotated[
+    str,
+    typer.Option("--publish", metavar="TITLE", help="Keep table and curve in docs/streaming, and in README.md."),
+]
 Most = Annotated[int, typer.Option("--max-utterances", metavar="N", min=0, help="Draw so many; 0 = all.")]
 
 
@@ -41,6 +45,7 @@ def compare_streaming(
     checkpoint: Checkpoint = "best",
     overrides: Overrides = [],  # noqa: B006
     max_utterances: Most = 0,
+    publish: Publish = "",
     as_json: AsJson = False,
 ) -> None:
     """Prove that a run streams what it computes offline, and show what streaming costs in errors and delay.
@@ -84,8 +89,27 @@ def compare_streaming(
     console.print(f"everything: {compared.folder / 'streaming.json'}", highlight=False, soft_wrap=True)
     if compared.reads > 1:
         print(f"note: this set has now been scored {compared.reads} times with this run", file=sys.stderr)
+    if publish:
+        options = {"--chunk-ms": [chunks], "--data": data, "--set": overrides, "--publish": [publish]}
+        given = [part for name, values in options.items() for value in values if value for part in (name, value)]
+        _publish(comparison, compared, publish, given)
     if as_json:
         _print_json(compared.content)
+
+
+def _publish(comparison: StreamingComparison, compared: Compared, title: str, options: Sequence[str]) -> None:
+    import shlex
+    from pathlib import Path
+
+    from asr_lab.evaluation.streaming_published import publish_streaming, update_streaming
+
+    name = comparison.recipe.name
+    command = shlex.join(["asrlab", "compare-streaming", name, *options])
+    folder, readme = Path("docs/streaming"), Path("README.md")
+    path = publish_streaming(folder, name, title, command, compared.content, compared.folder / "curve.svg")
+    print(path, file=sys.stderr)
+    if readme.exists() and update_streaming(readme, folder):
+        print(f"{readme}: streaming section written anew", file=sys.stderr)
 
 
 def _milliseconds(text: str) -> list[float | None]:

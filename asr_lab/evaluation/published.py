@@ -11,7 +11,7 @@ from typing import Any
 
 from asr_lab.errors import DataError
 
-START, END = "<!-- results:start -->", "<!-- results:end -->"
+MARKER = "results"
 KEPT = ("wer", "cer", "normaliser", "utterances", "audio_s", "hash", "interval", "skipped", "about")
 KEPT_OF_A_SET = ("name", "wer", "cer", "utterances", "hash")
 STUDY = "study"
@@ -58,16 +58,25 @@ def update_readme(readme: Path, folder: Path, link: str = "") -> bool:
 
     `link` is how the page reaches the folder, by default the way there from the file.
     """
-    text = readme.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise DataError(f"{readme} has no place for results: it needs the lines {START} and {END}")
     link = link or Path(os.path.relpath(folder.resolve(), readme.resolve().parent)).as_posix()
-    fresh = f"{before}{START}\n{section(folder, link)}{END}{after}"
-    if fresh == text:
+    return replace_section(readme, MARKER, section(folder, link))
+
+
+def replace_section(readme: Path, marker: str, fresh: str) -> bool:
+    """Put `fresh` between a page's lines `<!-- marker:start -->` and `<!-- marker:end -->`; whether that changed it.
+
+    DataError when they are not there.
+    """
+    opening, closing = f"<!-- {marker}:start -->", f"<!-- {marker}:end -->"
+    text = readme.read_text(encoding="utf-8")
+    before, start, rest = text.partition(opening)
+    _, end, after = rest.partition(closing)
+    if not (start and end):
+        raise DataError(f"{readme} has no place for {marker}: it needs the lines {opening} and {closing}")
+    page = f"{before}{opening}\n{fresh}{closing}{after}"
+    if page == text:
         return False
-    readme.write_text(fresh, encoding="utf-8")
+    readme.write_text(page, encoding="utf-8")
     return True
 
 
