@@ -27,7 +27,7 @@ class Environment:
 
     def lines(self) -> list[str]:
         """For people."""
-        idle = "" if self.load < 0.3 else ": NOT IDLE, these times are no figures to quote"
+        idle = "" if self.load < 0.3 else ": not idle, something else may have slowed what was measured first"
         return [
             f"CPU      {self.cpu}, {self.cores} cores, {self.memory_gb:.0f} GB",
             f"threads  {self.threads}",

@@ -1,4 +1,4 @@
-"""Puts the figures of `docs/bench/bench.json` between the README's markers: `python tests/bench/readme.py`."""
+"""Makes docs/bench/README.md of `docs/bench/bench.json`, and what the README quotes: `python tests/bench/readme.py`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,28 @@ FIGURES = ROOT / "docs" / "bench" / "bench.json"
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 
 
-def section(report: Mapping[str, Any]) -> str:
-    """The Markdown made from a benchmark's JSON."""
-    machine = Environment(**report["environment"]).lines()
-    lines = ["```text", *machine, "```", ""]
+def page(report: Mapping[str, Any]) -> str:
+    """All figures, as Markdown."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "`just bench --peers --json > docs/bench/bench.json`, then `python tests/bench/readme.py`.",
+    ]
+    lines += ["Profiles of single training steps: `just bench --profile CASE`.", "", *_machine(report)]
     for figures in tables(report):
         lines += [figures.markdown()]
     return "\n".join([*lines, *(f"- {line}" for line in sentences(report)), ""])
+
+
+def quoted(report: Mapping[str, Any]) -> str:
+    """What the README says of them."""
+    (encoders,) = (figures for figures in tables(report) if figures.title.startswith("Encoder"))
+    lines = [*_machine(report), encoders.markdown(), *(f"- {line}" for line in sentences(report))]
+    return "\n".join([*lines, "", "All tables: [docs/bench](docs/bench/README.md).", ""])
+
+
+def _machine(report: Mapping[str, Any]) -> list[str]:
+    return ["```text", *Environment(**report["environment"]).lines(), "```", ""]
 
 
 def with_section(readme: str, report: Mapping[str, Any]) -> str:
@@ -30,9 +45,11 @@ def with_section(readme: str, report: Mapping[str, Any]) -> str:
     _, end, after = rest.partition(END)
     if not (start and end):
         raise ValueError(f"no place for the benchmark: the page needs the lines {START} and {END}")
-    return f"{before}{START}\n{section(report)}{END}{after}"
+    return f"{before}{START}\n{quoted(report)}{END}{after}"
 
 
 if __name__ == "__main__":
-    page = ROOT / "README.md"
-    page.write_text(with_section(page.read_text(encoding="utf-8"), json.loads(FIGURES.read_text())), encoding="utf-8")
+    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    (FIGURES.parent / "README.md").write_text(page(found), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(with_section(readme.read_text(encoding="utf-8"), found), encoding="utf-8")

@@ -65,7 +65,7 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
     """What needs no table."""
     for peer, ratio in report["ratios"].items():
         what = "times as many streams as" if " at " in peer else "times as fast as"
-        yield f"{ratio:.2f} {what} {peer}: {_twin(peer)}"
+        yield f"{ratio:.2f} {what} {peer}: {_twin(peer)}{_bound(report['figures'], peer)}"
     for peer in report["absent"]:
         yield f"{peer} is not installed here: not compared"
     for case, why in report["failed"].items():
@@ -80,6 +80,15 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _twin(peer: str) -> str:
     return next(c.twin or "" for c in CASES if c.name == peer.split(" at ")[0])
+
+
+def _bound(figures: Mapping[str, Any], peer: str) -> str:
+    """How much faster a twin could be at most, were everything but its own products free."""
+    if peer not in figures or "step_s" not in figures[peer]:
+        return ""
+    ours = figures[_twin(peer)]
+    most = figures[peer]["step_s"] * ours["own_flops_per_s"] / ours["flops"]
+    return f" (its products alone would allow {most:.2f}, at the speed they reach one after the other)"
 
 
 def _steps(figures: Mapping[str, Any]) -> Figures:

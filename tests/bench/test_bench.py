@@ -63,13 +63,16 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None
     assert "nemo failed" in done.stderr
 
 
-def test_the_readme_quotes_the_committed_figures() -> None:
+def test_the_pages_show_the_committed_figures() -> None:
     figures = ROOT / "docs" / "bench" / "bench.json"
     if not figures.exists():
         pytest.skip("no benchmark has been kept yet")
     sys.path.insert(0, str(MAIN.parent))
-    from readme import with_section  # the bench is a folder of scripts, not a package
+    import readme  # the bench is a folder of scripts, not a package
 
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
     report = json.loads(figures.read_text(encoding="utf-8"))
-    assert with_section(page, report) == page, "write it anew: python tests/bench/readme.py"
+    quoting = (ROOT / "README.md").read_text(encoding="utf-8")
+    whole = (figures.parent / "README.md").read_text(encoding="utf-8")
+    anew = "write it anew: python tests/bench/readme.py"
+    assert readme.with_section(quoting, report) == quoting, anew
+    assert readme.page(report) == whole, anew
