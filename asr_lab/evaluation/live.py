@@ -46,7 +46,8 @@ class LiveRecognizer:
 
     `open` a stream, `push` samples (S,) at the model's rate as they come, `finish` it; `step` as long as it gives
     updates. Each stream is heard as if it were alone, and, whatever the sizes of what is pushed, the same audio gives
-    the same words at the same places. A word settles once the next one has begun, or its segment ends.
+    the same words at the same places. A word settles once a space or the next one is settled behind it, or its segment
+    ends.
 
     With `endpointing`, a stream is cut into segments. At a segment's end all of the stream's state starts afresh: the
     features' window and running level, the stem's and every block's past, the search, and where chunks begin. So a

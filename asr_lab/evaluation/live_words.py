@@ -106,9 +106,15 @@ class Segment:
         return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
 
     def settle(self, ended: bool) -> tuple[LiveWord, ...]:
-        """The words that cannot change any more, each given once: all but the last, or all where the segment ends."""
-        words = self._vocabulary.words([e.token for e in self._pending])
+        """The words that cannot change any more, each given once: those behind which another word or a space is settled.
+
+        Where the segment ends, all.
+        """
+        tokens = [e.token for e in self._pending]
+        words = self._vocabulary.words(tokens)
         going_on = [] if ended else words[-1:]
+        if going_on and self._vocabulary.decode(tokens[going_on[0].last + 1 :]).isspace():
+            going_on = []
         if going_on and going_on[0].last - going_on[0].first >= MAX_WORD_TOKENS:
             going_on = []
         done = words[: len(words) - len(going_on)]

@@ -125,11 +125,12 @@ def texts(updates: Sequence[Update]) -> list[str]:
     return found
 
 
-def test_a_word_settles_when_the_next_has_begun_and_the_last_one_at_the_end() -> None:
+def test_a_word_settles_at_the_space_behind_it_and_the_last_one_at_the_end() -> None:
     updates = hear(live(), spoken("ab cd"), [4])
     told = [(tuple(w.text for w in u.settled), u.partial) for u in updates]
     first = next(i for i, (settled, _) in enumerate(told) if settled)
-    assert told[first] == (("ab",), "c")
+    assert told[first] == (("ab",), "")
+    assert told[first + 1] == ((), "c")
     assert told[first - 1] == ((), "ab")
     assert told[-1] == (("cd",), "")
     assert [u.final for u in updates] == [False] * (len(updates) - 1) + [True]
