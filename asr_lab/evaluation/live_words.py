@@ -106,9 +106,9 @@ class Segment:
         return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
 
     def settle(self, ended: bool) -> tuple[LiveWord, ...]:
-        """The words that cannot change any more, each given once: those behind which another word or a space is settled.
+        """The words that cannot change any more, each given once.
 
-        Where the segment ends, all.
+        Those behind which another word or a space is settled; where the segment ends, all.
         """
         tokens = [e.token for e in self._pending]
         words = self._vocabulary.words(tokens)
