@@ -31,7 +31,14 @@ results:
     asrlab results recipes/digits.toml --title "Digits"
     asrlab results recipes/speech_conformer.toml --title "Conformer on asterisk-prompts-5lang"
     asrlab results recipes/speech_ssm.toml --title "Streaming SSM on asterisk-prompts-5lang, heard whole"
+    asrlab results recipes/speech_fast_conformer.toml --title "Streaming Fast Conformer on asterisk-prompts-5lang, heard whole"
+    asrlab results recipes/speech_whisper.toml --title "Whisper-like on kerstin-de"
     asrlab results recipes/digits.toml --leave-out fsdd.speaker --title "Digits, one speaker of fsdd left out"
+
+# The README's streaming tables, on the runs that `just results` made.
+streaming:
+    asrlab compare-streaming speech_ssm --chunk-ms 160,320,1120,whole --publish "Streaming SSM on asterisk-prompts-5lang"
+    asrlab compare-streaming speech_fast_conformer --chunk-ms 160,320,1120,whole --publish "Streaming Fast Conformer on asterisk-prompts-5lang"
 
 # Put format and lint right where that is mechanical.
 fix:
