@@ -76,6 +76,8 @@ def _narrow(path: Path, depth: bool) -> Recipe:
                 overrides.append(f"encoder.block.{name}.mixer.{key}={value}")
     overrides += [f"decoder[{i}].num_heads=2" for i, d in enumerate(written.decoder) if hasattr(d, "num_heads")]
     if not depth:
+        # Decoders have no say in the frames, and one may read after a layer that is gone now.
+        overrides = [o for o in overrides if not o.startswith("decoder[")] + ['decoder=[{ type = "ctc" }]']
         overrides.append(f"encoder.stack=[{{ blocks = {list(dict.fromkeys(encoder.layer_names))} }}]")
     return load_recipe(path, overrides).value
 
