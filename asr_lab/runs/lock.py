@@ -113,12 +113,16 @@ class Liveness:
     def holder(self) -> Attempt | None:
         """The attempt that holds the run as far as is known; None when nobody does."""
         attempt = last_attempt(self.folder)
-        if attempt is None or attempt.ended or attempt.owner.is_gone:
-            return None
+        return attempt if attempt is not None and self.holds(attempt) else None
+
+    def holds(self, attempt: Attempt) -> bool:
+        """Whether this attempt, the newest that was read, holds the run as far as is known."""
+        if attempt.ended or attempt.owner.is_gone:
+            return False
         seen = (attempt.number, attempt.beat)
         if seen != self._seen:
             self._seen, self._since = seen, self.clock()
-        return None if self.clock() - self._since >= self.silence_s else attempt
+        return self.clock() - self._since < self.silence_s
 
     @property
     def still_s(self) -> float:
@@ -156,10 +160,10 @@ class RunLock:
         deadline = time.monotonic() + wait_s
         told = False
         while True:
-            holder = liveness.holder()
-            if holder is None:
-                before = last_attempt(folder)
-                number = before.number + 1 if before else 1
+            last = last_attempt(folder)
+            if last is None or not liveness.holds(last):
+                # The one behind the attempt that was judged: read anew, the newest might be somebody alive by now.
+                number = last.number + 1 if last else 1
                 owner = Owner.me(job)
                 if create_text(_file(folder, number, "json"), json.dumps(attrs.asdict(owner))):
                     lock = cls(folder, number, owner, beat_s)
@@ -167,9 +171,9 @@ class RunLock:
                     return lock
                 continue
             if time.monotonic() >= deadline:
-                raise RunError(f"{folder.parent} is in use by {holder.owner} (attempt {holder.number})")
+                raise RunError(f"{folder.parent} is in use by {last.owner} (attempt {last.number})")
             if on_wait is not None and not told:
-                on_wait(holder)
+                on_wait(last)
                 told = True
             time.sleep(min(1.0, silence_s / 10))
 
