@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,17 @@ def with_section(readme: str, report: Mapping[str, Any]) -> str:
     return f"{before}{START}\n{quoted(report)}{END}{after}"
 
 
+def is_current() -> bool:
+    """Whether both pages show the kept figures."""
+    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    quoting = (ROOT / "README.md").read_text(encoding="utf-8")
+    whole = (FIGURES.parent / "README.md").read_text(encoding="utf-8")
+    return with_section(quoting, found) == quoting and page(found) == whole
+
+
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if is_current() else "the pages show other figures; write them anew: python tests/bench/readme.py")
     found = json.loads(FIGURES.read_text(encoding="utf-8"))
     (FIGURES.parent / "README.md").write_text(page(found), encoding="utf-8")
     readme = ROOT / "README.md"

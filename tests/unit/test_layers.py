@@ -27,7 +27,7 @@ SLOTS = (
     "tokenizers",
 )
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "units"),
+    ("errors", "processors", "units"),
     ("config",),
     ("streaming",),
     ("nn",),

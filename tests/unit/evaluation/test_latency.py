@@ -100,13 +100,13 @@ def test_percentiles_are_over_all_words_and_shares_over_all_utterances() -> None
 
 
 class Spoken(NamedTuple):
-    """A recording and the samples at which each word's last letter begins, and at which it ends."""
+    """A recording and the samples at which each word's last letter begins, its end, and the space behind it."""
 
     audio: Tensor
     words: list[str]
     last_letters: list[int]
     ends: list[int]
-    starts: list[int]
+    spaces: list[int]
 
 
 def speak(hearing: Any, words: Sequence[str], seed: int) -> Spoken:
@@ -115,7 +115,6 @@ def speak(hearing: Any, words: Sequence[str], seed: int) -> Spoken:
     audio: list[float] = [0.0] * int(rng.integers(50, 500))
     spoken = Spoken(torch.empty(0), list(words), [], [], [])
     for word in words:
-        spoken.starts.append(len(audio))
         for letter in word:
             start = len(audio)
             audio += [hearing.sample_of(*hearing.vocabulary.encode(letter))] * int(rng.integers(25, 90))
@@ -123,6 +122,7 @@ def speak(hearing: Any, words: Sequence[str], seed: int) -> Spoken:
             audio += [0.0] * int(rng.integers(25, 60))
         spoken.last_letters.append(start)
         spoken.ends.append(end)
+        spoken.spaces.append(len(audio))
         audio += [hearing.sample_of(*hearing.vocabulary.encode(" "))] * int(rng.integers(25, 60))
         audio += [0.0] * int(rng.integers(25, 400))
     return spoken._replace(audio=torch.tensor(audio))
@@ -165,7 +165,7 @@ def test_figures_of_known_words_in_known_chunks_are_recovered_within_one_frame(
         shown = [shown_at(sample) for sample in spoken.last_letters]
         assert [w.shown_s for w in seen.words] == pytest.approx(shown)
         measured.append((aligned, seen))
-        settled = [shown_at(sample) for sample in spoken.starts[1:]] + [length / 1000]
+        settled = [shown_at(sample) for sample in spoken.spaces]
         ends = [end / 1000 for end in spoken.ends]
         true_delays.append([Delay(a - e, b - e) for a, b, e in zip(shown, settled, ends, strict=True)])
     found = summarise(measured)
