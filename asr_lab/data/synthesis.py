@@ -22,6 +22,7 @@ from asr_lab.data.cache import cache_root
 from asr_lab.data.sentences import Split
 from asr_lab.data.utterance import Utterance
 from asr_lab.errors import DataError, LabError
+from asr_lab.processors import num_processors
 
 VERSION = 1
 """Raised whenever the same settings would give other sounds."""
@@ -151,7 +152,7 @@ def _make(folder: Path, requests: Sequence[espeak.Request], speech: Speech) -> N
 
 def _run(tasks: Sequence[str]) -> list[list[int]]:
     """Let a process for each processor work on tasks; their answers in order."""
-    num_processes = max(1, min(len(os.sched_getaffinity(0)), len(tasks)))
+    num_processes = max(1, min(num_processors(), len(tasks)))
     with ThreadPoolExecutor(num_processes) as pool:
         shares = list(pool.map(_run_share, [tasks[i::num_processes] for i in range(num_processes)]))
     answers: list[list[int]] = [[] for _ in tasks]

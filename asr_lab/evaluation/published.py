@@ -67,17 +67,22 @@ def replace_section(readme: Path, marker: str, fresh: str) -> bool:
 
     DataError when they are not there.
     """
-    opening, closing = f"<!-- {marker}:start -->", f"<!-- {marker}:end -->"
     text = readme.read_text(encoding="utf-8")
-    before, start, rest = text.partition(opening)
-    _, end, after = rest.partition(closing)
-    if not (start and end):
-        raise DataError(f"{readme} has no place for {marker}: it needs the lines {opening} and {closing}")
-    page = f"{before}{opening}\n{fresh}{closing}{after}"
+    page = with_section(text, marker, fresh, str(readme))
     if page == text:
         return False
     readme.write_text(page, encoding="utf-8")
     return True
+
+
+def with_section(page: str, marker: str, fresh: str, name: str) -> str:
+    """A page with `fresh` between its lines of a marker; DataError, which calls it `name`, when they are not there."""
+    opening, closing = f"<!-- {marker}:start -->", f"<!-- {marker}:end -->"
+    before, start, rest = page.partition(opening)
+    _, end, after = rest.partition(closing)
+    if not (start and end):
+        raise DataError(f"{name} has no place for {marker}: it needs the lines {opening} and {closing}")
+    return f"{before}{opening}\n{fresh}{closing}{after}"
 
 
 def _part(content: Mapping[str, Any]) -> list[str]:

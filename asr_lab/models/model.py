@@ -50,9 +50,11 @@ class SpeechModel(nn.Module):
         self.taps = tuple(taps)
         self.contexts = tuple(contexts)
         # Of several decoders of a kind the deepest speaks; the others help to train what lies below them.
-        order = sorted(range(len(heads)), key=lambda i: self.taps[i])
-        deepest = {str(heads[i].kind): i for i in order}
-        self.speaking = {str(h.kind): deepest[str(h.kind)] for h in heads}
+        self.speaking: dict[str, int] = {}
+        for index, head in enumerate(heads):
+            deepest = self.speaking.setdefault(head.kind, index)
+            if self.taps[index] > self.taps[deepest]:
+                self.speaking[head.kind] = index
 
     def encode(self, features: Frames, context: Context = WHOLE) -> list[Frames]:
         """What each head reads, in the heads' order: frames (B, T', D) of complete utterances."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import re
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from asr_lab.processors import num_processors
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.files import write_text
 from asr_lab.runs.snapshot import Code, changed_files
@@ -83,7 +83,7 @@ def this_host() -> Host:
     return Host(
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu_name(),
-        num_cpus=len(os.sched_getaffinity(0)),
+        num_cpus=num_processors(),
         num_threads=torch.get_num_threads(),
         accelerators=names,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import attrs
 
+from asr_lab.processors import num_processors
+
 
 @attrs.frozen
 class Environment:
@@ -40,7 +42,7 @@ def environment(threads: int) -> Environment:
     """This machine's."""
     return Environment(
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=num_processors(),
         threads=threads,
         load=os.getloadavg()[0],
         memory_gb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
@@ -51,7 +53,7 @@ def environment(threads: int) -> Environment:
 
 def default_threads() -> int:
     """`OMP_NUM_THREADS` where it is set, else every core that this process may use."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    return int(os.environ.get("OMP_NUM_THREADS") or num_processors())
 
 
 def resident_mb(peak: bool = False) -> float:

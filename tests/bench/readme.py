@@ -11,9 +11,12 @@ from typing import Any
 from environment import Environment
 from tables import sentences, tables
 
+from asr_lab.evaluation.published import replace_section, with_section
+
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "bench" / "bench.json"
-START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+README, PAGE = ROOT / "README.md", FIGURES.parent / "README.md"
+MARKER = "bench"
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -40,27 +43,18 @@ def _machine(report: Mapping[str, Any]) -> list[str]:
     return ["```text", *Environment(**report["environment"]).lines(), "```", ""]
 
 
-def with_section(readme: str, report: Mapping[str, Any]) -> str:
-    """The page with the figures in their place; ValueError where it has none."""
-    before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise ValueError(f"no place for the benchmark: the page needs the lines {START} and {END}")
-    return f"{before}{START}\n{quoted(report)}{END}{after}"
-
-
-def is_current() -> bool:
-    """Whether both pages show the kept figures."""
-    found = json.loads(FIGURES.read_text(encoding="utf-8"))
-    quoting = (ROOT / "README.md").read_text(encoding="utf-8")
-    whole = (FIGURES.parent / "README.md").read_text(encoding="utf-8")
-    return with_section(quoting, found) == quoting and page(found) == whole
+def is_current(report: Mapping[str, Any]) -> bool:
+    """Whether both pages show these figures."""
+    readme = README.read_text(encoding="utf-8")
+    quotes = with_section(readme, MARKER, quoted(report), README.name) == readme
+    return quotes and PAGE.read_text(encoding="utf-8") == page(report)
 
 
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        sys.exit(0 if is_current() else "the pages show other figures; write them anew: python tests/bench/readme.py")
     found = json.loads(FIGURES.read_text(encoding="utf-8"))
-    (FIGURES.parent / "README.md").write_text(page(found), encoding="utf-8")
-    readme = ROOT / "README.md"
-    readme.write_text(with_section(readme.read_text(encoding="utf-8"), found), encoding="utf-8")
+    if "--check" in sys.argv:
+        sys.exit(
+            0 if is_current(found) else "the pages show other figures; write them anew: python tests/bench/readme.py"
+        )
+    PAGE.write_text(page(found), encoding="utf-8")
+    replace_section(README, MARKER, quoted(found))

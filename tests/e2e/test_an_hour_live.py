@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
-import attrs
 import numpy as np
 import pytest
 import torch
@@ -17,6 +15,7 @@ from asr_lab.audio.reading import read_audio
 from asr_lab.blocks.attention import Attention
 from asr_lab.blocks.macaron import Macaron
 from asr_lab.blocks.mamba2 import Mamba2
+from asr_lab.compiler.build import Loaded
 from asr_lab.evaluation.live import LiveRecognizer
 from asr_lab.evaluation.live_words import MAX_WORD_TOKENS
 from asr_lab.features.log_mel import LogMel
@@ -24,8 +23,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc import CTCHead
 from asr_lab.recipe import Decode
 from asr_lab.stems.depthwise_stride import DepthwiseStride
-from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, run_whole
-from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.streaming import WHOLE, Chain, Context, Frames, run_whole
 from asr_lab.tokenizers.chars import Chars
 
 RATE = 8000
@@ -33,14 +31,6 @@ DIM = 48
 CONTEXT = Context(64, 64)
 CHUNK_SAMPLES = 64 * RATE // 100
 FRAME_S = 0.04
-
-
-@attrs.frozen
-class Loaded:
-    model: SpeechModel
-    features: Streamable[Any]
-    vocabulary: Vocabulary
-    sample_rate: int = RATE
 
 
 class Remembering(CTCHead):
@@ -71,7 +61,8 @@ def small_ssm(duration_s: float) -> tuple[Loaded, Remembering]:
         head.output.bias[2] += 6.0  # blanks between words are as common as in text
     model = SpeechModel(Chain([stem, *mamba, attention]), [head], [1.0], [4], ((CONTEXT, 1.0),), 29)
     features = LogMel(sample_rate=RATE, num_mels=32, level="running").build()
-    return Loaded(model.double(), features.double(), Chars(alphabet=" abcdefghijklmnopqrstuvwxyz").build(None)), head
+    vocabulary = Chars(alphabet=" abcdefghijklmnopqrstuvwxyz").build(None)
+    return Loaded(model.double(), features.double(), vocabulary, Path(), RATE), head
 
 
 def joined_speech(folder: Path, duration_s: float) -> NDArray[np.float32]:

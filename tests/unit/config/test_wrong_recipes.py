@@ -1,4 +1,7 @@
-"""Wrong recipes: each names the exact line, path and way out of everything that is wrong with it, and nothing else."""
+"""Wrong recipes: each names the exact line, path and way out of everything that is wrong with it, and nothing else.
+
+It is one table and its three tests, which is why it is long.
+"""
 
 from __future__ import annotations
 

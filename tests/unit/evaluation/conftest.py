@@ -1,9 +1,11 @@
-"""A made-up recogniser whose recordings say in every sample what is spoken, so that the truth is known."""
+"""A made-up recogniser whose recordings say in every sample what is spoken; makes `spelling` importable here."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
@@ -16,6 +18,8 @@ from asr_lab.nn.ctc import CTCHead
 from asr_lab.nn.decoding import DecoderHead
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable
 from asr_lab.tokenizers.chars import CharacterTokenizer
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 VOCAB = 32
 HOP_SAMPLES = 10

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -19,6 +19,7 @@ from asr_lab.audio.reading import read_audio
 from asr_lab.blocks.attention import Attention
 from asr_lab.blocks.macaron import Macaron
 from asr_lab.blocks.mamba2 import Mamba2
+from asr_lab.compiler.build import Loaded
 from asr_lab.evaluation.live import Endpointing, LiveRecognizer, LiveWord, Update, live_context
 from asr_lab.features.log_mel import LogMel
 from asr_lab.models.model import SpeechModel
@@ -27,7 +28,6 @@ from asr_lab.nn.ctc import CTCHead
 from asr_lab.recipe import Decode
 from asr_lab.stems.whisper_conv import WhisperConv
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, run_whole
-from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.tokenizers.chars import Chars
 
 RATE = 100
@@ -35,14 +35,6 @@ RATE = 100
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 SPEECH_RATE = 8000
 CONTEXT = Context(16, 32)
-
-
-@attrs.frozen
-class Loaded:
-    model: SpeechModel
-    features: Streamable[Any]
-    vocabulary: Vocabulary
-    sample_rate: int
 
 
 class Nothing(NamedTuple):
@@ -82,7 +74,7 @@ def made_up() -> Loaded:
         head.output.weight.copy_(4 * torch.eye(32))
         head.output.bias.zero_()
     model = SpeechModel(Chain([EverySecond()]), [head], [1.0], [1], vocab_size=32)
-    return Loaded(model, SampleIsToken(), Chars(alphabet=ALPHABET).build(None), RATE)
+    return Loaded(model, SampleIsToken(), Chars(alphabet=ALPHABET).build(None), Path(), RATE)
 
 
 def live(endpointing: Endpointing | None = None, beam: int = 1) -> LiveRecognizer:
@@ -216,7 +208,7 @@ def speech_model(heads: Sequence[str] = ("ctc",)) -> Loaded:
     encoder = Chain([WhisperConv(causal=False).build(20, 32), ssm, attention])
     chosen = [built[kind] for kind in heads]
     model = SpeechModel(encoder, chosen, [1.0] * len(heads), [3] * len(heads), ((CONTEXT, 1.0),), 29)
-    return Loaded(model.double(), features.build().double(), Chars(alphabet=ALPHABET).build(None), SPEECH_RATE)
+    return Loaded(model.double(), features.build().double(), Chars(alphabet=ALPHABET).build(None), Path(), SPEECH_RATE)
 
 
 def offline(loaded: Loaded, audio: Tensor, beam: int) -> str:

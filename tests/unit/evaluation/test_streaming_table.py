@@ -11,6 +11,7 @@ import torch
 from asr_lab.audio.reading import read_audio
 from asr_lab.blocks.attention import Attention
 from asr_lab.blocks.macaron import Macaron
+from asr_lab.compiler.build import Loaded
 from asr_lab.decoders.ctc import CTC
 from asr_lab.evaluation.comparison import Difference
 from asr_lab.evaluation.latency import Figures, Latency, Percentiles
@@ -23,11 +24,10 @@ from asr_lab.evaluation.streaming_cuts import hop_steps, random_steps
 from asr_lab.evaluation.streaming_hearing import Speed, hear, time_alone
 from asr_lab.evaluation.streaming_table import Row, row_stem
 from asr_lab.features.log_mel import LogMel
-from asr_lab.models.model import SpeechModel, build_model
+from asr_lab.models.model import build_model
 from asr_lab.recipe import ContextSpec, Decode, Encoder, Stack
 from asr_lab.stems.depthwise_stride import DepthwiseStride
-from asr_lab.streaming import Context, Frames, Streamable
-from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.streaming import Context, Frames
 from asr_lab.tokenizers.chars import Chars
 
 RATE = 8000
@@ -46,14 +46,6 @@ ENCODER = Encoder(
 )
 
 
-@attrs.frozen
-class Loaded:
-    model: SpeechModel
-    features: Streamable[object]
-    vocabulary: Vocabulary
-    sample_rate: int = RATE
-
-
 @pytest.fixture(scope="module")
 def loaded() -> Loaded:
     torch.set_num_threads(1)
@@ -63,7 +55,7 @@ def loaded() -> Loaded:
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    return Loaded(built, FEATURES.build(), vocabulary)
+    return Loaded(built, FEATURES.build(), vocabulary, Path(), RATE)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -197,3 +198,24 @@ def wait_until(true: Callable[[], bool], within_s: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < until, "it never became true"
         time.sleep(0.01)
+
+
+def upgrade(port: int, host: str | None = None, origin: str | None = None) -> bytes:
+    """A WebSocket's opening handshake, as bytes."""
+    lines = ["GET /stream HTTP/1.1", f"Host: {f'127.0.0.1:{port}' if host is None else host}", "Upgrade: websocket"]
+    lines += ["Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+    lines += [f"Origin: {origin}"] if origin is not None else []
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def frame(kind: int, data: bytes) -> bytes:
+    """A masked frame (RFC 6455, section 5.2); the mask is zeros."""
+    size = len(data)
+    length = (
+        bytes([128 | size])
+        if size < 126
+        else bytes([128 | 126]) + struct.pack(">H", size)
+        if size < 65536
+        else (bytes([128 | 127]) + struct.pack(">Q", size))
+    )
+    return bytes([128 | kind]) + length + bytes(4) + data

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import random
 import socket
-import struct
-import threading
-import time
 
 import attrs
 import numpy as np
 import pytest
-from talking import END, RATE, Digesting, Heard, Running, hello, pcm, pieces, run, running, talk, wait_until, words_of
+from talking import (
+    END,
+    RATE,
+    Digesting,
+    Heard,
+    Running,
+    frame,
+    hello,
+    pcm,
+    pieces,
+    run,
+    running,
+    talk,
+    upgrade,
+    wait_until,
+    words_of,
+)
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -156,10 +167,10 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
 
     wordy = Wordy()
     with running(wordy, Limits(send_s=0.3)) as server, socket.create_connection(("127.0.0.1", server.port)) as deaf:
-        deaf.sendall(_upgrade(server.port))
+        deaf.sendall(upgrade(server.port))
         deaf.recv(4096)
         for message in (hello().encode(), *pieces(pcm(5.0, 1))):
-            deaf.sendall(_frame(1 if message[:1] == b"{" else 2, message))
+            deaf.sendall(frame(1 if message[:1] == b"{" else 2, message))
         wait_until(lambda: wordy.heard != {})
         wait_until(lambda: server.worker.num_lines == 0)  # although it neither ended nor left
 
@@ -192,7 +203,7 @@ def test_a_stream_that_fails_is_its_servers_fault() -> None:
 def test_only_the_servers_own_page_may_open_a_stream(
     server: Running, origin: str | None, host: str, served: bool
 ) -> None:
-    lines = _upgrade(server.port, host.format(port=server.port), origin and origin.format(port=server.port))
+    lines = upgrade(server.port, host.format(port=server.port), origin and origin.format(port=server.port))
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
         client.sendall(lines)
         status = client.recv(65536).split(b" ")[1]
@@ -205,122 +216,3 @@ def test_only_the_stream_is_a_websocket(server: Running) -> None:
             await connect(server.url.replace("/stream", "/page.js"))
 
     run(elsewhere())
-
-
-def misbehave(server: Running, seed: int) -> None:
-    """One client of the worse kind: noise, or a frame broken anywhere, or gone without a word."""
-    draw = random.Random(seed)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
-        client.sendall(_upgrade(server.port))
-        if draw.random() < 0.1:
-            return
-        client.recv(4096)
-        messages = [_frame(1, draw.choice([hello().encode(), MICROPHONE.encode(), b"{}", draw.randbytes(30)]))]
-        for _ in range(draw.randrange(6)):
-            size = draw.choice([0, 1, 2, 3200, 3201, 64000, 70000])
-            messages.append(_frame(draw.choice([0, 1, 2, 2, 2, 8, 9, 11]), draw.randbytes(size)))
-        wire = b"".join(messages)
-        if draw.random() < 0.3:
-            wire = wire[: draw.randrange(len(wire) + 1)]
-        try:
-            client.sendall(wire)
-            if draw.random() < 0.3:
-                client.settimeout(0.05)
-                client.recv(4096)
-        except (OSError, TimeoutError):
-            return  # the server hung up first
-        if draw.random() < 0.5:  # a reset in place of a goodbye
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def bad_company(server: Running, count: int) -> Heard:
-    """A good client's stream beside `count` bad ones, four at a time."""
-    data = pcm(2.0, seed=9)
-    left = iter(range(count))
-    lock = threading.Lock()
-
-    def several() -> None:
-        while True:
-            with lock:
-                seed = next(left, None)
-            if seed is None:
-                return
-            misbehave(server, seed)
-
-    threads = [threading.Thread(target=several) for _ in range(4)]
-
-    async def good() -> Heard:
-        gap_s = 0.005
-        messages = [m for piece in pieces(data, 640) for m in (piece, gap_s)]
-        return await talk(server.url, hello(), *messages, END)
-
-    for thread in threads:
-        thread.start()
-    heard = run(good())
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    assert heard.words == words_of(data)
-    return heard
-
-
-def test_bad_clients_leave_nothing_behind_and_harm_no_good_one() -> None:
-    recognizer = Digesting()
-    with running(recognizer) as server:
-        bad_company(server, 60)
-        wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
-        data = pcm(0.5, 1)
-        assert run(talk(server.url, hello(), *pieces(data), END)).words == words_of(data)
-
-
-@pytest.mark.prove
-def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory() -> None:
-    recognizer = Digesting(max_streams=32)
-    with running(recognizer) as server:
-        bad_company(server, 250)
-        before = _resources()
-        begun_s = time.monotonic()
-        for _ in range(4):
-            bad_company(server, 250)
-        assert time.monotonic() - begun_s < 300
-        wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
-        wait_until(lambda: _resources()["files"] <= before["files"])
-        after = _resources()
-    print(json.dumps({"before": before, "after": after}))
-    assert after["threads"] <= before["threads"]
-    assert after["memory_kib"] < before["memory_kib"] + 10 * 1024
-
-
-def _resources() -> dict[str, int]:
-    import gc
-    import os
-
-    gc.collect()
-    with open("/proc/self/status") as file:
-        resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-    return {
-        "threads": threading.active_count(),
-        "files": len(os.listdir("/proc/self/fd")),
-        "memory_kib": resident,
-    }
-
-
-def _upgrade(port: int, host: str | None = None, origin: str | None = None) -> bytes:
-    """A WebSocket's opening handshake, as bytes."""
-    lines = ["GET /stream HTTP/1.1", f"Host: {f'127.0.0.1:{port}' if host is None else host}", "Upgrade: websocket"]
-    lines += ["Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
-    lines += [f"Origin: {origin}"] if origin is not None else []
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def _frame(kind: int, data: bytes) -> bytes:
-    """A masked frame (RFC 6455, section 5.2); the mask is zeros."""
-    size = len(data)
-    length = (
-        bytes([128 | size])
-        if size < 126
-        else bytes([128 | 126]) + struct.pack(">H", size)
-        if size < 65536
-        else (bytes([128 | 127]) + struct.pack(">Q", size))
-    )
-    return bytes([128 | kind]) + length + bytes(4) + data
