@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 import attrs
@@ -94,6 +95,11 @@ class Encoder:
     def layer_names(self) -> tuple[str, ...]:
         """The block of each layer, bottom to top."""
         return tuple(name for part in self.stack for _ in range(part.repeat) for name in part.blocks)
+
+    def ratios(self, tap: int | None = None) -> tuple[Fraction, ...]:
+        """Frames out per frame in: of the stem, then of those of the first `tap` layers (None = all) that change it."""
+        layers = (self.block[name].ratio for name in self.layer_names[:tap])
+        return (Fraction(1, self.stem.stride), *(ratio for ratio in layers if ratio != 1))
 
 
 @section

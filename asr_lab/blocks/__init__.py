@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from asr_lab.config.section import Slot
@@ -11,7 +12,12 @@ if TYPE_CHECKING:
 
 
 class Block(Slot):
-    """One layer of the encoder's stack, (B, T, D) to (B, T, D)."""
+    """One layer of the encoder's stack, (B, T, D) to (B, T * ratio, D)."""
+
+    @property
+    def ratio(self) -> Fraction:
+        """Frames out per frame in."""
+        return Fraction(1)
 
     def whole_because(self) -> str | None:
         """Why this block needs the whole utterance in every context; None when it streams."""
@@ -22,7 +28,7 @@ class Block(Slot):
         return []
 
     def build(self, dim: int, dropout: float) -> Streamable[Any]:
-        """The layer, (B, T, dim) to (B, T, dim)."""
+        """The layer, (B, T, dim) to (B, T * ratio, dim)."""
         raise NotImplementedError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +26,7 @@ from asr_lab.errors import CheckpointError
 from asr_lab.features import Features
 from asr_lab.models.model import SpeechModel, build_model
 from asr_lab.processors import num_workers
-from asr_lab.recipe import Decode, Recipe, Score
-from asr_lab.stems import Stem
+from asr_lab.recipe import Decode, Encoder, Recipe, Score
 from asr_lab.streaming import Streamable
 from asr_lab.text.steps import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
@@ -120,7 +120,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         vocabulary,
         normalizer,
         sample_rate=recipe.features.sample_rate,
-        alignable=alignable(recipe.features, recipe.encoder.stem, recipe.decoder),
+        alignable=alignable(recipe.features, recipe.encoder, recipe.decoder),
         max_bad_cuts=recipe.data.max_bad_cuts,
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -176,13 +176,21 @@ def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> 
     )
 
 
-def alignable(features: Features, stem: Stem, decoders: Sequence[Decoder]) -> Callable[[int, Sequence[int]], bool]:
+def alignable(
+    features: Features, encoder: Encoder, decoders: Sequence[Decoder]
+) -> Callable[[int, Sequence[int]], bool]:
     """Whether every decoder can learn an utterance's tokens from the frames that its samples give."""
     hop = int(features.frame_ms * features.sample_rate / 1000)
+    read = [(d, encoder.ratios(d.tap)) for d in decoders]
 
     def fits(num_samples: int, tokens: Sequence[int]) -> bool:
-        num_frames = -(-(num_samples // hop) // stem.stride)
-        return all(d.fits(num_frames, tokens) for d in decoders)
+        for decoder, ratios in read:
+            num_frames = num_samples // hop
+            for ratio in ratios:
+                num_frames = math.ceil(num_frames * ratio)
+            if not decoder.fits(num_frames, tokens):
+                return False
+        return True
 
     return fits
 

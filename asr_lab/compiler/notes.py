@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -34,13 +35,12 @@ def _packages(recipe: Recipe) -> Iterator[str]:
 
 def _alignment(recipe: Recipe) -> Iterator[str]:
     """CTC needs a frame per token, and one more between equal tokens."""
-    frame_ms = recipe.features.frame_ms * recipe.encoder.stem.stride
+    ratios = [math.prod(recipe.encoder.ratios(d.tap)) for d in recipe.decoder if d.tag() == "ctc"]
+    if not ratios:
+        return
+    frame_ms = recipe.features.frame_ms / min(ratios)
     per_s = Fraction(1000) / frame_ms
-    if (
-        recipe.tokenizer.tag() in ("chars", "bytes")
-        and any(d.tag() == "ctc" for d in recipe.decoder)
-        and per_s < SPEECH_PER_S
-    ):
+    if recipe.tokenizer.tag() in ("chars", "bytes") and per_s < SPEECH_PER_S:
         yield (
             f"tokenizer: a frame lasts {float(frame_ms):g} ms, so CTC can align at most {float(per_s):g} "
             f"{recipe.tokenizer.tag()} a second; quicker speech is named and skipped"

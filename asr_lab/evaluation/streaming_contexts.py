@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -105,7 +107,8 @@ class Hearer:
 
     def check_chunk(self, chunk_ms: float | None) -> None:
         """ValueError when a chunk is not a whole number of the stack's frames."""
-        stack_ms = self.frame_ms * next(iter(self.chain)).ratio / self.chain.ratio
+        ratios = itertools.accumulate((part.ratio for part in list(self.chain)[1:]), operator.mul, initial=Fraction(1))
+        stack_ms = self.frame_ms / min(ratios)
         if chunk_ms is not None and (Fraction(str(chunk_ms)) / stack_ms).denominator != 1:
             raise ValueError(f"not a whole number of the stack's frames of {float(stack_ms):g} ms")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
@@ -93,6 +94,28 @@ class Residual(Streamable[Any]):
         x = chunk.valid()
         state, mixed = self.mixer(state, chunk.with_x(self.norm(x)), context)
         return state, chunk.with_x(x + mixed.x)
+
+
+class Upsample(Streamable[tuple[Tensor, ...]]):
+    """Each frame as `factor` frames, one linear layer's output added: (B, T, D) to (B, T * factor, D).
+
+    It carries nothing. The layer's values are dealt out over the places as in sub-pixel convolution (arXiv 1609.05158).
+    """
+
+    def __init__(self, dim: int, factor: int) -> None:
+        super().__init__()
+        self.ratio = Fraction(factor)
+        self.factor = factor
+        self.linear = nn.Linear(dim, factor * dim)
+
+    def initial_state(self, batch: int, context: Context) -> tuple[Tensor, ...]:
+        return ()
+
+    def forward(self, state: tuple[Tensor, ...], chunk: Frames, context: Context) -> tuple[tuple[Tensor, ...], Frames]:
+        x = chunk.valid()
+        batch, frames, dim = x.shape
+        places = self.linear(x).view(batch, frames, self.factor, dim) + x[:, :, None]
+        return state, Frames(places.flatten(1, 2), self.factor * chunk.lengths, chunk.final)
 
 
 class Norm(Streamable[tuple[Tensor, ...]]):

@@ -74,7 +74,7 @@ class Chain(Streamable[tuple[Any, ...]]):
             own = layer.hop_frames(context.after(rate))
             if own is None:
                 return None
-            hop = math.lcm(hop, math.ceil(own / rate), (1 / rate).numerator)
+            hop = math.lcm(hop, (own / rate).numerator, (1 / rate).numerator)
             rate *= layer.ratio
         return math.lcm(hop, (1 / rate).numerator)
 

@@ -109,6 +109,13 @@ def test_the_problems_of_several_rules_come_together_in_the_order_of_the_file() 
     ]
 
 
+def test_an_upsampling_layer_gives_ctc_the_frames_that_the_stem_took() -> None:
+    up = ["encoder.stem.factor=8", "encoder.block.up={ type = 'upsample' }", "encoder.stack[0].blocks=['a', 'up']"]
+    assert notes(recipe(*up)) == []
+    (found,) = notes(recipe(*up, "decoder=[{ type = 'ctc' }, { type = 'ctc', tap = 1 }]"))
+    assert found.startswith("tokenizer: a frame lasts 80 ms")
+
+
 @pytest.mark.parametrize(
     ("overrides", "note"),
     [

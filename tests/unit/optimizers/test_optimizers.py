@@ -15,6 +15,7 @@ from asr_lab.optimizers import Group
 from asr_lab.optimizers.adamw import AdamW
 from asr_lab.optimizers.muon import Muon
 from asr_lab.training.checkpoint import read, write
+from asr_lab.training.muon import Muon as OneByShape
 from asr_lab.training.muon import orthogonalised
 from asr_lab.training.state import Snapshot, fingerprint, model_tensors, optimizer_tensors, restore_optimizer
 
@@ -87,9 +88,11 @@ def test_a_muon_step_is_orthogonal_and_as_large_as_adamws() -> None:
 
 def test_a_muon_step_is_torchs_but_for_the_precision_of_its_products() -> None:
     ours, theirs, fresh = Net(), Net(), Net()
-    muon = Muon(peak_lr=0.01, weight_decay=0.1).build(ours)
-    torchs = torch.optim.Muon(
-        [theirs.up.weight, theirs.down.weight], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+    # With coefficients that converge, both find the same matrix, whatever each divides by at first.
+    settings = {"lr": 0.01, "weight_decay": 0.1, "ns_coefficients": (15 / 8, -10 / 8, 3 / 8), "ns_steps": 20}
+    muon, torchs = (
+        kind([net.up.weight, net.down.weight], adjust_lr_fn="match_rms_adamw", **settings)
+        for kind, net in ((OneByShape, ours), (torch.optim.Muon, theirs))
     )
     for k in range(3):
         for net in (ours, theirs):
@@ -107,12 +110,36 @@ def test_newton_schulz_of_the_gram_matrix_is_that_of_the_matrix(shape: tuple[int
     x = torch.randn(shape, generator=torch.Generator().manual_seed(5))
     x = x * torch.logspace(0, -5, shape[2])  # nearly singular
     a, b, c = COEFFICIENTS
-    want = x.double() / x.double().norm(dim=(1, 2), keepdim=True)
+    eighths = torch.linalg.svdvals(x.double()).pow(8).sum(1)[:, None, None]
+    want = x.double() / eighths ** (1 / 8)
     for _ in range(5):
         gram = want @ want.mT
         want = a * want + (b * gram + c * gram @ gram) @ want
     got = orthogonalised(x, COEFFICIENTS, steps=5, eps=1e-7)
     assert (got - want).norm() < 1e-4 * want.norm()
+
+
+def test_on_an_even_spectrum_four_steps_do_what_five_did_from_the_usual_norm() -> None:
+    x = torch.randn(8, 48, 160, generator=torch.Generator().manual_seed(6))
+    a, b, c = COEFFICIENTS
+    usual = torch.linalg.svdvals(x / x.norm(dim=(1, 2), keepdim=True))
+    for _ in range(5):
+        usual = a * usual + b * usual**3 + c * usual**5
+    got = torch.linalg.svdvals(orthogonalised(x, COEFFICIENTS, steps=4, eps=1e-7))
+    assert float(got.min()) > 0.95 * float(usual.min())
+    assert float(got.max()) < 1.25
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-10, 1e-6, 1e12])
+def test_the_size_of_a_gradient_does_not_matter_until_it_is_next_to_nothing(size: float) -> None:
+    x = torch.randn(2, 8, 24, generator=torch.Generator().manual_seed(7))
+    for one in (x, x.mT, x[:, :, :8]):
+        got = orthogonalised(size * one, COEFFICIENTS, steps=4, eps=1e-7)
+        if size < 1e-7:
+            assert float(got.norm()) <= size * 1e11
+            assert got.isfinite().all()
+        else:
+            torch.testing.assert_close(got, orthogonalised(one, COEFFICIENTS, steps=4, eps=1e-7))
 
 
 @pytest.mark.parametrize("section", [AdamW(peak_lr=1e-2), Muon(peak_lr=1e-2)])
