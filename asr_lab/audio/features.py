@@ -145,7 +145,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             features = torch.cat([self._log_mel(block) for block in torch.split(signal, rows)])
             frames = Frames(features, lengths, chunk.final)
             level, frames = self._normalised(state.level, frames)
-            return MelState(last_valid(x, chunk.lengths, self._past_samples), total, level), frames
+            return MelState(last_valid(x, chunk, self._past_samples), total, level), frames
 
     @property
     def _past_samples(self) -> int:

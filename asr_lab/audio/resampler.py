@@ -67,7 +67,7 @@ class Resampler(Streamable[ResamplerState]):
             signal = rows_from(x, first, (blocks - 1) * self.down + self.phases.shape[1])
             y = F.conv1d(signal[:, None], self.phases.to(dtype)[:, None], stride=self.down)  # (B, up, blocks)
             y = rows_from(y.transpose(1, 2).flatten(1), given - block * self.up, int(lengths.max()))
-            past = last_valid(x, chunk.lengths, state.past.shape[1]).to(state.past.dtype)
+            past = last_valid(x, chunk, state.past.shape[1]).to(state.past.dtype)
         return ResamplerState(past, total), Frames(y, lengths, chunk.final)
 
     def _num_given(self, samples: Tensor, final: Tensor) -> Tensor:

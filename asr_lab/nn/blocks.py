@@ -115,7 +115,7 @@ class Upsample(Streamable[tuple[Tensor, ...]]):
         x = chunk.valid()
         batch, frames, dim = x.shape
         places = self.linear(x).view(batch, frames, self.factor, dim) + x[:, :, None]
-        return state, Frames(places.flatten(1, 2), self.factor * chunk.lengths, chunk.final)
+        return state, Frames(places.flatten(1, 2), self.factor * chunk.lengths, chunk.final, chunk.full)
 
 
 class Norm(Streamable[tuple[Tensor, ...]]):

@@ -131,7 +131,7 @@ class ConvModule(Streamable[ConvState]):
         carried = state.past.shape[1]
         past = state.past if carried else x.new_zeros(len(x), self.past_frames, self.dim)
         x = torch.cat([past.to(x.dtype), x], dim=1)  # (B, past_frames + T, D)
-        new = state if not carried else ConvState(last_valid(x, chunk.lengths, carried).to(state.past.dtype))
+        new = state if not carried else ConvState(last_valid(x, chunk, carried).to(state.past.dtype))
         y = self.out(F.silu(self.norm(self._convolved(x, context))))
         y = dropout(y, self.dropout, self.training)
         return new, chunk.with_x(y)

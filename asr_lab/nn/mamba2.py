@@ -65,13 +65,17 @@ class Mamba2(Streamable[Mamba2State]):
         inner, n = self.inner_dim, self.state_dim
         z, xbc, dt = torch.split(self.in_proj(chunk.valid()), [inner, inner + 2 * n, self.num_heads], dim=-1)
         xbc = torch.cat([state.past.to(xbc.dtype), xbc], dim=1)  # (B, conv_width - 1 + T, E + 2 N)
-        past = last_valid(xbc, chunk.lengths, state.past.shape[1]).to(state.past.dtype)
+        past = last_valid(xbc, chunk, state.past.shape[1]).to(state.past.dtype)
         x, b, c = torch.split(F.silu(self.conv(xbc)), [inner, n, n], dim=-1)
         x = x.view(*x.shape[:2], self.num_heads, self.head_dim)  # (B, T, H, P)
         # Decays are products over many frames: never below float32. A step of 0 in the padding keeps the state.
-        dt = F.softplus(dt.to(state.ssm.dtype) + self.dt_bias) * chunk.mask()[..., None]
+        dt = F.softplus(dt.to(state.ssm.dtype) + self.dt_bias)
+        if not chunk.full:
+            dt = dt * chunk.mask()[..., None]
         y, ssm = ssd(x, dt, -self.A_log.exp(), self.D, b, c, state.ssm)
-        ssm = torch.where((chunk.lengths > 0)[:, None, None, None], ssm.to(state.ssm.dtype), state.ssm)
+        ssm = ssm.to(state.ssm.dtype)
+        if not chunk.full:
+            ssm = torch.where((chunk.lengths > 0)[:, None, None, None], ssm, state.ssm)
         y = self.out_proj(self.norm(y.flatten(-2), z))
         y = dropout(y, self.dropout, self.training)
         return Mamba2State(past, ssm), chunk.with_x(y)

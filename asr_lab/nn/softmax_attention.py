@@ -13,16 +13,36 @@ from asr_lab.nn.autocast import without_autocast
 
 
 def softmax_attention(
-    q: Tensor, kv: Tensor, visible: Tensor, by_distance: Tensor | None, keep: Tensor | None
+    q: Tensor, kv: Tensor, visible: Tensor | None, by_distance: Tensor | None, keep: Tensor | None
 ) -> Tensor:
     """Queries (b, Q, H, K) over keys and values (b, W, 2, H, K): (b, Q, H, K), in q's type.
 
-    `visible` is (b, Q or 1, W) bool, a key at least for each query. `by_distance` (H, b, Q, R), R = W + Q, is added to
-    the scores: column r of query i is for key i + r - Q. `keep` (b * H, Q, W) multiplies the weights.
+    `visible` is (b, Q or 1, W) bool, a key at least for each query; None = all. `by_distance` (H, b, Q, R), R = W + Q,
+    is added to the scores: column r of query i is for key i + r - Q. `keep` (b * H, Q, W) multiplies the weights.
     """
     with without_autocast(q):
         scores = None if by_distance is None else by_distance.to(q.dtype)
         return _Attend.apply(q, kv.to(q.dtype), visible, scores, keep)  # type: ignore[no-any-return]
+
+
+def softmax_attention_by_head(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, by_distance: Tensor) -> Tensor:
+    """The same without gradients over keys and values (b, H, W, K) that lie in memory head by head."""
+    with without_autocast(q):
+        rows, queries, heads, width = q.shape
+        k, v = (x.to(q.dtype).flatten(0, 1) for x in (k, v))
+        weights = _weights(_by_head(q, width**-0.5), k, heads, visible, by_distance.to(q.dtype))
+        return (weights @ v).view(rows, heads, queries, width).transpose(1, 2)
+
+
+def _weights(q: Tensor, k: Tensor, heads: int, visible: Tensor | None, by_distance: Tensor | None) -> Tensor:
+    """What each of the scaled queries (b * H, Q, K) takes of the keys (b * H, W, K): (b * H, Q, W)."""
+    scores = (q @ k.mT).view(-1, heads, q.shape[1], k.shape[1])
+    if by_distance is not None:
+        scores += lined_up(by_distance).transpose(0, 1)
+    if visible is not None:
+        hidden = torch.zeros(visible.shape, dtype=q.dtype, device=q.device).masked_fill_(~visible, -math.inf)
+        scores += hidden[:, None]
+    return scores.softmax(-1).flatten(0, 1)
 
 
 class _Attend(torch.autograd.Function):
@@ -30,16 +50,12 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, kv: Tensor, visible: Tensor, by_distance: Tensor | None, keep: Tensor | None
+        ctx: Any, q: Tensor, kv: Tensor, visible: Tensor | None, by_distance: Tensor | None, keep: Tensor | None
     ) -> Tensor:
         rows, queries, heads, width = q.shape
         q = _by_head(q, width**-0.5)
         k, v = (_by_head(x, 1.0) for x in kv.unbind(2))
-        scores = (q @ k.mT).view(rows, heads, queries, -1)
-        if by_distance is not None:
-            scores += lined_up(by_distance).transpose(0, 1)
-        hidden = torch.zeros(visible.shape, dtype=q.dtype, device=q.device).masked_fill_(~visible, -math.inf)
-        weights = scores.add_(hidden[:, None]).softmax(-1).flatten(0, 1)  # (b * H, Q, W)
+        weights = _weights(q, k, heads, visible, by_distance)  # (b * H, Q, W)
         ctx.save_for_backward(q, k, v, weights, keep)
         ctx.heads, ctx.by_distance = heads, by_distance is not None
         y = (weights if keep is None else weights * keep) @ v

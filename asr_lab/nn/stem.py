@@ -48,17 +48,19 @@ class FrameConv(Streamable[FrameConvState]):
 
     def forward(self, state: FrameConvState, chunk: Frames, context: Context) -> tuple[FrameConvState, Frames]:
         x = torch.cat([state.past, chunk.valid()], 1)  # (B, past + T, F)
-        new = FrameConvState(last_valid(x, chunk.lengths, self.past_frames), state.begun | (chunk.lengths > 0))
+        new = FrameConvState(last_valid(x, chunk, self.past_frames), state.begun | (chunk.lengths > 0))
         if self.lookahead_frames:
             x, lengths = self._shifted(x, state.begun, new.begun, chunk)
+            full = False  # a row that begins gives fewer
             frames = x.shape[1] - 2
         else:
             lengths = _ceil_div(chunk.lengths, self.stride)
+            full = chunk.full
             frames = math.ceil(chunk.x.shape[1] / self.stride)
         x = F.pad(x, (0, 0, 0, max(0, self.stride * (frames - 1) + 3 - x.shape[1])))
         taps = [x[:, k :: self.stride][:, :frames] for k in range(3)]  # (B, T', F) each
         y = F.linear(torch.cat(taps, 2), self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
-        return new, Frames(F.gelu(y), lengths, chunk.final)
+        return new, Frames(F.gelu(y), lengths, chunk.final, full)
 
     def _shifted(self, x: Tensor, begun: Tensor, will: Tensor, chunk: Frames) -> tuple[Tensor, Tensor]:
         """Frames under the kernels of what is given now, and how many are: a row gives its first frame one late."""
@@ -100,7 +102,8 @@ class FrameStack(Streamable[tuple[()]]):
         frames = math.ceil(chunk.x.shape[1] / self.factor)
         x = F.pad(chunk.valid(), (0, 0, 0, frames * self.factor - chunk.x.shape[1]))
         x = x.reshape(x.shape[0], frames, self.factor * x.shape[2])
-        return (), Frames(self.norm(self.linear(x)), _ceil_div(chunk.lengths, self.factor), chunk.final)
+        lengths = _ceil_div(chunk.lengths, self.factor)
+        return (), Frames(self.norm(self.linear(x)), lengths, chunk.final, chunk.full)
 
 
 class StrideState(NamedTuple):
@@ -145,7 +148,7 @@ class DepthwiseStride(Streamable[StrideState]):
     def forward(self, state: StrideState, chunk: Frames, context: Context) -> tuple[StrideState, Frames]:
         x = torch.cat([state.past, chunk.valid()], 1)
         seen = (state.seen + chunk.lengths).clamp(max=self.past_frames)
-        new = StrideState(last_valid(x, chunk.lengths, self.past_frames), seen)
+        new = StrideState(last_valid(x, chunk, self.past_frames), seen)
         dtype = autocast_dtype(x)
         x = F.pad(x, (1, 1 + self.num_features % 2, 0, -chunk.x.shape[1] % self.factor)).to(dtype)
         mask = self._mask(state, chunk.lengths, (x.shape[1] - 1) // 2, 2)
@@ -155,7 +158,7 @@ class DepthwiseStride(Streamable[StrideState]):
             mask = self._mask(state, chunk.lengths, x.shape[1], 2 << i)
             x = self.pointwise[i](depthwise_of_relu(x, mask, weight.to(x.dtype)))
         y = self.out(x.relu().flatten(2))
-        return new, Frames(y, _ceil_div(chunk.lengths, self.factor), chunk.final)
+        return new, Frames(y, _ceil_div(chunk.lengths, self.factor), chunk.final, chunk.full)
 
     def _first_stage(self, x: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
         """The first convolution as a matrix product over 3x3 patches, and the depthwise one behind it."""

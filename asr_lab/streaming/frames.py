@@ -18,18 +18,26 @@ class Frames(NamedTuple):
     x: Tensor  # (B, T, D), or (B, S) for samples
     lengths: Tensor  # (B,) int64, valid frames in each row
     final: Tensor  # (B,) bool
+    full: bool = False
+    """Every frame of every row is valid, and that is known without a look at `lengths`, which may be on a device."""
 
     @staticmethod
     def whole(x: Tensor, lengths: Tensor | None = None) -> Frames:
         """Complete utterances, (B, T, D) or (B, S); without `lengths` every frame is valid."""
+        full = lengths is None or (lengths.device.type == "cpu" and bool((lengths == x.shape[1]).all()))
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64, device=x.device)
-        return Frames(x, lengths, torch.ones_like(lengths, dtype=torch.bool))
+        return Frames(x, lengths, torch.ones_like(lengths, dtype=torch.bool), full)
 
     @property
     def batch(self) -> int:
         """Rows, B."""
         return int(self.x.shape[0])
+
+    @property
+    def ends(self) -> bool:
+        """Whether every row ends here, so that nobody needs the state behind; False where only a device knows."""
+        return self.final.device.type == "cpu" and bool(self.final.all())
 
     def mask(self) -> Tensor:
         """Valid frames: (B, T) bool."""
@@ -37,27 +45,31 @@ class Frames(NamedTuple):
 
     def valid(self) -> Tensor:
         """The frames with zeros in the padding, whatever stood there, NaN included: x's shape."""
+        if self.full:
+            return self.x
         mask = self.mask()
         mask = mask.reshape(mask.shape + (1,) * (self.x.ndim - 2))
         return torch.where(mask, self.x, self.x.new_zeros(()))
 
     def with_x(self, x: Tensor) -> Frames:
         """Other frames, as many in each row."""
-        return Frames(x, self.lengths, self.final)
+        return Frames(x, self.lengths, self.final, self.full and x.shape[1] == self.x.shape[1])
 
     def rows(self, index: Tensor) -> Frames:
         """The rows named by `index`, (b,) int64, in that order."""
-        return Frames(self.x[index], self.lengths[index], self.final[index])
+        return Frames(self.x[index], self.lengths[index], self.final[index], self.full)
 
 
-def last_valid(x: Tensor, lengths: Tensor, count: int) -> Tensor:
-    """Each row's last `count` frames before `count + lengths`: the state that a step leaves behind.
+def last_valid(x: Tensor, chunk: Frames, count: int) -> Tensor:
+    """Each row's last `count` frames before `count + chunk.lengths`: the state that a step leaves behind.
 
-    `x` is the old state's `count` frames followed by a step's, (B, count + T, …); `lengths` (B,) the step's valid
-    frames. A row without a valid frame gets its old state back, bit for bit. Returns (B, count, …).
+    `x` is the old state's `count` frames followed by the step's, (B, count + T, …). A row without a valid frame gets
+    its old state back, bit for bit. Returns (B, count, …), a view of x where that costs no more than as much memory.
     """
+    if chunk.full and x.shape[1] <= 2 * count:
+        return x[:, x.shape[1] - count :]
     if count == 0:
         return x[:, :0]
-    index = lengths[:, None] + torch.arange(count, device=x.device)  # (B, count)
+    index = chunk.lengths[:, None] + torch.arange(count, device=x.device)  # (B, count)
     index = index.reshape(index.shape + (1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
     return x.gather(1, index)

@@ -164,7 +164,8 @@ class Sessions:
             row.move(x[i, :count])
             row.begun = row.begun or count > 0
         device = x.device
-        return Frames(x, torch.tensor(counts, device=device), torch.tensor(final, device=device))
+        full = all(count == x.shape[1] for count in counts)
+        return Frames(x, torch.tensor(counts, device=device), torch.tensor(final, device=device), full)
 
     def _advance(self, numbers: Sequence[int], chunk: Frames) -> Frames:
         """Step some streams' states on."""

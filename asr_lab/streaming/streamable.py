@@ -118,7 +118,7 @@ def cut(frames: Frames, steps: Sequence[Tensor]) -> Iterator[Frames]:
         given = given + step
         final = (given == frames.lengths) & ~ended
         ended = ended | final
-        yield Frames(x, step, final)
+        yield Frames(x, step, final, bool((step == x.shape[1]).all()))
     assert bool(ended.all()), "the steps do not cover the utterances"
 
 

@@ -52,7 +52,7 @@ def orthogonalised(x: Tensor, coefficients: tuple[float, float, float], steps: i
     gram, gram_2 = gram / bound, gram_2 / bound.square()
     polynomial = (b * gram).add_(gram_2, alpha=c)
     polynomial.diagonal(dim1=1, dim2=2).add_(a)
-    product = polynomial / (squares * bound).sqrt()
+    product: Tensor = polynomial / (squares * bound).sqrt()
     if x.shape[1] == x.shape[2] or x.dtype == torch.bfloat16:
         x = product @ x
         for _ in range(steps - 1):

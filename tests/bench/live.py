@@ -86,7 +86,7 @@ def recipe_streams(case: Case) -> Opened:
         hop = encoder.hop_frames(context)
         assert hop is not None
         x = torch.randn(batch, hop, mels, generator=torch.Generator().manual_seed(0))
-        chunk = Frames(x, torch.full((batch,), hop), torch.zeros(batch, dtype=torch.bool))
+        chunk = Frames(x, torch.full((batch,), hop), torch.zeros(batch, dtype=torch.bool), full=True)
         state: Any = encoder.initial_state(batch, context)
         size = num_bytes(state) // batch
 

@@ -250,6 +250,28 @@ def check_idle_rows(case: Case, context: Context, seed: int = 1) -> None:
 
 
 @torch.no_grad()
+def check_full(case: Case, context: Context, seed: int = 4) -> None:
+    """Steps that say that every frame of every row is valid give what they give unsaid; no output says it wrongly."""
+    layer = case.layer(torch.float64)
+    hop, look = layer.hop_frames(context), layer.lookahead_frames
+    assert hop is not None
+    rng = np.random.default_rng(seed)
+    counts = [look + hop, *(int(n) * hop for n in rng.integers(1, 4, size=case.num_hops))]
+    shape = (3, sum(counts), *(() if case.dim is None else (case.dim,)))
+    x = case.scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    whole = run_whole(layer, Frames.whole(x)._replace(full=False), context)
+    for said in (True, False):
+        state, pieces = layer.initial_state(3, context), []
+        for number, piece in enumerate(x.split(counts, dim=1)):
+            last = torch.full((3,), number + 1 == len(counts))
+            step = Frames(piece, torch.full((3,), piece.shape[1]), last, full=said)
+            state, out = layer(state, step, context)
+            assert not out.full or out.lengths.tolist() == [out.x.shape[1]] * 3, "full, with padding"
+            pieces.append(out)
+        assert_same_frames(_joined(pieces), whole, TOLERANCE[torch.float64], f"full = {said} against whole")
+
+
+@torch.no_grad()
 def check_order(case: Case, context: Context, seed: int = 2) -> None:
     """Rows may change places between steps when their state goes with them."""
     layer = case.layer(torch.float64)

@@ -41,6 +41,10 @@ def test_an_idle_row_keeps_its_state_bit_for_bit(cuttable: Case, context: Contex
     law.check_idle_rows(cuttable, context)
 
 
+def test_a_full_batch_may_say_so_and_nothing_changes(cuttable: Case, context: Context) -> None:
+    law.check_full(cuttable, context)
+
+
 def test_rows_may_change_places_between_steps(cuttable: Case, context: Context) -> None:
     law.check_order(cuttable, context)
 

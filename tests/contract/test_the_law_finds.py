@@ -42,7 +42,7 @@ class Lawful(Streamable[PastState]):
 
     def kept(self, x: Tensor, chunk: Frames) -> PastState:
         """What is carried on."""
-        return PastState(last_valid(x, chunk.lengths, 1))
+        return PastState(last_valid(x, chunk, 1))
 
     def mixed(self, y: Tensor, chunk: Frames) -> Tensor:
         """What is given."""
@@ -88,7 +88,7 @@ class Detaches(Lawful):
     """Lets no gradient through its state."""
 
     def kept(self, x: Tensor, chunk: Frames) -> PastState:
-        return PastState(last_valid(x, chunk.lengths, 1).detach())
+        return PastState(last_valid(x, chunk, 1).detach())
 
 
 class Grows(Lawful):
@@ -98,7 +98,7 @@ class Grows(Lawful):
         return PastState(self.weight.new_zeros(batch, 1, 3))
 
     def kept(self, x: Tensor, chunk: Frames) -> PastState:
-        last = last_valid(x, chunk.lengths, 1)
+        last = last_valid(x, chunk, 1)
         return PastState(torch.cat([x[:, : x.shape[1] - chunk.x.shape[1]], last], 1))
 
     def forward(self, state: PastState, chunk: Frames, context: Context) -> tuple[PastState, Frames]:

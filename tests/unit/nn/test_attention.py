@@ -135,7 +135,7 @@ def test_only_a_bounded_past_can_be_carried() -> None:
     assert layer.hop_frames(WHOLE) is None
     assert layer.hop_frames(Context(4, None)) is None
     assert layer.hop_frames(Context(4, 9)) == 4
-    assert layer.initial_state(2, Context(4, 9)).past.shape == (2, 9, 2, 16)
+    assert layer.initial_state(2, Context(4, 9)).keys.shape == (2, 2, 9, 8)
 
 
 def test_dropout_draws_from_torchs_generator_in_training_only() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from asr_lab.streaming import Frames, last_valid
@@ -41,9 +42,36 @@ def test_rows_are_picked_in_any_order() -> None:
 
 def test_a_state_keeps_each_rows_last_valid_frames() -> None:
     x = torch.tensor([[1.0, 2.0, 3.0, 4.0, NAN], [5.0, 6.0, NAN, NAN, NAN]])  # 2 old frames, up to 3 new ones
-    kept = last_valid(x, torch.tensor([2, 0]), 2)
+    kept = last_valid(x, Frames.whole(x[:, 2:], torch.tensor([2, 0])), 2)
     assert kept.tolist() == [[3.0, 4.0], [5.0, 6.0]]
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 4])
+def test_the_state_of_a_full_step_is_the_same_and_never_holds_much_more_than_itself(count: int) -> None:
+    x = torch.arange(14.0).view(2, 7)
+    full = Frames.whole(x[:, count:])
+    kept = last_valid(x, full, count)
+    assert full.full
+    assert torch.equal(kept, last_valid(x, full._replace(full=False), count))
+    assert not count or kept.untyped_storage().nbytes() <= 2 * kept.nbytes
+
+
 def test_a_state_of_no_frames_is_empty() -> None:
-    assert last_valid(torch.zeros(2, 5, 3), torch.tensor([5, 1]), 0).shape == (2, 0, 3)
+    x = torch.zeros(2, 5, 3)
+    assert last_valid(x, Frames.whole(x, torch.tensor([5, 1])), 0).shape == (2, 0, 3)
+
+
+def test_frames_know_when_nothing_is_padding() -> None:
+    x = torch.zeros(2, 3, 1)
+    assert Frames.whole(x).full
+    assert Frames.whole(x, torch.tensor([3, 3])).full
+    assert not Frames.whole(x, torch.tensor([3, 2])).full
+    assert Frames.whole(x).rows(torch.tensor([1])).full
+    assert Frames.whole(x).with_x(x + 1).full
+    assert not Frames.whole(x).with_x(torch.zeros(2, 4, 1)).full
+
+
+def test_a_step_in_which_every_row_ends_needs_no_state_behind_it() -> None:
+    x, lengths = torch.zeros(2, 3, 1), torch.tensor([3, 1])
+    assert Frames(x, lengths, torch.tensor([True, True])).ends
+    assert not Frames(x, lengths, torch.tensor([True, False])).ends
