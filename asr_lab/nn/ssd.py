@@ -69,9 +69,10 @@ class _Blocks(torch.autograd.Function):
         added = u_end.view(batch, blocks, size, -1).mT @ b  # (B, n, H * P, N)
         added = added.view(batch, blocks, heads, width, n)
         kept = from_start[:, :, -1, :, None, None]  # (B, n, H, 1, 1)
-        before = torch.empty_like(added)
+        before = state[:, None] if blocks == 1 else torch.empty_like(added)
         for block in range(blocks):
-            before[:, block] = state
+            if blocks > 1:
+                before[:, block] = state
             state = torch.addcmul(added[:, block], kept[:, block], state)
         y = (c @ before.flatten(2, 3).mT).view(batch, blocks * size, heads, width)
 
