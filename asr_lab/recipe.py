@@ -173,18 +173,23 @@ class Train:
     """What picks the best checkpoint."""
 
 
+TWO_PASSES = {"joint": ("attention", "ctc"), "rescoring": ("ctc", "attention")}
+"""Ways to decode with two decoders: which one gives the hypotheses, and which one scores them again."""
+
+
 @section
 class Decode:
     """How text is found in the frames that decoders see."""
 
     decoder: str = "auto"
-    """Who speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC); auto = the attention decoder if any."""
+    """Who speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC), `rescoring` (CTC, rescored with
+    attention); auto = the attention decoder if any."""
     beam: int = attrs.field(default=1, validator=v.ge(1))
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))
     """Power on the length that attention scores are divided by."""
     ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
-    """Share of CTC in `joint`."""
+    """Share of CTC in `joint` and `rescoring`."""
 
 
 @section

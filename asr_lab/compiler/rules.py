@@ -15,7 +15,7 @@ from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
 from asr_lab.datasets import Dataset
 from asr_lab.errors import Problem
-from asr_lab.recipe import ContextSpec, Recipe
+from asr_lab.recipe import TWO_PASSES, ContextSpec, Recipe
 
 Found = Iterator[tuple[str, str]]
 STOPS = ("max_epochs", "max_steps", "max_audio_h", "max_wall_min")
@@ -132,19 +132,23 @@ def decoding_is_possible(document: Document[Recipe]) -> Found:
     recipe = document.value
     tags = [d.tag() for d in recipe.decoder]
     speaks = recipe.decode.decoder
-    if speaks == "joint":
+    passes = TWO_PASSES.get(speaks)
+    if passes:
         absent = [t for t in ("ctc", "attention") if t not in tags]
         if absent:
             yield (
                 "decode.decoder",
-                f"'joint' needs a ctc and an attention decoder; there is no {' and no '.join(absent)}",
+                f"{shown(speaks)} needs a ctc and an attention decoder; there is no {' and no '.join(absent)}",
             )
     elif speaks != "auto" and speaks not in tags:
-        have = [*tags, "auto", *(["joint"] if {"ctc", "attention"} <= set(tags) else [])]
+        have = [*tags, "auto", *(TWO_PASSES if {"ctc", "attention"} <= set(tags) else ())]
         yield "decode.decoder", not_among("decoder", speaks, have)
-    if document.has("decode.ctc_weight") and speaks != "joint":
-        yield "decode.ctc_weight", "has no effect: only decode.decoder = 'joint' reads it"
-    attention = speaks in ("attention", "joint") or (speaks == "auto" and "attention" in tags)
+    if document.has("decode.ctc_weight") and not passes:
+        read_by = " or ".join(map(shown, TWO_PASSES))
+        yield "decode.ctc_weight", f"has no effect: only decode.decoder = {read_by} reads it"
+    if passes and recipe.decode.beam == 1:
+        yield "decode.decoder", f"{shown(speaks)} chooses among {passes[0]}'s hypotheses, and decode.beam = 1 is one"
+    attention = speaks == "attention" or passes or (speaks == "auto" and "attention" in tags)
     if document.has("decode.length_penalty") and not attention:
         yield "decode.length_penalty", "has no effect: no attention decoder speaks"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from asr_lab.decoders import Decoder
 from asr_lab.features import Features
 from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
-from asr_lab.recipe import ContextSpec, Decode, Encoder
+from asr_lab.recipe import TWO_PASSES, ContextSpec, Decode, Encoder
 from asr_lab.streaming import WHOLE, Chain, Context, Frames
 from asr_lab.units import ms_to_frames
 
@@ -87,38 +87,25 @@ class SpeechModel(nn.Module):
         kind = decode.decoder
         if kind == "auto":
             kind = "attention" if "attention" in heads else next(iter(heads))
-        if missing := {"joint": {"attention", "ctc"}}.get(kind, {kind}) - heads.keys():
+        passes = TWO_PASSES.get(kind, (kind,))
+        if missing := set(passes) - heads.keys():
             raise ValueError(
                 f"decode = {kind!r} needs the decoder {', '.join(sorted(missing))} (have: {', '.join(heads)})"
             )
         frames = self.encode(features, context)
         encoded = {kind: frames[index] for kind, index in self.speaking.items()}
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
-        if kind != "joint":
-            head = heads[kind]
-            assert isinstance(head, DecoderHead)
-            return head.search(encoded[kind], options)
-        return self._joint(heads, encoded, options, decode.ctc_weight)
-
-    def _joint(
-        self, heads: dict[str, nn.Module], encoded: dict[str, Frames], options: SearchOptions, ctc_weight: float
-    ) -> list[list[Hypothesis]]:
-        attention, ctc = heads["attention"], heads["ctc"]
-        assert isinstance(attention, DecoderHead)
-        assert isinstance(ctc, DecoderHead)
-        found = attention.search(encoded["attention"], options)
-        joint = []
-        for row, hypotheses in enumerate(found):
-            index = torch.full((len(hypotheses),), row, device=encoded["ctc"].x.device)
-            targets = _targets([h.tokens for h in hypotheses], index.device)
-            scores = ctc.score(encoded["ctc"].rows(index), targets).tolist()
-            rescored = []
-            for hypothesis, score in zip(hypotheses, scores, strict=True):
-                length = (len(hypothesis.tokens) + 1) ** options.length_penalty  # what attention divided by
-                mixed = (1 - ctc_weight) * hypothesis.score + (ctc_weight * score / length if ctc_weight else 0.0)
-                rescored.append(attrs.evolve(hypothesis, score=mixed))
-            joint.append(sorted(rescored, key=lambda h: -h.score))
-        return joint
+        first = heads[passes[0]]
+        assert isinstance(first, DecoderHead)
+        found = first.search(encoded[passes[0]], options)
+        if len(passes) == 1:
+            return found
+        second = heads[passes[1]]
+        assert isinstance(second, DecoderHead)
+        return [
+            _rescored(hypotheses, second, encoded[second.kind].rows(torch.tensor([row])), decode)
+            for row, hypotheses in enumerate(found)
+        ]
 
     @torch.no_grad()
     def transcribe(
@@ -134,6 +121,31 @@ class SpeechModel(nn.Module):
         finally:
             for module, training in modes:
                 module.training = training
+
+
+def _rescored(
+    hypotheses: Sequence[Hypothesis], second: DecoderHead, frames: Frames, decode: Decode
+) -> list[Hypothesis]:
+    """One utterance's hypotheses by both decoders' scores, best first.
+
+    Attention's log-probability and CTC's are divided by the same length, as attention's search does with its own, and
+    weighted. A text that the second decoder cannot give comes last, in the first one's order.
+    """
+    if not hypotheses:
+        return []
+    index = torch.zeros(len(hypotheses), dtype=torch.int64, device=frames.x.device)
+    scores = second.score(frames.rows(index), _targets([h.tokens for h in hypotheses], index.device)).tolist()
+    rescored = []
+    for hypothesis, score in zip(hypotheses, scores, strict=True):
+        length = (len(hypothesis.tokens) + 1) ** decode.length_penalty
+        if second.kind == "ctc":
+            attention, ctc = hypothesis.score, score / length
+        else:
+            attention, ctc = score / length, hypothesis.score / length
+        parts = ((1 - decode.ctc_weight, attention), (decode.ctc_weight, ctc))
+        mixed = sum(weight * part for weight, part in parts if weight)  # 0 times infinity is no number
+        rescored.append(attrs.evolve(hypothesis, score=mixed))
+    return sorted(rescored, key=lambda h: -h.score)
 
 
 def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:

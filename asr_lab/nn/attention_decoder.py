@@ -226,6 +226,11 @@ class AttentionDecoderHead(DecoderHead):
         )
         return losses.view_as(wanted).sum(1)
 
+    def score(self, frames: Frames, targets: Targets) -> Tensor:
+        """Log-probability of given texts, (B,) float32; minus infinity for one longer than `max_tokens`."""
+        known = Targets(targets.tokens[:, : self.max_tokens], targets.lengths.clamp(max=self.max_tokens))
+        return (-self.loss(frames, known)).masked_fill(targets.lengths > self.max_tokens, -torch.inf)
+
     @torch.no_grad()
     def search(self, frames: Frames, options: SearchOptions, opening: Opening | None = None) -> list[list[Hypothesis]]:
         """Beam search, complete texts only, scored by log-probability / (tokens + 1) ** length_penalty.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import attrs
+
 from asr_lab.errors import RunError
+from asr_lab.recipe import TWO_PASSES
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.evaluating import evaluation_document
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from asr_lab.compiler.build import Loaded
     from asr_lab.evaluation.agreement import AgreementRecognizer
     from asr_lab.evaluation.live import LiveRecognizer
-    from asr_lab.recipe import Recipe
+    from asr_lab.recipe import Decode, Recipe
 
 
 class Listener(NamedTuple):
@@ -53,7 +56,7 @@ def listener_of(
     frame_ms = recipe.features.frame_ms
     try:
         context = live_context(loaded.model, frame_ms, chunk_ms)
-        recognizer = LiveRecognizer(loaded, context, recipe.decode, Endpointing(), max_streams)
+        recognizer = LiveRecognizer(loaded, context, _first_pass(recipe.decode), Endpointing(), max_streams)
     except ValueError as error:
         if chunk_ms is None and (agreeing := _by_agreement(loaded, recipe, str(error), max_streams)):
             return agreeing
@@ -69,12 +72,21 @@ def listener_of(
     return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))
 
 
+def _first_pass(decode: Decode) -> Decode:
+    """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
+    passes = TWO_PASSES.get(decode.decoder)
+    return attrs.evolve(decode, decoder=passes[0]) if passes else decode  # type: ignore[misc]
+
+
 def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
     """The model's attention decoder, heard again and again; None where it has none or is not to be used."""
     from asr_lab.evaluation.agreement import AgreementRecognizer
 
     try:
-        recognizer = AgreementRecognizer(loaded, recipe.decode, max_streams=max_streams)
+        decode = recipe.decode
+        if decode.decoder in TWO_PASSES:
+            decode = attrs.evolve(decode, decoder="attention")  # type: ignore[misc]  # mypy takes no section for attrs
+        recognizer = AgreementRecognizer(loaded, decode, max_streams=max_streams)
     except ValueError:
         return None
     about = (

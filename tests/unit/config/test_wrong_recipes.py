@@ -83,6 +83,7 @@ max_rank_batch_s = 30
 [decode]
 decoder = "joint"
 ctc_weight = 0.4
+beam = 4
 """
 
 
@@ -514,7 +515,7 @@ WRONG = [
         "a decoder that is absent",
         'decoder = "joint"\nctc_weight = 0.4',
         'decoder = "transducer"',
-        ["68 decode.decoder: no decoder called 'transducer' (have: ctc, attention, auto, joint)"],
+        ["68 decode.decoder: no decoder called 'transducer' (have: ctc, attention, auto, joint, rescoring)"],
     ),
     Wrong(
         "joint without attention",
@@ -526,10 +527,16 @@ WRONG = [
         ],
     ),
     Wrong(
+        "a second pass with nothing to choose from",
+        'decoder = "joint"\nctc_weight = 0.4\nbeam = 4',
+        'decoder = "rescoring"',
+        ["68 decode.decoder: 'rescoring' chooses among ctc's hypotheses, and decode.beam = 1 is one"],
+    ),
+    Wrong(
         "a setting of another decoder",
         'decoder = "joint"',
         'decoder = "ctc"',
-        ["69 decode.ctc_weight: has no effect: only decode.decoder = 'joint' reads it"],
+        ["69 decode.ctc_weight: has no effect: only decode.decoder = 'joint' or 'rescoring' reads it"],
     ),
     Wrong(
         "a length penalty without attention",

@@ -11,6 +11,7 @@ from asr_lab.decoders import Decoder
 from asr_lab.decoders.attention import Attention
 from asr_lab.decoders.ctc import CTC
 from asr_lab.models.model import SpeechModel
+from asr_lab.nn.attention_decoder import AttentionDecoderHead
 from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
 from asr_lab.recipe import Decode
 from asr_lab.streaming import Chain, Context, Frames, Streamable
@@ -89,6 +90,37 @@ def test_joint_decoding_rescores_attention_with_ctc() -> None:
         assert {h.tokens: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == expected
         assert hypotheses[0].score > -math.inf
         assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+@torch.no_grad()
+def test_rescoring_scores_ctc_hypotheses_with_attention() -> None:
+    model, ctc, attention = hybrid()
+    frames = Frames.whole(torch.randn(3, 7, DIM), torch.tensor([7, 5, 0]))
+    options = SearchOptions(beam=4)
+    found = model.search(frames, Decode(decoder="rescoring", beam=4, ctc_weight=0.4))
+    for row, hypotheses in enumerate(found):
+        lone = Frames.whole(frames.x[row : row + 1, : frames.lengths[row]])
+        expected: dict[tuple[int, ...], float] = {}
+        for h in ctc.search(lone, options)[0]:
+            targets = Targets(torch.tensor([h.tokens], dtype=torch.int64), torch.tensor([len(h.tokens)]))
+            length = (len(h.tokens) + 1) ** options.length_penalty
+            expected[h.tokens] = (0.6 * attention.score(lone, targets).item() + 0.4 * h.score) / length
+        assert {h.tokens: pytest.approx(h.score, abs=1e-4) for h in hypotheses} == expected
+        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+@torch.no_grad()
+def test_rescoring_puts_what_attention_cannot_give_behind_the_rest_in_the_order_of_ctc() -> None:
+    model, ctc, attention = hybrid()
+    assert isinstance(attention, AttentionDecoderHead)
+    frames = Frames.whole(torch.randn(1, 7, DIM))
+    found = [h.tokens for h in ctc.search(frames, SearchOptions(beam=6))[0]]
+    attention.max_tokens = sorted(len(tokens) for tokens in found)[1]
+    too_long = [tokens for tokens in found if len(tokens) > attention.max_tokens]
+    [rescored] = model.search(frames, Decode(decoder="rescoring", beam=6))
+    assert too_long
+    assert [h.tokens for h in rescored][-len(too_long) :] == too_long
+    assert rescored[0].tokens not in too_long
 
 
 @torch.no_grad()

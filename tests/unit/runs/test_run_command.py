@@ -85,9 +85,10 @@ def test_watching_nothing_says_so(recipe: Write) -> None:
 
 
 @pytest.fixture
-def no_leftovers() -> Iterator[None]:
+def no_leftovers(recipe: Write) -> Iterator[None]:
+    root = runs_root()  # the test's own; once `recipe` is undone, this would be the user's
     yield
-    for run in all_runs(runs_root()):
+    for run in all_runs(root):
         holder = Liveness(run.lock).holder()
         if holder is not None and holder.owner.pid != os.getpid():
             os.kill(holder.owner.pid, signal.SIGKILL)
