@@ -102,10 +102,7 @@ class SpeechModel(nn.Module):
             return found
         second = heads[passes[1]]
         assert isinstance(second, DecoderHead)
-        return [
-            _rescored(hypotheses, second, encoded[second.kind].rows(torch.tensor([row])), decode)
-            for row, hypotheses in enumerate(found)
-        ]
+        return [_rescored(found[row], second, encoded[second.kind], row, decode) for row in range(len(found))]
 
     @torch.no_grad()
     def transcribe(
@@ -124,16 +121,16 @@ class SpeechModel(nn.Module):
 
 
 def _rescored(
-    hypotheses: Sequence[Hypothesis], second: DecoderHead, frames: Frames, decode: Decode
+    hypotheses: Sequence[Hypothesis], second: DecoderHead, frames: Frames, row: int, decode: Decode
 ) -> list[Hypothesis]:
-    """One utterance's hypotheses by both decoders' scores, best first.
+    """The hypotheses of one row of the frames that `second` reads, by both decoders' scores, best first.
 
     Attention's log-probability and CTC's are divided by the same length, as attention's search does with its own, and
     weighted. A text that the second decoder cannot give comes last, in the first one's order.
     """
     if not hypotheses:
         return []
-    index = torch.zeros(len(hypotheses), dtype=torch.int64, device=frames.x.device)
+    index = torch.full((len(hypotheses),), row, device=frames.x.device)
     scores = second.score(frames.rows(index), _targets([h.tokens for h in hypotheses], index.device)).tolist()
     rescored = []
     for hypothesis, score in zip(hypotheses, scores, strict=True):
