@@ -140,10 +140,11 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             total = state.seen + chunk.lengths
             given = self._num_frames(state.seen, torch.zeros_like(chunk.final))
             lengths = self._num_frames(total, chunk.final) - given
-            signal = self._signal(x, state.seen, total, given, chunk.final, int(lengths.max()))
+            least, most = (int(n) for n in lengths.aminmax())
+            signal = self._signal(x, state.seen, total, given, chunk.final, most)
             rows = max(1, BLOCK_SAMPLES // max(1, signal.shape[1]))
             features = torch.cat([self._log_mel(block) for block in torch.split(signal, rows)])
-            frames = Frames(features, lengths, chunk.final)
+            frames = Frames(features, lengths, chunk.final, least == features.shape[1])
             level, frames = self._normalised(state.level, frames)
             return MelState(last_valid(x, chunk, self._past_samples), total, level), frames
 

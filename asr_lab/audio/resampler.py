@@ -66,9 +66,10 @@ class Resampler(Streamable[ResamplerState]):
             first = block * self.down - self.left - (state.seen - state.past.shape[1])
             signal = rows_from(x, first, (blocks - 1) * self.down + self.phases.shape[1])
             y = F.conv1d(signal[:, None], self.phases.to(dtype)[:, None], stride=self.down)  # (B, up, blocks)
-            y = rows_from(y.transpose(1, 2).flatten(1), given - block * self.up, int(lengths.max()))
+            least, most = (int(n) for n in lengths.aminmax())
+            y = rows_from(y.transpose(1, 2).flatten(1), given - block * self.up, most)
             past = last_valid(x, chunk, state.past.shape[1]).to(state.past.dtype)
-        return ResamplerState(past, total), Frames(y, lengths, chunk.final)
+        return ResamplerState(past, total), Frames(y, lengths, chunk.final, least == most)
 
     def _num_given(self, samples: Tensor, final: Tensor) -> Tensor:
         """Outputs that can be given after so many samples, (B,)."""

@@ -51,8 +51,8 @@ class FrameConv(Streamable[FrameConvState]):
         new = FrameConvState(last_valid(x, chunk, self.past_frames), state.begun | (chunk.lengths > 0))
         if self.lookahead_frames:
             x, lengths = self._shifted(x, state.begun, new.begun, chunk)
-            full = False  # a row that begins gives fewer
             frames = x.shape[1] - 2
+            full = not lengths.is_meta and bool((lengths == frames).all())  # a row that begins gives fewer
         else:
             lengths = _ceil_div(chunk.lengths, self.stride)
             full = chunk.full

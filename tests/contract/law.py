@@ -266,7 +266,9 @@ def check_full(case: Case, context: Context, seed: int = 4) -> None:
             last = torch.full((3,), number + 1 == len(counts))
             step = Frames(piece, torch.full((3,), piece.shape[1]), last, full=said)
             state, out = layer(state, step, context)
-            assert not out.full or out.lengths.tolist() == [out.x.shape[1]] * 3, "full, with padding"
+            full = out.lengths.tolist() == [out.x.shape[1]] * 3
+            assert full or not out.full, "full, with padding"
+            assert out.full or not (full and said and number), "a full step of rows alike must say so"
             pieces.append(out)
         assert_same_frames(_joined(pieces), whole, TOLERANCE[torch.float64], f"full = {said} against whole")
 
