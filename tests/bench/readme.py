@@ -1,10 +1,10 @@
-"""Makes docs/bench/README.md of `docs/bench/bench.json`, and what the README quotes: `python tests/bench/readme.py`."""
+"""Makes docs/bench/README.md of the runs in docs/bench, and what the README quotes: `python tests/bench/readme.py`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,67 @@ from tables import sentences, tables
 from asr_lab.evaluation.published import replace_section, with_section
 
 ROOT = Path(__file__).resolve().parents[2]
-FIGURES = ROOT / "docs" / "bench" / "bench.json"
-README, PAGE = ROOT / "README.md", FIGURES.parent / "README.md"
+FOLDER = ROOT / "docs" / "bench"
+README, PAGE = ROOT / "README.md", FOLDER / "README.md"
 MARKER = "bench"
+RUNS = {
+    "bench.json": "just bench --peers --json",
+    "live.json": "just bench --only live,live_twin,live_peer --peers --json",
+}
+"""Files and the commands that fill them; what stands in a later one was measured anew and counts no longer before."""
+
+Report = Mapping[str, Any]
 
 
-def page(report: Mapping[str, Any]) -> str:
-    """All figures, as Markdown."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "`just bench --peers --json > docs/bench/bench.json`, then `python tests/bench/readme.py`.",
+def reports() -> list[Report]:
+    """The runs, none with a case that a later one has."""
+    found = [json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in RUNS]
+    return [
+        _without(report, {case for later in found[i + 1 :] for case in later["figures"]})
+        for i, report in enumerate(found)
     ]
-    lines += ["Profiles of single training steps: `just bench --profile CASE`.", "", *_machine(report)]
-    for figures in tables(report):
-        lines += [figures.markdown()]
-    return "\n".join([*lines, *(f"- {line}" for line in sentences(report)), ""])
 
 
-def quoted(report: Mapping[str, Any]) -> str:
+def _without(report: Report, cases: set[str]) -> Report:
+    figures = {case: of for case, of in report["figures"].items() if case not in cases}
+    ratios = {name: ratio for name, ratio in report["ratios"].items() if name.split(" at ")[0] not in cases}
+    return {**report, "figures": figures, "ratios": ratios}
+
+
+def page(runs: Sequence[Report]) -> str:
+    """All figures, as Markdown."""
+    commands = [f"`{command} > docs/bench/{name}`" for name, command in RUNS.items()]
+    lines = ["# Benchmarks", "", f"{', '.join(commands)}, then `python tests/bench/readme.py`."]
+    lines += ["Profiles of single training steps: `just bench --profile CASE`.", ""]
+    for report in runs:
+        lines += [*_machine(report), *(figures.markdown() for figures in tables(report))]
+        lines += [*(f"- {line}" for line in sentences(report)), ""]
+    return "\n".join(lines)
+
+
+def quoted(runs: Sequence[Report]) -> str:
     """What the README says of them."""
-    (encoders,) = (figures for figures in tables(report) if figures.title.startswith("Encoder"))
-    lines = [*_machine(report), encoders.markdown(), *(f"- {line}" for line in sentences(report))]
-    return "\n".join([*lines, "", "All tables: [docs/bench](docs/bench/README.md).", ""])
+    lines = []
+    for report in runs:
+        lines += _machine(report)
+        lines += [figures.markdown() for figures in tables(report) if figures.title.startswith("Encoder")]
+        lines += [*(f"- {line}" for line in sentences(report)), ""]
+    return "\n".join([*lines, "All tables: [docs/bench](docs/bench/README.md).", ""])
 
 
-def _machine(report: Mapping[str, Any]) -> list[str]:
+def _machine(report: Report) -> list[str]:
     return ["```text", *Environment(**report["environment"]).lines(), "```", ""]
 
 
-def is_current(report: Mapping[str, Any]) -> bool:
+def is_current(runs: Sequence[Report]) -> bool:
     """Whether both pages show these figures."""
     readme = README.read_text(encoding="utf-8")
-    quotes = with_section(readme, MARKER, quoted(report), README.name) == readme
-    return quotes and PAGE.read_text(encoding="utf-8") == page(report)
+    quotes = with_section(readme, MARKER, quoted(runs), README.name) == readme
+    return quotes and PAGE.read_text(encoding="utf-8") == page(runs)
 
 
 if __name__ == "__main__":
-    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    found = reports()
     if "--check" in sys.argv:
         sys.exit(
             0 if is_current(found) else "the pages show other figures; write them anew: python tests/bench/readme.py"
