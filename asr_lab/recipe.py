@@ -191,6 +191,11 @@ class Decode:
     ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
     """Share of CTC in `joint` and `rescoring`."""
 
+    def by(self, decoder: str) -> Decode:
+        """The same by another decoder."""
+        changed: Decode = attrs.evolve(self, decoder=decoder)  # type: ignore[misc]  # mypy takes no section for attrs
+        return changed
+
 
 @section
 class Score:

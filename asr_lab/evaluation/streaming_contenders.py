@@ -31,11 +31,11 @@ def contenders_of(loaded: Hearing, hearer: Hearer, candidates: Sequence[Candidat
     for other in [*(["ctc"] if live else []), *(["attention"] if "attention" in kinds else [])]:
         if other != speaks:
             again = attrs.evolve(base, label=f"{base.label}, {other}")
-            offline = Offline(loaded, widest, _decoded_by(decode, other))
+            offline = Offline(loaded, widest, decode.by(other))
             found.append(Contender(again.label, "offline", other, again, offline))
     for candidate in candidates:
         if candidate in live:
-            recognizer = LiveRecognizer(loaded, candidate.context, _decoded_by(decode, "ctc"), max_streams=STREAMS)
+            recognizer = LiveRecognizer(loaded, candidate.context, decode.by("ctc"), max_streams=STREAMS)
             packet = s_to_samples(candidate.delay.chunk_ms / 1000, loaded.sample_rate) if candidate.delay else 1
             found.append(Contender(candidate.label, "live", "ctc", candidate, recognizer, packet))
         elif candidate.delay is None and candidate.context != widest:
@@ -46,14 +46,9 @@ def contenders_of(loaded: Hearing, hearer: Hearer, candidates: Sequence[Candidat
 
 
 def _agreement(loaded: Hearing, base: Candidate, decode: Decode) -> Contender:
-    recognizer = AgreementRecognizer(loaded, _decoded_by(decode, "attention"), max_streams=STREAMS)
+    recognizer = AgreementRecognizer(loaded, decode.by("attention"), max_streams=STREAMS)
     label = "agreement"
     delay = Delay(window_ms=0.0, stem_ms=0.0, chunk_ms=recognizer.step_ms)
     candidate = Candidate(label, recognizer.step_ms, None, base.context, base.trained, delay)
     packet = s_to_samples(recognizer.step_ms / 1000, loaded.sample_rate)
     return Contender(label, "agreement", "attention", candidate, recognizer, packet)
-
-
-def _decoded_by(decode: Decode, decoder: str) -> Decode:
-    changed: Decode = attrs.evolve(decode, decoder=decoder)  # type: ignore[misc]  # mypy takes no section for attrs
-    return changed

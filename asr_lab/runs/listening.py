@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import attrs
-
 from asr_lab.errors import RunError
 from asr_lab.recipe import TWO_PASSES
 from asr_lab.runs.directory import RunDirectory
@@ -75,7 +73,7 @@ def listener_of(
 def _first_pass(decode: Decode) -> Decode:
     """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
     passes = TWO_PASSES.get(decode.decoder)
-    return attrs.evolve(decode, decoder=passes[0]) if passes else decode  # type: ignore[misc]
+    return decode.by(passes[0]) if passes else decode
 
 
 def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
@@ -83,9 +81,7 @@ def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) ->
     from asr_lab.evaluation.agreement import AgreementRecognizer
 
     try:
-        decode = recipe.decode
-        if decode.decoder in TWO_PASSES:
-            decode = attrs.evolve(decode, decoder="attention")  # type: ignore[misc]  # mypy takes no section for attrs
+        decode = recipe.decode.by("attention") if recipe.decode.decoder in TWO_PASSES else recipe.decode
         recognizer = AgreementRecognizer(loaded, decode, max_streams=max_streams)
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""A made-up recogniser whose recordings say in every sample what is spoken; makes `spelling` importable here."""
+"""A made-up recogniser whose recordings say what is spoken; makes `spelling` and `made_up` importable here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import pytest
@@ -20,6 +20,8 @@ from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable
 from asr_lab.tokenizers.chars import CharacterTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from made_up import EverySecond
 
 VOCAB = 32
 HOP_SAMPLES = 10
@@ -39,11 +41,7 @@ class MadeUp:
         return token / VOCAB
 
 
-class Nothing(NamedTuple):
-    pass
-
-
-class FirstSampleIsToken(Streamable[Nothing]):
+class FirstSampleIsToken(Streamable[tuple[()]]):
     """Features of every tenth sample that say which token it is."""
 
     ratio = Fraction(1, HOP_SAMPLES)
@@ -51,27 +49,12 @@ class FirstSampleIsToken(Streamable[Nothing]):
     def hop_frames(self, context: Context) -> int:
         return HOP_SAMPLES
 
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
+    def initial_state(self, batch: int, context: Context) -> tuple[()]:
+        return ()
 
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
+    def forward(self, state: tuple[()], chunk: Frames, context: Context) -> tuple[tuple[()], Frames]:
         tokens = (chunk.valid()[:, ::HOP_SAMPLES] * VOCAB).round().long()
         return state, Frames(F.one_hot(tokens, VOCAB).float(), chunk.lengths // HOP_SAMPLES, chunk.final)
-
-
-class EverySecond(Streamable[Nothing]):
-    """An encoder that looks at every second frame, and at none before its chunk is whole."""
-
-    ratio = Fraction(1, 2)
-
-    def hop_frames(self, context: Context) -> int:
-        return context.chunk_frames or 2
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        return state, Frames(chunk.x[:, ::2], (chunk.lengths + 1) // 2, chunk.final)
 
 
 @pytest.fixture

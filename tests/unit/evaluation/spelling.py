@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from made_up import EverySecond, SampleIsToken
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +21,7 @@ from asr_lab.nn.attention_decoder import AttentionDecoderHead
 from asr_lab.nn.ctc import CTCHead
 from asr_lab.nn.decoding import DecoderHead, Targets
 from asr_lab.recipe import Decode
-from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, run_whole
+from asr_lab.streaming import WHOLE, Chain, Frames, run_whole
 from asr_lab.tokenizers.chars import CharacterTokenizer
 
 RATE = 100
@@ -32,32 +32,6 @@ WAVERING = {2 + ALPHABET.index("q"), 2 + ALPHABET.index("z")}
 """A token that is read anew each time: as `q` or `z`, by how much audio there is."""
 TOKEN_SAMPLES = 6
 STEP_MS = 500.0
-
-
-class Nothing(NamedTuple):
-    pass
-
-
-class SampleIsToken(Streamable[Nothing]):
-    """Features that say which token a sample is."""
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        return state, chunk.with_x(F.one_hot((chunk.valid() * VOCAB).round().long(), VOCAB).float())
-
-
-class EverySecond(Streamable[Nothing]):
-    """An encoder that looks at every second frame."""
-
-    ratio = Fraction(1, 2)
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        return state, Frames(chunk.x[:, ::2], (chunk.lengths + 1) // 2, chunk.final)
 
 
 class Spelling(NamedTuple):
@@ -144,7 +118,7 @@ def made_up(*others: DecoderHead) -> Loaded:
     """Hears the token that each sample names, with an attention decoder before others."""
     heads = [SpellsWhatItHears(), *others]
     model = SpeechModel(Chain([EverySecond()]), heads, [1.0] * len(heads), [1] * len(heads), vocab_size=VOCAB)
-    return Loaded(model, SampleIsToken(), CharacterTokenizer(ALPHABET), Path(), RATE)
+    return Loaded(model, SampleIsToken(VOCAB), CharacterTokenizer(ALPHABET), Path(), RATE)
 
 
 def ctc() -> CTCHead:

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import attrs
 import numpy as np
 import pytest
 import torch
+from made_up import EverySecond, SampleIsToken
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,7 +27,7 @@ from asr_lab.nn.attention_decoder import AttentionDecoderHead
 from asr_lab.nn.ctc import CTCHead
 from asr_lab.recipe import Decode
 from asr_lab.stems.whisper_conv import WhisperConv
-from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, run_whole
+from asr_lab.streaming import WHOLE, Chain, Context, Frames, run_whole
 from asr_lab.tokenizers.chars import Chars
 
 RATE = 100
@@ -37,36 +37,6 @@ SPEECH_RATE = 8000
 CONTEXT = Context(16, 32)
 
 
-class Nothing(NamedTuple):
-    pass
-
-
-class SampleIsToken(Streamable[Nothing]):
-    """Features that say which token a sample is."""
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        tokens = (chunk.valid() * 32).round().long().clamp(0, 31)
-        return state, chunk.with_x(F.one_hot(tokens, 32).float())
-
-
-class EverySecond(Streamable[Nothing]):
-    """An encoder that looks at every second frame; a frame lasts 20 ms."""
-
-    ratio = Fraction(1, 2)
-
-    def hop_frames(self, context: Context) -> int | None:
-        return context.chunk_frames
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        return state, Frames(chunk.x[:, ::2], (chunk.lengths + 1) // 2, chunk.final)
-
-
 def made_up() -> Loaded:
     """Hears the token that each sample names."""
     head = CTCHead(32, 32)
@@ -74,7 +44,7 @@ def made_up() -> Loaded:
         head.output.weight.copy_(4 * torch.eye(32))
         head.output.bias.zero_()
     model = SpeechModel(Chain([EverySecond()]), [head], [1.0], [1], vocab_size=32)
-    return Loaded(model, SampleIsToken(), Chars(alphabet=ALPHABET).build(None), Path(), RATE)
+    return Loaded(model, SampleIsToken(32), Chars(alphabet=ALPHABET).build(None), Path(), RATE)
 
 
 def live(endpointing: Endpointing | None = None, beam: int = 1) -> LiveRecognizer:

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from torch.nn import functional as F
+from made_up import EverySecond, SampleIsToken
 
 from asr_lab.audio.reading import AudioError
 from asr_lab.evaluation.recognize import Recognizer, quietest_cut, read_pieces
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc import CTCHead
 from asr_lab.nn.decoding import DecoderHead
-from asr_lab.streaming import Chain, Context, Frames, Streamable
+from asr_lab.streaming import Chain
 from asr_lab.tokenizers.chars import Chars
 
 RATE = 100
 """The made-up recordings' samples per second: a feature frame each, 10 ms."""
-
-
-class Nothing(NamedTuple):
-    pass
-
-
-class SampleIsToken(Streamable[Nothing]):
-    """Features that say which token a sample is."""
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        tokens = (chunk.valid() * 32).round().long().clamp(0, 31)
-        return state, chunk.with_x(F.one_hot(tokens, 32).float())
-
-
-class EverySecond(Streamable[Nothing]):
-    ratio = Fraction(1, 2)
-
-    def initial_state(self, batch: int, context: Context) -> Nothing:
-        return Nothing()
-
-    def forward(self, state: Nothing, chunk: Frames, context: Context) -> tuple[Nothing, Frames]:
-        return state, Frames(chunk.x[:, ::2], (chunk.lengths + 1) // 2, chunk.final)
 
 
 class Mute(DecoderHead):
@@ -63,7 +37,7 @@ def recognizer(window_s: float = 30.0, with_ctc: bool = True) -> Recognizer:
         head.output.bias.zero_()
     heads = [head] if with_ctc else [Mute()]
     model = SpeechModel(Chain([EverySecond()]), heads, [1.0], [1], vocab_size=32)
-    return Recognizer(model, SampleIsToken(), vocabulary, sample_rate=RATE, frame_ms=Fraction(10), window_s=window_s)
+    return Recognizer(model, SampleIsToken(32), vocabulary, sample_rate=RATE, frame_ms=Fraction(10), window_s=window_s)
 
 
 def write(path: Path, tokens: list[int]) -> Path:
