@@ -31,6 +31,10 @@ class Augmentation:
         """How many times longer `waveform` makes each utterance, (N,): the batch plan counts with it."""
         return np.ones(len(keys))
 
+    def recording(self, audio: Audio, sample_rate: int, key: int) -> Audio:
+        """One recording, before it is joined to others; only ever shorter, (S,) float32."""
+        return audio
+
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
         """The changed waveform, (S,) float32."""
         return audio
@@ -51,6 +55,11 @@ class Augmentations(Augmentation):
         for place, part in enumerate(self.parts):
             factors *= part.duration_factors(mix(keys, place))
         return factors
+
+    def recording(self, audio: Audio, sample_rate: int, key: int) -> Audio:
+        for place, part in enumerate(self.parts):
+            audio = part.recording(audio, sample_rate, int(mix(key, place)[0]))
+        return audio
 
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
         for place, part in enumerate(self.parts):
@@ -80,6 +89,21 @@ class SpeedPerturbation(Augmentation):
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
         ratio = self.ratios[int(self._choice(np.array([key], dtype=np.uint64))[0])]
         return resample(audio, ratio.numerator, ratio.denominator)
+
+
+class Trimming(Augmentation):
+    """A drawn stretch is cut from either end of each recording, as if it had been cut closer to the speech.
+
+    Up to `max_s` seconds are cut from an end, and never more than a quarter of the recording.
+    """
+
+    def __init__(self, max_s: float) -> None:
+        self.max_s = max_s
+
+    def recording(self, audio: Audio, sample_rate: int, key: int) -> Audio:
+        most = min(self.max_s * sample_rate, len(audio) / 4)
+        first, last = (generator(key).random(2) * most).astype(int).tolist()
+        return audio[first : len(audio) - last]
 
 
 class VolumePerturbation(Augmentation):

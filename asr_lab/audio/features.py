@@ -10,7 +10,15 @@ from torch import Tensor
 
 from asr_lab.audio.bands import Floor, Level, Name, whole_because
 from asr_lab.audio.convention import convention
-from asr_lab.audio.level import RunningState, fresh_running_state, running_level, utterance_level
+from asr_lab.audio.level import (
+    RunningState,
+    SpeakerState,
+    fresh_running_state,
+    fresh_speaker_state,
+    running_level,
+    speaker_level,
+    utterance_level,
+)
 from asr_lab.audio.windows import rows_from
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
 
@@ -27,12 +35,15 @@ BLOCK_SAMPLES = 1 << 18
 """Samples whose spectra are made at once: few enough to stay in a processor's cache."""
 
 
+LevelState = RunningState | SpeakerState | tuple[()]
+
+
 class MelState(NamedTuple):
     """What `MelSpectrogramExtractor` carries."""
 
     past: Tensor  # (B, P), each row's last samples, zeros before the first
     seen: Tensor  # (B,) int64, samples so far
-    level: RunningState | tuple[()]
+    level: LevelState
 
 
 class MelSpectrogramExtractor(Streamable[MelState]):
@@ -107,8 +118,20 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     def initial_state(self, batch: int, context: Context) -> MelState:
         past = self.window.new_zeros(batch, self._past_samples)
         seen = torch.zeros(batch, dtype=torch.int64, device=past.device)
-        running = self.level == "running"
-        return MelState(past, seen, fresh_running_state(past, batch, self.num_mels) if running else ())
+        level: LevelState = ()
+        if self.level == "running":
+            level = fresh_running_state(past, batch, self.num_mels)
+        elif self.level == "speaker":
+            level = fresh_speaker_state(past, batch, self.num_mels)
+        return MelState(past, seen, level)
+
+    def acquainted_state(self, others: Frames) -> MelState:
+        """The state before an utterance of speakers that have been heard: `others` are samples (B, S) of each one.
+
+        With `level = "speaker"` the mean is over them too. Rows may be empty.
+        """
+        fresh = self.initial_state(others.batch, WHOLE)
+        return fresh._replace(level=self(fresh, others, WHOLE)[0].level)
 
     @overload
     def __call__(self, state: Tensor) -> Tensor: ...
@@ -203,7 +226,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         energy = (power @ self.filters.to(power.dtype)).clamp(min=c.least) + c.added
         return torch.log10(energy) * c.decade + c.offset
 
-    def _normalised(self, state: RunningState | tuple[()], frames: Frames) -> tuple[RunningState | tuple[()], Frames]:
+    def _normalised(self, state: LevelState, frames: Frames) -> tuple[LevelState, Frames]:
         """Floor, then level."""
         c = self.convention
         if self.floor == "utterance":
@@ -214,6 +237,9 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             frames = frames.with_x(frames.x.clamp(min=c.fixed_floor))
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
+        if isinstance(state, SpeakerState):
+            known, x = speaker_level(state, frames)
+            return known, frames.with_x(x)
         if isinstance(state, RunningState):
             rate_hz = self.sample_rate / self.hop_samples
             horizon, prior = round(RUNNING_HORIZON_S * rate_hz), round(RUNNING_PRIOR_S * rate_hz)

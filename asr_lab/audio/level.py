@@ -1,4 +1,4 @@
-"""Normalising each feature's level: over the utterance, or as the stream goes."""
+"""Normalising each feature's level: over the utterance, over its speaker, or as the stream goes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,30 @@ def utterance_level(frames: Frames) -> Tensor:
     centred = (x - mean) * mask
     deviation = (centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     return centred / (deviation + EPSILON)
+
+
+class SpeakerState(NamedTuple):
+    """What `speaker_level` knows of each row's speaker, in double precision."""
+
+    weight: Tensor  # (B, 1), frames heard
+    total: Tensor  # (B, F), sum of features
+
+
+def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
+    """Nobody heard; on the device of `like`."""
+    zeros = like.new_zeros(batch, num_features, dtype=torch.float64)
+    return SpeakerState(zeros[:, :1], zeros)
+
+
+def speaker_level(state: SpeakerState, frames: Frames) -> tuple[SpeakerState, Tensor]:
+    """Each feature less its mean over this utterance and all that was heard of its speaker before.
+
+    Kaldi's cepstral mean normalisation per speaker, on log-mel features. Returns the new state and (B, T, F).
+    """
+    x = frames.valid().double()
+    heard = SpeakerState(state.weight + frames.lengths[:, None], state.total + x.sum(1))
+    mean = (heard.total / heard.weight.clamp(min=1))[:, None]
+    return heard, ((x - mean) * frames.mask()[..., None]).to(frames.x.dtype)
 
 
 class RunningState(NamedTuple):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
+from asr_lab.audio.draws import mixed
 from asr_lab.audio.reading import AudioError
+from asr_lab.audio.resampling import Audio
 from asr_lab.data.corpus import Corpus
 from asr_lab.data.evaluation import EvaluationData as EvaluationData
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import Plan, plan_epoch
 from asr_lab.data.reader import AudioReader
 from asr_lab.data.rows import Row, Rows, stack
+from asr_lab.data.speakers import Speakers
 from asr_lab.data.utterance import BadCut, Batch
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
@@ -39,7 +42,8 @@ class TrainingData:
     """A corpus, cut into the steps of each epoch; the same seed and epoch always give the same bits.
 
     `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
-    from one epoch to the next. DataError when an utterance is longer than a microbatch.
+    from one epoch to the next. Each row brings up to `others_s` seconds of its speaker's other recordings (as
+    `batch.others`), with the same changes as its own. DataError when an utterance is longer than a microbatch.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class TrainingData:
         augmentation: Augmentation | None = None,
         num_workers: int = 2,
         cache_mb: int = 1024,
+        others_s: float = 0.0,
     ) -> None:
         self.corpus = corpus
         self.seed = seed
@@ -60,6 +65,7 @@ class TrainingData:
         self.augmentation = augmentation or Augmentation()
         self.num_workers = num_workers
         self._reader = AudioReader(corpus.cuts, corpus.sample_rate, cache_mb)
+        self._speakers = Speakers(self._reader, corpus.kept, others_s) if others_s else None
         self._planned: tuple[int, Examples, Plan] | None = None
         longest = int(np.argmax(corpus.durations_s))
         if (length_s := float(corpus.durations_s[longest])) > self.max_rank_batch_s:
@@ -136,7 +142,7 @@ class TrainingData:
         name = "+".join(corpus.cuts.ids[c] for c in cuts)
         key = int(examples.keys[example])
         try:
-            audio = self._reader.joined(cuts, examples.gaps_s[span].tolist())
+            audio = self._reader.joined(cuts, examples.gaps_s[span].tolist(), self._change(key))
         except AudioError as error:
             return BadCut(name, corpus.cuts.audio[cuts[0]], error.reason)
         audio = self.augmentation.waveform(audio, corpus.sample_rate, key)
@@ -145,7 +151,18 @@ class TrainingData:
         if not corpus.alignable(len(audio), tokens):
             reason = f"too short for its text as drawn: {len(tokens)} tokens in {len(audio)} samples (U > T)"
             return BadCut(name, corpus.cuts.audio[cuts[0]], reason)
-        return Row(audio, tokens, name, key, text)
+        return Row(audio, tokens, name, key, text, self._others(cuts, key))
+
+    def _change(self, key: int) -> Callable[[Audio, int], Audio]:
+        def change(audio: Audio, place: int) -> Audio:
+            return self.augmentation.recording(audio, self.corpus.sample_rate, mixed(key, place))
+
+        return change
+
+    def _others(self, cuts: Sequence[int], key: int) -> Audio | None:
+        if self._speakers is None:
+            return None
+        return self.augmentation.waveform(self._speakers.others(cuts, key), self.corpus.sample_rate, key)
 
 
 def _step(parts: Sequence[Rows], sample_rate: int) -> Step:

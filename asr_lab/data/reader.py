@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,16 @@ class AudioReader:
             self._cache.put(row, audio)
         return audio
 
-    def joined(self, rows: Sequence[int], gaps_s: Sequence[float]) -> Audio:
-        """Utterances behind one another, with silence before each."""
-        if len(rows) == 1:
-            return self.utterance(rows[0])
+    def joined(
+        self, rows: Sequence[int], gaps_s: Sequence[float], change: Callable[[Audio, int], Audio] | None = None
+    ) -> Audio:
+        """Utterances behind one another, with silence before each; `change` is done to each, given its place."""
+        audios = [self.utterance(row) for row in rows]
+        if change is not None:
+            audios = [change(audio, place) for place, audio in enumerate(audios)]
+        if len(audios) == 1:
+            return audios[0]
         pieces = []
-        for row, gap_s in zip(rows, gaps_s, strict=True):
-            pieces += [np.zeros(s_to_samples(gap_s, self.sample_rate), dtype=np.float32), self.utterance(row)]
+        for audio, gap_s in zip(audios, gaps_s, strict=True):
+            pieces += [np.zeros(s_to_samples(gap_s, self.sample_rate), dtype=np.float32), audio]
         return np.concatenate(pieces)

@@ -22,6 +22,7 @@ class Row(NamedTuple):
     id: str
     key: int
     text: str
+    others: Audio | None = None  # (S',) other recordings of the speaker, where features want them
 
 
 class Rows(NamedTuple):
@@ -35,22 +36,38 @@ class Rows(NamedTuple):
     keys: tuple[int, ...]
     texts: tuple[str, ...]
     bad: tuple[BadCut, ...]
+    others: NDArray[np.float32] | None = None  # (B, S')
+    others_lengths: NDArray[np.int64] | None = None  # (B,)
 
     def batch(self) -> Batch:
         """As tensors."""
         targets = Targets(torch.from_numpy(self.tokens), torch.from_numpy(self.token_lengths))
         audio, lengths = torch.from_numpy(self.audio), torch.from_numpy(self.audio_lengths)
-        return Batch(audio, lengths, targets, self.ids, self.keys, self.texts)
+        batch = Batch(audio, lengths, targets, self.ids, self.keys, self.texts)
+        if self.others is None or self.others_lengths is None:
+            return batch
+        return batch._replace(
+            others=torch.from_numpy(self.others), others_lengths=torch.from_numpy(self.others_lengths)
+        )
 
 
 def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
     """Pad utterances to one length."""
-    lengths = np.array([len(r.audio) for r in rows], dtype=np.int64)
+    audio, lengths = _padded([r.audio for r in rows])
     token_lengths = np.array([len(r.tokens) for r in rows], dtype=np.int64)
-    audio = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.float32)
     tokens = np.zeros((len(rows), token_lengths.max(initial=0)), dtype=np.int64)
     for place, row in enumerate(rows):
-        audio[place, : len(row.audio)] = row.audio
         tokens[place, : len(row.tokens)] = row.tokens
     names = (tuple(r.id for r in rows), tuple(r.key for r in rows), tuple(r.text for r in rows))
-    return Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad))
+    others = [r.others for r in rows if r.others is not None]
+    known = _padded(others) if any(map(len, others)) else (None, None)
+    return Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad), *known)
+
+
+def _padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Waveforms in one array (B, S), zeros behind them, and their lengths (B,)."""
+    lengths = np.array([len(audio) for audio in audios], dtype=np.int64)
+    padded = np.zeros((len(audios), lengths.max(initial=0)), dtype=np.float32)
+    for place, audio in enumerate(audios):
+        padded[place, : len(audio)] = audio
+    return padded, lengths

@@ -60,3 +60,5 @@ class Batch(NamedTuple):
     """A 64-bit number per utterance from (seed, epoch, utterance): what its augmentation is drawn from."""
     texts: tuple[str, ...]
     """Normalised transcripts."""
+    others: Tensor | None = None  # (B, S') float32, other recordings of each row's speaker, where features want them
+    others_lengths: Tensor | None = None  # (B,) int64, samples

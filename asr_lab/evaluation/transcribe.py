@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from asr_lab.audio.hearing import batch_features
 from asr_lab.evaluation.hypotheses import Transcript
 from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Decode
-from asr_lab.streaming import WHOLE, Context, Frames, Streamable, run_whole
+from asr_lab.streaming import Context, Streamable
 from asr_lab.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def transcribe_set(
     with evaluating(model), _progress(show) as progress:
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
         for batch in data.batches():
-            audio = Frames.whole(batch.audio.to(device), batch.audio_lengths.to(device))
-            found = model.search(run_whole(features, audio, WHOLE), decode, context)
+            found = model.search(batch_features(features, batch, device), decode, context)
             for id, hypotheses in zip(batch.ids, found, strict=True):
                 heard[id] = vocabulary.decode(hypotheses[0].tokens)
             progress.advance(task, len(batch.ids))

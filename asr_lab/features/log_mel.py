@@ -25,8 +25,12 @@ class LogMel(Features):
     """Whose definition of window, filters and logarithm: openai-whisper's, Kaldi's fbank, or NeMo's."""
     floor: Literal["utterance", "fixed"] = "fixed"
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
-    level: Literal["none", "utterance", "running"] = "none"
-    """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds."""
+    level: Literal["none", "utterance", "speaker", "running"] = "none"
+    """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds;
+    "speaker" takes away the mean over the utterance and `speaker_s` of its speaker's others (cannot stream)."""
+    speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
+    """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
+    `speaker`; where there are none, as of a lone file, the utterance's own mean is taken."""
     num_mels: int = attrs.field(default=80, validator=v.ge(4))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))
@@ -58,6 +62,10 @@ class LogMel(Features):
         from asr_lab.audio.bands import whole_because
 
         return whole_because(self.floor, self.level)
+
+    @property
+    def others_s(self) -> float:
+        return self.speaker_s if self.level == "speaker" else 0.0
 
     def build(self) -> MelSpectrogramExtractor:
         from asr_lab.audio.features import MelSpectrogramExtractor

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from asr_lab.audio.hearing import batch_features
 from asr_lab.data.utterance import BadCut, Batch
 from asr_lab.models.model import Losses, SpeechModel
 from asr_lab.nn.decoding import Targets
-from asr_lab.streaming import WHOLE, Context, Frames, Streamable, run_whole
+from asr_lab.streaming import WHOLE, Context, Frames, Streamable
 from asr_lab.training import draws
 from asr_lab.training.precision import PrecisionManager
 from asr_lab.training.stopwatch import Stopwatch
@@ -104,10 +105,8 @@ class Passes:
     @torch.no_grad()
     def frames(self, batch: Batch) -> Frames:
         """The features that the model sees, (B, T, F) float32, augmented."""
-        audio = batch.audio.to(self.device, non_blocking=True)
-        lengths = batch.audio_lengths.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, enabled=False):
-            frames = run_whole(self.features, Frames.whole(audio, lengths), WHOLE)
+            frames = batch_features(self.features, batch, self.device)
             for augmentation in self.augmentations:
                 frames = frames.with_x(augmentation.features(frames.x, frames.lengths, batch.keys))
         return frames

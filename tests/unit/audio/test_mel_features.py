@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from asr_lab.audio.convention import WHISPER_PEAK
 from asr_lab.audio.features import MelSpectrogramExtractor
@@ -129,6 +130,22 @@ def test_a_running_level_forgets_the_loudness_of_the_recording() -> None:
     assert float(running(waveform).std()) == pytest.approx(1.0, abs=0.4)
 
 
+def test_a_speakers_level_is_the_mean_over_the_utterance_and_the_others() -> None:
+    plain, speaker = (MelSpectrogramExtractor.nemo_style(level=level) for level in ("none", "speaker"))
+    own, other = [noise(9000, 1), noise(4320, 2)], [0.1 * noise(6400, 3), noise(0, 4)]
+    state = speaker.acquainted_state(Frames.whole(pad_sequence(other, True), torch.tensor([6400, 0])))
+    out = speaker(state, Frames.whole(pad_sequence(own, True), torch.tensor([9000, 4320])), WHOLE)[1]
+    for row in range(2):
+        features = plain(own[row])
+        heard = torch.cat([features, plain(other[row])]) if len(other[row]) else features
+        torch.testing.assert_close(out.x[row, : len(features)], features - heard.mean(0), atol=1e-4, rtol=0)
+        assert not out.x[row, len(features) :].any()
+    # Nobody known: the utterance's own mean.
+    torch.testing.assert_close(speaker(own[1]).mean(0), torch.zeros(80), atol=1e-4, rtol=0)
+    assert speaker.whole_because is not None
+    assert '"speaker"' in speaker.whole_because
+
+
 def test_features_stay_in_single_precision_under_autocast() -> None:
     waveform = noise(16000)
     for extractor in (MelSpectrogramExtractor.whisper_style(), MelSpectrogramExtractor.kaldi_style()):
@@ -200,7 +217,7 @@ def test_a_fixed_floor_is_whispers_own_at_the_loudness_it_assumes(speech: Path) 
 
 def test_extremely_loud_and_silent_input_stays_finite() -> None:
     for style in ("whisper_style", "kaldi_style", "nemo_style"):
-        for level in ("none", "utterance", "running"):
+        for level in ("none", "utterance", "speaker", "running"):
             extractor = getattr(MelSpectrogramExtractor, style)(level=level)
             for waveform in (torch.zeros(4000), 1e4 * noise(4000)):
                 assert bool(extractor(waveform).isfinite().all())
