@@ -10,7 +10,7 @@ from asr_lab.audio.draws import mixed, text_key
 from asr_lab.errors import DataError
 
 Split = Literal["train", "valid", "test"]
-Grammar = Literal["everyday", "numbers", "digits"]
+Grammar = Literal["everyday", "numbers", "digits", "digit"]
 
 _SHARES: tuple[Split, ...] = ("train",) * 14 + ("valid",) * 2 + ("test",) * 4
 
@@ -86,8 +86,13 @@ def split_of(sentence: str) -> Split:
 
 
 def draw_sentences(grammar: Grammar, split: Split, number: int, key: int) -> list[str]:
-    """So many sentences of a split, drawn from a key; without repetition as long as that goes."""
+    """So many sentences of a split, drawn from a key; without repetition as long as that goes.
+
+    Single digits are the same ten words in every split.
+    """
     speak = _GRAMMARS[grammar]
+    if grammar == "digit":
+        return [speak(mixed(key, draw)) for draw in range(number)]
     found: list[str] = []
     seen: set[str] = set()
     draw, in_vain = 0, 0
@@ -166,4 +171,13 @@ def _digits(key: int) -> str:
     return " ".join(_pick(DIGITS, mixed(key, place + 1)) for place in range(1 + mixed(key, 0) % 7))
 
 
-_GRAMMARS: dict[Grammar, Callable[[int], str]] = {"everyday": _everyday, "numbers": _numbers, "digits": _digits}
+def _digit(key: int) -> str:
+    return _pick(DIGITS, key)
+
+
+_GRAMMARS: dict[Grammar, Callable[[int], str]] = {
+    "everyday": _everyday,
+    "numbers": _numbers,
+    "digits": _digits,
+    "digit": _digit,
+}

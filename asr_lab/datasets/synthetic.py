@@ -35,8 +35,9 @@ class Synthetic(Dataset):
     """Which sentences and voices; what they are does not depend on the seed."""
     num_utterances: int = attrs.field(default=1000, validator=v.ge(1))
     """Utterances to make."""
-    grammar: Literal["everyday", "numbers", "digits"] = "everyday"
-    """English sentences: of everyday life (over 200 words), numbers up to 9999, or strings of 1 to 7 digits."""
+    grammar: Literal["everyday", "numbers", "digits", "digit"] = "everyday"
+    """English sentences: of everyday life (over 200 words), numbers up to 9999, strings of 1 to 7 digits, or one digit
+    alone, where splits share the ten words and differ in voices."""
     sentences: str | None = None
     """A text file with a sentence a line instead of the grammar; a relative path is under ASRLAB_DATA."""
     language: str = attrs.field(default="en-us", validator=v.min_len(1))
