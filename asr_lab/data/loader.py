@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import mixed
+from asr_lab.audio.draws import mix, mixed, uniform
 from asr_lab.audio.reading import AudioError
 from asr_lab.audio.resampling import Audio
 from asr_lab.data.corpus import Corpus
@@ -22,6 +22,8 @@ from asr_lab.data.speakers import Speakers
 from asr_lab.data.utterance import BadCut, Batch
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
+
+_OTHERS = 0x07E5
 
 
 class Step(NamedTuple):
@@ -43,7 +45,8 @@ class TrainingData:
 
     `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
     from one epoch to the next. Each row brings up to `others_s` seconds of its speaker's other recordings (as
-    `batch.others`), with the same changes as its own. DataError when an utterance is longer than a microbatch.
+    `batch.others`), with the same changes as its own; how many is drawn, so that a speaker who is hardly known is
+    nothing new. DataError when an utterance is longer than a microbatch.
     """
 
     def __init__(
@@ -162,7 +165,8 @@ class TrainingData:
     def _others(self, cuts: Sequence[int], key: int) -> Audio | None:
         if self._speakers is None:
             return None
-        return self.augmentation.waveform(self._speakers.others(cuts, key), self.corpus.sample_rate, key)
+        share = float(uniform(mix(key, _OTHERS))[0])
+        return self.augmentation.waveform(self._speakers.others(cuts, key, share), self.corpus.sample_rate, key)
 
 
 def _step(parts: Sequence[Rows], sample_rate: int) -> Step:

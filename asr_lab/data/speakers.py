@@ -34,14 +34,15 @@ class Speakers:
         self._rows = rows[np.argsort(speaker[rows], kind="stable")]
         self._sorted = speaker[self._rows]
 
-    def others(self, members: Collection[int], key: int) -> Audio:
+    def others(self, members: Collection[int], key: int, share: float = 1.0) -> Audio:
         """Recordings behind one another, (S,), none of them in `members`; empty where there are none.
 
-        `members` are the rows of one example, of one speaker. What cannot be read is passed over.
+        `members` are the rows of one example, of one speaker; `share` of the seconds are taken. What cannot be read is
+        passed over.
         """
         who = self._speaker[next(iter(members))]
         low, high = np.searchsorted(self._sorted, [who, who + 1]).tolist()
-        wanted = s_to_samples(self._seconds, self._reader.sample_rate) if who >= 0 else 0
+        wanted = s_to_samples(share * self._seconds, self._reader.sample_rate) if who >= 0 else 0
         pieces: list[Audio] = []
         for place in generator(key, _SALT).choice(high - low, min(high - low, MAX_OTHERS), replace=False):
             row = int(self._rows[low + place])

@@ -30,7 +30,7 @@ class LogMel(Features):
     "speaker" takes away the mean over the utterance and `speaker_s` of its speaker's others (cannot stream)."""
     speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
     """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
-    `speaker`; where there are none, as of a lone file, the utterance's own mean is taken."""
+    `speaker`, in training a drawn part of them; where there are none, as of a lone file, its own mean is taken."""
     num_mels: int = attrs.field(default=80, validator=v.ge(4))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))

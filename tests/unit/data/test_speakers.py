@@ -91,7 +91,7 @@ def test_who_spoke_counts_in_the_fingerprint_where_it_is_asked_for(levels: Path,
 def training(folder: Path, letters: Vocabulary, **settings: Any) -> TrainingData:
     cuts = read_cuts([Folder(path=".", join=settings.pop("join", None))], folder, keep_speakers=True)
     corpus = spell(cuts, letters, Normalizer(["lower"]), sample_rate=RATE)
-    return TrainingData(corpus, **{"seed": 3, "batch_s": 60, "num_workers": 0, "others_s": 60.0, **settings})
+    return TrainingData(corpus, **{"seed": 3, "batch_s": 60, "num_workers": 0, "others_s": 1e5, **settings})
 
 
 def test_a_training_batch_brings_them_with_the_same_changes(levels: Path, letters: Vocabulary) -> None:
@@ -103,6 +103,19 @@ def test_a_training_batch_brings_them_with_the_same_changes(levels: Path, letter
         others = {"ann": 3, "bob": 1}.get(name[:3], 0)
         # Half or twice as long as it was, like the utterance.
         assert int(batch.others_lengths[row]) == others * int(batch.audio_lengths[row])
+
+
+def test_how_well_a_speaker_is_known_is_drawn_in_training(levels: Path, letters: Vocabulary) -> None:
+    data = training(levels, letters, others_s=1.5)
+    known_s = []
+    for epoch in range(20):
+        for batch in next(iter(data.steps(epoch))).batches:
+            assert batch.others_lengths is not None
+            known_s += [int(n) / RATE for n, name in zip(batch.others_lengths, batch.ids, strict=True) if "ann" in name]
+    assert len(known_s) == 80
+    assert min(known_s) < 0.2
+    assert 1.3 < max(known_s) <= 1.5
+    assert 0.6 < sum(known_s) / 80 < 0.9
 
 
 def test_joined_ones_are_not_among_their_own_others(levels: Path, letters: Vocabulary) -> None:
