@@ -128,7 +128,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     def acquainted_state(self, others: Frames) -> MelState:
         """The state before an utterance of speakers that have been heard: `others` are samples (B, S) of each one.
 
-        With `level = "speaker"` the mean is over them too. Rows may be empty.
+        With `level = "speaker"` the mean is over their frames too. Rows may be empty.
         """
         fresh = self.initial_state(others.batch, WHOLE)
         return fresh._replace(level=self(fresh, others, WHOLE)[0].level)
@@ -238,7 +238,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
         if isinstance(state, SpeakerState):
-            known, x = speaker_level(state, frames)
+            known, x = speaker_level(state, frames, c.decade)
             return known, frames.with_x(x)
         if isinstance(state, RunningState):
             rate_hz = self.sample_rate / self.hop_samples

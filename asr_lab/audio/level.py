@@ -12,6 +12,8 @@ from asr_lab.streaming import Frames
 
 EPSILON = 1e-5
 """Added to a standard deviation (NeMo's)."""
+TINY = 1e-30
+"""Least sum of amplitudes that a mean is taken over."""
 
 
 def utterance_level(frames: Frames) -> Tensor:
@@ -28,8 +30,8 @@ def utterance_level(frames: Frames) -> Tensor:
 class SpeakerState(NamedTuple):
     """What `speaker_level` knows of each row's speaker, in double precision."""
 
-    weight: Tensor  # (B, 1), frames heard
-    total: Tensor  # (B, F), sum of features
+    weight: Tensor  # (B, 1), sum of the frames' amplitudes
+    total: Tensor  # (B, F), sum of features, each times its frame's amplitude
 
 
 def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
@@ -38,15 +40,19 @@ def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerS
     return SpeakerState(zeros[:, :1], zeros)
 
 
-def speaker_level(state: SpeakerState, frames: Frames) -> tuple[SpeakerState, Tensor]:
+def speaker_level(state: SpeakerState, frames: Frames, decade: float) -> tuple[SpeakerState, Tensor]:
     """Each feature less its mean over this utterance and all that was heard of its speaker before.
 
-    Kaldi's cepstral mean normalisation per speaker, on log-mel features. Returns the new state and (B, T, F).
+    Kaldi's mean normalisation per speaker, on log-mel features; but frames count by their amplitude (the geometric
+    mean over bands), so that speech is levelled with speech, however much silence and noise is between. `decade` is
+    what a feature grows by for ten times the power. Returns the new state and (B, T, F).
     """
     x = frames.valid().double()
-    heard = SpeakerState(state.weight + frames.lengths[:, None], state.total + x.sum(1))
-    mean = (heard.total / heard.weight.clamp(min=1))[:, None]
-    return heard, ((x - mean) * frames.mask()[..., None]).to(frames.x.dtype)
+    mask = frames.mask()[..., None]
+    amplitude = 10 ** (x.mean(2, keepdim=True) / (2 * decade)) * mask
+    heard = SpeakerState(state.weight + amplitude.sum(1), state.total + (amplitude * x).sum(1))
+    mean = (heard.total / heard.weight.clamp(min=TINY))[:, None]
+    return heard, ((x - mean) * mask).to(frames.x.dtype)
 
 
 class RunningState(NamedTuple):

@@ -27,7 +27,8 @@ class LogMel(Features):
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
     level: Literal["none", "utterance", "speaker", "running"] = "none"
     """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds;
-    "speaker" takes away the mean over the utterance and `speaker_s` of its speaker's others (cannot stream)."""
+    "speaker" takes away the mean over the speech, louder frames counting more, of the utterance and `speaker_s` of its
+    speaker's others (cannot stream)."""
     speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
     """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
     `speaker`, in training a drawn part of them; where there are none, as of a lone file, its own mean is taken."""
