@@ -30,6 +30,8 @@ RUNNING_PRIOR_S = 0.5
 """As if this much audio of the usual spread had been heard before."""
 RUNNING_PRIOR_DECADES = 1.3
 """The usual standard deviation of a mel energy in speech, in decades (1.1 to 1.5 in seven corpora)."""
+SPEAKER_PRIOR_S = 2.0
+"""With `level = "speaker"`, as if this much audio of a flat spectrum had been heard before."""
 
 BLOCK_SAMPLES = 1 << 18
 """Samples whose spectra are made at once: few enough to stay in a processor's cache."""
@@ -238,7 +240,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
         if isinstance(state, SpeakerState):
-            known, x = speaker_level(state, frames, c.decade)
+            prior = SPEAKER_PRIOR_S * self.sample_rate / self.hop_samples
+            known, x = speaker_level(state, frames, c.decade, prior)
             return known, frames.with_x(x)
         if isinstance(state, RunningState):
             rate_hz = self.sample_rate / self.hop_samples

@@ -30,6 +30,7 @@ def utterance_level(frames: Frames) -> Tensor:
 class SpeakerState(NamedTuple):
     """What `speaker_level` knows of each row's speaker, in double precision."""
 
+    heard: Tensor  # (B, 1), frames
     weight: Tensor  # (B, 1), sum of the frames' amplitudes
     total: Tensor  # (B, F), sum of features, each times its frame's amplitude
 
@@ -37,22 +38,30 @@ class SpeakerState(NamedTuple):
 def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
     """Nobody heard; on the device of `like`."""
     zeros = like.new_zeros(batch, num_features, dtype=torch.float64)
-    return SpeakerState(zeros[:, :1], zeros)
+    return SpeakerState(zeros[:, :1], zeros[:, :1], zeros)
 
 
-def speaker_level(state: SpeakerState, frames: Frames, decade: float) -> tuple[SpeakerState, Tensor]:
+def speaker_level(state: SpeakerState, frames: Frames, decade: float, prior: float) -> tuple[SpeakerState, Tensor]:
     """Each feature less its mean over this utterance and all that was heard of its speaker before.
 
-    Kaldi's mean normalisation per speaker, on log-mel features; but frames count by their amplitude (the geometric
-    mean over bands), so that speech is levelled with speech, however much silence and noise is between. `decade` is
-    what a feature grows by for ten times the power. Returns the new state and (B, T, F).
+    Kaldi's mean normalisation per speaker, on log-mel features, with two differences. Frames count by their amplitude
+    (the geometric mean over bands), so that speech is levelled with speech, however much silence and noise is between;
+    `decade` is what a feature grows by for ten times the power. And of a mean over few frames, which is that of a word
+    and not yet that of a speaker, only the loudness is taken: how it differs from band to band counts as if `prior`
+    frames of a flat spectrum had been heard too. Returns the new state and (B, T, F).
     """
     x = frames.valid().double()
     mask = frames.mask()[..., None]
     amplitude = 10 ** (x.mean(2, keepdim=True) / (2 * decade)) * mask
-    heard = SpeakerState(state.weight + amplitude.sum(1), state.total + (amplitude * x).sum(1))
-    mean = (heard.total / heard.weight.clamp(min=TINY))[:, None]
-    return heard, ((x - mean) * mask).to(frames.x.dtype)
+    new = SpeakerState(
+        state.heard + frames.lengths[:, None],
+        state.weight + amplitude.sum(1),
+        state.total + (amplitude * x).sum(1),
+    )
+    mean = new.total / new.weight.clamp(min=TINY)
+    loudness = mean.mean(1, keepdim=True)
+    mean = loudness + new.heard / (new.heard + prior) * (mean - loudness)
+    return new, ((x - mean[:, None]) * mask).to(frames.x.dtype)
 
 
 class RunningState(NamedTuple):

@@ -31,7 +31,8 @@ class LogMel(Features):
     speaker's others (cannot stream)."""
     speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
     """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
-    `speaker`, in training a drawn part of them; where there are none, as of a lone file, its own mean is taken."""
+    `speaker`, in training a drawn part of them. Where little is known, as of a lone file, its loudness is levelled
+    and not its spectrum."""
     num_mels: int = attrs.field(default=80, validator=v.ge(4))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))
