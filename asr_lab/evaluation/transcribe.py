@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from asr_lab.audio.hearing import batch_features
+from asr_lab.data.hearing import batch_features
 from asr_lab.evaluation.hypotheses import Transcript
 from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Decode

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from asr_lab.audio.hearing import batch_features
+from asr_lab.data.hearing import batch_features
 from asr_lab.data.utterance import BadCut, Batch
 from asr_lab.models.model import Losses, SpeechModel
 from asr_lab.nn.decoding import Targets

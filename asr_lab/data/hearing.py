@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from asr_lab.audio.features import MelSpectrogramExtractor
+from asr_lab.data.utterance import Batch
 from asr_lab.streaming import WHOLE, Frames, Streamable
-
-if TYPE_CHECKING:
-    from asr_lab.data.utterance import Batch
 
 
 def batch_features(features: Streamable[Any], batch: Batch, device: torch.device | str) -> Frames:
