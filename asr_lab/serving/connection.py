@@ -160,6 +160,8 @@ class Connection:
                 await self._websocket.send_json(message)
         except TimeoutError:
             raise WebSocketDisconnect(1006, "it does not read") from None
+        except RuntimeError:  # what uvicorn makes of a send to a client that closed meanwhile
+            raise WebSocketDisconnect(1006, "it has left") from None
 
     def _answer(self, answer: Answer) -> None:
         """Called in the worker's thread."""

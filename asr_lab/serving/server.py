@@ -49,7 +49,12 @@ def url_of(listening: socket.socket) -> str:
 
 def not_the_clients_fault(record: logging.LogRecord) -> bool:
     """Whether a record of the server's log is worth reading: no traceback for a client's text that is not UTF-8."""
-    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None:
+        if isinstance(error, UnicodeDecodeError):
+            return False
+        error = error.__context__  # while the connection closes, uvicorn stumbles over its own answer to it
+    return True
 
 
 def build_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
@@ -68,7 +73,8 @@ def build_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=CLOSING_S,
     )
-    logging.getLogger("uvicorn.error").addFilter(not_the_clients_fault)  # the same one again adds nothing
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(not_the_clients_fault)  # the same one again adds nothing
     return uvicorn.Server(config)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import random
 import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from talking import (
@@ -87,19 +90,34 @@ def bad_company(server: Running, count: int) -> Heard:
     return heard
 
 
-def test_bad_clients_leave_nothing_behind_and_harm_no_good_one() -> None:
+@contextlib.contextmanager
+def log_of_server(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Errors that a running server logs: uvicorn's are not handed on to the root's handlers."""
+    log = logging.getLogger("uvicorn.error")
+    log.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.ERROR):
+            yield
+    finally:
+        log.removeHandler(caplog.handler)
+
+
+def test_bad_clients_leave_nothing_behind_and_harm_no_good_one(caplog: pytest.LogCaptureFixture) -> None:
     recognizer = Digesting()
-    with running(recognizer) as server:
+    with running(recognizer) as server, log_of_server(caplog):
         bad_company(server, 60)
         wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
         data = pcm(0.5, 1)
         assert run(talk(server.url, hello(), *pieces(data), END)).words == words_of(data)
+    assert caplog.text == ""
 
 
 @pytest.mark.prove
-def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory() -> None:
+def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     recognizer = Digesting(max_streams=32)
-    with running(recognizer) as server:
+    with running(recognizer) as server, log_of_server(caplog):
         bad_company(server, 250)
         before = _resources()
         begun_s = time.monotonic()
@@ -112,6 +130,7 @@ def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory() ->
     print(json.dumps({"before": before, "after": after}))
     assert after["threads"] <= before["threads"]
     assert after["memory_kib"] < before["memory_kib"] + 10 * 1024
+    assert caplog.text == ""
 
 
 def _resources() -> dict[str, int]:
