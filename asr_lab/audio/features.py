@@ -239,12 +239,11 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             frames = frames.with_x(frames.x.clamp(min=c.fixed_floor))
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
+        rate_hz = self.sample_rate / self.hop_samples
         if isinstance(state, SpeakerState):
-            prior = SPEAKER_PRIOR_S * self.sample_rate / self.hop_samples
-            known, x = speaker_level(state, frames, c.decade, prior)
+            known, x = speaker_level(state, frames, c.decade, SPEAKER_PRIOR_S * rate_hz)
             return known, frames.with_x(x)
         if isinstance(state, RunningState):
-            rate_hz = self.sample_rate / self.hop_samples
             horizon, prior = round(RUNNING_HORIZON_S * rate_hz), round(RUNNING_PRIOR_S * rate_hz)
             level, x = running_level(state, frames, horizon, prior, RUNNING_PRIOR_DECADES * c.decade)
             return level, frames.with_x(x)

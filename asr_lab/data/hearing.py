@@ -8,7 +8,7 @@ import torch
 
 from asr_lab.audio.features import MelSpectrogramExtractor
 from asr_lab.data.utterance import Batch
-from asr_lab.streaming import WHOLE, Frames, Streamable
+from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 
 
 def batch_features(features: Streamable[Any], batch: Batch, device: torch.device | str) -> Frames:
@@ -20,7 +20,7 @@ def batch_features(features: Streamable[Any], batch: Batch, device: torch.device
     def heard(audio: torch.Tensor, lengths: torch.Tensor) -> Frames:
         return Frames.whole(audio.to(device, non_blocking=True), lengths.to(device, non_blocking=True))
 
-    state = features.initial_state(len(batch.ids), WHOLE)
+    audio = heard(batch.audio, batch.audio_lengths)
     if isinstance(features, MelSpectrogramExtractor) and batch.others is not None and batch.others_lengths is not None:
-        state = features.acquainted_state(heard(batch.others, batch.others_lengths))
-    return features(state, heard(batch.audio, batch.audio_lengths), WHOLE)[1]
+        return features(features.acquainted_state(heard(batch.others, batch.others_lengths)), audio, WHOLE)[1]
+    return run_whole(features, audio, WHOLE)
