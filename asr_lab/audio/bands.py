@@ -98,5 +98,5 @@ def whole_because(floor: Floor, level: Level) -> str | None:
     if level == "utterance":
         return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
     if level == "speaker":
-        return 'level = "speaker" is the mean of the whole utterance and others; "running" and "none" stream'
+        return 'level = "speaker" ranks features in the whole utterance and others; "running" and "none" stream'
     return None

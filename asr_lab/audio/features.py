@@ -30,8 +30,8 @@ RUNNING_PRIOR_S = 0.5
 """As if this much audio of the usual spread had been heard before."""
 RUNNING_PRIOR_DECADES = 1.3
 """The usual standard deviation of a mel energy in speech, in decades (1.1 to 1.5 in seven corpora)."""
-SPEAKER_PRIOR_S = 2.0
-"""With `level = "speaker"`, as if this much audio of a flat spectrum had been heard before."""
+SPEAKER_PRIOR_S = 0.5
+"""With `level = "speaker"`, a band of which as much was heard counts as much as all bands together."""
 
 BLOCK_SAMPLES = 1 << 18
 """Samples whose spectra are made at once: few enough to stay in a processor's cache."""
@@ -130,7 +130,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     def acquainted_state(self, others: Frames) -> MelState:
         """The state before an utterance of speakers that have been heard: `others` are samples (B, S) of each one.
 
-        With `level = "speaker"` the mean is over their frames too. Rows may be empty.
+        With `level = "speaker"` features are ranked among theirs too. Rows may be empty.
         """
         fresh = self.initial_state(others.batch, WHOLE)
         return fresh._replace(level=self(fresh, others, WHOLE)[0].level)
@@ -241,7 +241,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             return (), frames.with_x(utterance_level(frames))
         rate_hz = self.sample_rate / self.hop_samples
         if isinstance(state, SpeakerState):
-            known, x = speaker_level(state, frames, c.decade, SPEAKER_PRIOR_S * rate_hz)
+            known, x = speaker_level(state, frames, SPEAKER_PRIOR_S * rate_hz)
             return known, frames.with_x(x)
         if isinstance(state, RunningState):
             horizon, prior = round(RUNNING_HORIZON_S * rate_hz), round(RUNNING_PRIOR_S * rate_hz)

@@ -12,8 +12,6 @@ from asr_lab.streaming import Frames
 
 EPSILON = 1e-5
 """Added to a standard deviation (NeMo's)."""
-TINY = 1e-30
-"""Least sum of amplitudes that a mean is taken over."""
 
 
 def utterance_level(frames: Frames) -> Tensor:
@@ -28,40 +26,55 @@ def utterance_level(frames: Frames) -> Tensor:
 
 
 class SpeakerState(NamedTuple):
-    """What `speaker_level` knows of each row's speaker, in double precision."""
+    """What `speaker_level` has heard of each row's speaker."""
 
-    heard: Tensor  # (B, 1), frames
-    weight: Tensor  # (B, 1), sum of the frames' amplitudes
-    total: Tensor  # (B, F), sum of features, each times its frame's amplitude
+    frames: Tensor  # (B, N, F), features, valid ones first
+    heard: Tensor  # (B,) int64, how many are
 
 
 def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
     """Nobody heard; on the device of `like`."""
-    zeros = like.new_zeros(batch, num_features, dtype=torch.float64)
-    return SpeakerState(zeros[:, :1], zeros[:, :1], zeros)
-
-
-def speaker_level(state: SpeakerState, frames: Frames, decade: float, prior: float) -> tuple[SpeakerState, Tensor]:
-    """Each feature less its mean over this utterance and all that was heard of its speaker before.
-
-    Kaldi's mean normalisation per speaker, on log-mel features, with two differences. Frames count by their amplitude
-    (the geometric mean over bands), so that speech is levelled with speech, however much silence and noise is between;
-    `decade` is what a feature grows by for ten times the power. And of a mean over few frames, which is that of a word
-    and not yet that of a speaker, only the loudness is taken: how it differs from band to band counts as if `prior`
-    frames of a flat spectrum had been heard too. Returns the new state and (B, T, F).
-    """
-    x = frames.valid().double()
-    mask = frames.mask()[..., None]
-    amplitude = 10 ** (x.mean(2, keepdim=True) / (2 * decade)) * mask
-    new = SpeakerState(
-        state.heard + frames.lengths[:, None],
-        state.weight + amplitude.sum(1),
-        state.total + (amplitude * x).sum(1),
+    return SpeakerState(
+        like.new_zeros(batch, 0, num_features), torch.zeros(batch, dtype=torch.int64, device=like.device)
     )
-    mean = new.total / new.weight.clamp(min=TINY)
-    loudness = mean.mean(1, keepdim=True)
-    mean = loudness + new.heard / (new.heard + prior) * (mean - loudness)
-    return new, ((x - mean[:, None]) * mask).to(frames.x.dtype)
+
+
+def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> tuple[SpeakerState, Tensor]:
+    """Each feature's rank, from -1 to 1, among those of its band in this utterance and all heard of its speaker before.
+
+    Histogram equalisation (de la Torre et al. 2005) to a uniform distribution: whatever a microphone, a room, a noise
+    or a voice does to a band as a whole is taken away, and not its mean alone. Of a band of which few frames were
+    heard, which are those of a word and not yet those of a speaker, less is taken: a value counts by its rank in its
+    own band as often as frames were heard, and `prior` times by its rank among the features of all bands, which
+    levels the loudness. Returns the new state and (B, T, F).
+    """
+    heard = Frames.whole(state.frames, state.heard)
+    new = SpeakerState(*_joined(heard, frames))
+    known = Frames.whole(*new)
+    values = torch.where(known.mask()[..., None], known.x, torch.inf)  # (B, N, F)
+    x = frames.valid().transpose(1, 2)  # (B, F, T)
+    count = new.heard[:, None, None].clamp(min=1).to(x.dtype)
+    own = _ranks(values.transpose(1, 2), x) / count
+    all_bands = _ranks(values.flatten(1), x.flatten(1)).view_as(x) / (count * x.shape[1])
+    rank = (count * own + prior * all_bands) / (count + prior)
+    return new, frames.with_x((2 * rank - 1).transpose(1, 2)).valid()
+
+
+def _ranks(values: Tensor, x: Tensor) -> Tensor:
+    """How many of the values (…, N) lie below each x (…, T), equal ones counted half."""
+    ordered = values.sort(-1)[0].contiguous()
+    x = x.contiguous()
+    below = torch.searchsorted(ordered, x)
+    return (below + torch.searchsorted(ordered, x, right=True)).to(x.dtype) / 2
+
+
+def _joined(first: Frames, second: Frames) -> tuple[Tensor, Tensor]:
+    """Each row's frames of both, one behind the other, (B, N, F), and how many they are, (B,)."""
+    x = torch.cat([first.valid(), second.valid()], 1)
+    kept = torch.cat([first.mask(), second.mask()], 1)
+    lengths = first.lengths + second.lengths
+    order = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(lengths.max())]
+    return x.gather(1, order[..., None].expand(-1, -1, x.shape[2])), lengths
 
 
 class RunningState(NamedTuple):

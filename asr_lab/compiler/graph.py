@@ -130,8 +130,10 @@ class _Tracer:
         """The node of a decoder that reads after `tap` parts."""
         assert isinstance(head, DecoderHead)
         frames, frame_ms = self.reached[tap - 1]
-        tokens = torch.zeros(1, TOKENS_PER_S * MEASURED_S, dtype=torch.int64)
-        targets = Targets(tokens, torch.tensor([tokens.shape[1]]))
+        count = TOKENS_PER_S * MEASURED_S
+        while count > 1 and not section.fits(frames.x.shape[1], range(count)):
+            count -= 1
+        targets = Targets(torch.zeros(1, count, dtype=torch.int64), torch.tensor([count]))
         ghost = weightless(head)
         cost, logits = macs(lambda: ghost.logits(frames, targets))
         rate_ms = float(frame_ms) if logits.shape[1] == frames.x.shape[1] else 0.0

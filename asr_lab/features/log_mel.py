@@ -27,12 +27,11 @@ class LogMel(Features):
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
     level: Literal["none", "utterance", "speaker", "running"] = "none"
     """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds;
-    "speaker" takes away the mean over the speech, louder frames counting more, of the utterance and `speaker_s` of its
-    speaker's others (cannot stream)."""
+    "speaker" replaces them by their rank, -1 to 1, in the utterance and `speaker_s` of its speaker's others (histogram
+    equalisation; cannot stream)."""
     speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
     """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
-    `speaker`, in training a drawn part of them. Where little is known, as of a lone file, its loudness is levelled
-    and not its spectrum."""
+    `speaker`, in training a drawn part of them. Of a lone file the loudness is levelled more than the spectrum."""
     num_mels: int = attrs.field(default=80, validator=v.ge(4))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))

@@ -15,40 +15,44 @@ from asr_lab.nn.depthwise import depthwise_of_patches, depthwise_of_relu
 from asr_lab.streaming import Chain, Context, Frames, Streamable, last_valid
 
 
-class FrameConvState(NamedTuple):
-    """What `FrameConv` carries."""
+class KernelState(NamedTuple):
+    """What `KernelOfThree` carries."""
 
     past: Tensor  # (B, 1 or 2, F), each row's last frames, zeros before the first
     begun: Tensor  # (B,) bool, rows that have seen a frame
 
 
-class FrameConv(Streamable[FrameConvState]):
-    """A convolution of width 3 over frames and GELU: (B, T, F) to (B, ceil(T / stride), D).
+class KernelOfThree(Streamable[KernelState]):
+    """A layer whose out frame j sees frames s*j - 1 to s*j + 1, or s*j - 2 to s*j when causal; s is the stride.
 
-    Out frame j sees frames s*j - 1 to s*j + 1, or s*j - 2 to s*j when causal; before the first and behind the last
-    frame of a row are zeros. At stride 1, not causal, it holds one frame back.
+    (B, T, F) to (B, ceil(T / stride), D). Before the first and behind the last frame of a row are zeros. At stride 1,
+    not causal, it holds one frame back.
     """
 
-    def __init__(self, in_dim: int, dim: int, stride: int, causal: bool) -> None:
+    def __init__(self, in_dim: int, stride: int, causal: bool) -> None:
         super().__init__()
         assert stride in (1, 2)
         self.ratio = Fraction(1, stride)
+        self.in_dim = in_dim
         self.stride = stride
         self.lookahead_frames = 1 if stride == 1 and not causal else 0
         self.past_frames = 1 if stride == 2 and not causal else 2
-        self.conv = nn.Conv1d(in_dim, dim, 3)
+
+    def under_kernel(self, x: Tensor, num_frames: int) -> Tensor:
+        """At least stride * (T - 1) + 3 frames of a row, (B, …, F), as T = `num_frames` frames out, (B, T, D)."""
+        raise NotImplementedError
 
     def hop_frames(self, context: Context) -> int | None:
         return self.stride
 
-    def initial_state(self, batch: int, context: Context) -> FrameConvState:
-        weight = self.conv.weight
-        past = weight.new_zeros(batch, self.past_frames, weight.shape[1])
-        return FrameConvState(past, torch.zeros(batch, dtype=torch.bool, device=weight.device))
+    def initial_state(self, batch: int, context: Context) -> KernelState:
+        weight = next(self.parameters())
+        past = weight.new_zeros(batch, self.past_frames, self.in_dim)
+        return KernelState(past, torch.zeros(batch, dtype=torch.bool, device=weight.device))
 
-    def forward(self, state: FrameConvState, chunk: Frames, context: Context) -> tuple[FrameConvState, Frames]:
+    def forward(self, state: KernelState, chunk: Frames, context: Context) -> tuple[KernelState, Frames]:
         x = torch.cat([state.past, chunk.valid()], 1)  # (B, past + T, F)
-        new = FrameConvState(last_valid(x, chunk, self.past_frames), state.begun | (chunk.lengths > 0))
+        new = KernelState(last_valid(x, chunk, self.past_frames), state.begun | (chunk.lengths > 0))
         if self.lookahead_frames:
             x, lengths = self._shifted(x, state.begun, new.begun, chunk)
             frames = x.shape[1] - 2
@@ -58,9 +62,7 @@ class FrameConv(Streamable[FrameConvState]):
             full = chunk.full
             frames = math.ceil(chunk.x.shape[1] / self.stride)
         x = F.pad(x, (0, 0, 0, max(0, self.stride * (frames - 1) + 3 - x.shape[1])))
-        taps = [x[:, k :: self.stride][:, :frames] for k in range(3)]  # (B, T', F) each
-        y = F.linear(torch.cat(taps, 2), self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
-        return new, Frames(F.gelu(y), lengths, chunk.final, full)
+        return new, Frames(self.under_kernel(x, frames), lengths, chunk.final, full)
 
     def _shifted(self, x: Tensor, begun: Tensor, will: Tensor, chunk: Frames) -> tuple[Tensor, Tensor]:
         """Frames under the kernels of what is given now, and how many are: a row gives its first frame one late."""
@@ -68,6 +70,19 @@ class FrameConv(Streamable[FrameConvState]):
         x = F.pad(x, (0, 0, 0, 1))  # what is behind a row's last frame
         shifted = torch.where(begun[:, None, None], x, x.roll(-1, 1))
         return shifted[:, : 2 + _longest(lengths, chunk.x.shape[1])], lengths
+
+
+class FrameConv(KernelOfThree):
+    """A convolution of width 3 over frames and GELU: (B, T, F) to (B, ceil(T / stride), D)."""
+
+    def __init__(self, in_dim: int, dim: int, stride: int, causal: bool) -> None:
+        super().__init__(in_dim, stride, causal)
+        self.conv = nn.Conv1d(in_dim, dim, 3)
+
+    def under_kernel(self, x: Tensor, num_frames: int) -> Tensor:
+        taps = [x[:, k :: self.stride][:, :num_frames] for k in range(3)]  # (B, T', F) each
+        y = F.linear(torch.cat(taps, 2), self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
+        return F.gelu(y)
 
 
 def _longest(lengths: Tensor, unknown: int) -> int:

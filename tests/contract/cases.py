@@ -58,6 +58,11 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         for factor in (4, 8)
         for causal in (True, False)
     },
+    "stems/vgg": {
+        f"factor={factor},causal={causal}": {"factor": factor, "causal": causal, "channels": 3}
+        for factor in (4, 8)
+        for causal in (True, False)
+    },
     "stems/whisper_conv": {"causal=True": {"causal": True}, "causal=False": {"causal": False}},
     "stems/frame_stack": {"factor=3,norm=none": {"factor": 3, "norm": "none"}},
     "blocks/attention": {f"position={p}": {"position": p} for p in ("relative", "rotary", "none")},

@@ -130,7 +130,7 @@ def test_a_running_level_forgets_the_loudness_of_the_recording() -> None:
     assert float(running(waveform).std()) == pytest.approx(1.0, abs=0.4)
 
 
-def test_a_speakers_level_is_the_mean_over_the_utterance_and_the_others() -> None:
+def test_a_speakers_level_is_the_rank_in_the_utterance_and_the_others() -> None:
     plain, speaker = (MelSpectrogramExtractor.nemo_style(level=level) for level in ("none", "speaker"))
     own, other = [noise(9000, 1), noise(4320, 2)], [0.1 * noise(6400, 3), noise(0, 4)]
     state = speaker.acquainted_state(Frames.whole(pad_sequence(other, True), torch.tensor([6400, 0])))
@@ -138,17 +138,28 @@ def test_a_speakers_level_is_the_mean_over_the_utterance_and_the_others() -> Non
     for row in range(2):
         features = plain(own[row])
         heard = torch.cat([features, plain(other[row])]) if len(other[row]) else features
-        amplitude = heard.mean(1, keepdim=True).div(2).exp()  # NeMo's features are natural logarithms of power
-        mean = (heard * amplitude).sum(0) / amplitude.sum()
-        known = len(heard) / (len(heard) + 200)  # as if two seconds of a flat spectrum had been heard
-        mean = known * mean + (1 - known) * mean.mean()
-        torch.testing.assert_close(out.x[row, : len(features)], features - mean, atol=1e-4, rtol=0)
+        everything = heard.flatten().sort()[0]
+        for band in (0, 7, 79):
+            values = heard[:, band]
+            for t in (0, 5, len(features) - 1):
+                x = features[t, band]
+                rank = ((values < x).sum() + (values <= x).sum()) / 2
+                overall = ((everything < x).sum() + (everything <= x).sum()) / 2 / 80
+                # as if half a second of the other bands had been heard in this one
+                expected = (rank + 50 * overall / len(heard)) / (len(heard) + 50)
+                torch.testing.assert_close(out.x[row, t, band], 2 * expected - 1, atol=1e-3, rtol=0)
         assert not out.x[row, len(features) :].any()
-    # Silence counts for nothing (the mean over all frames would be some ten lower); windows at its edge for a little.
-    quiet = speaker(torch.cat([torch.zeros(16000), own[0], torch.zeros(16000)]))[102:156]
-    torch.testing.assert_close(quiet.mean(), speaker(own[0])[2:56].mean(), atol=0.2, rtol=0)
     assert speaker.whole_because is not None
     assert '"speaker"' in speaker.whole_because
+
+
+def test_a_speakers_level_takes_a_microphone_and_its_loudness_away() -> None:
+    speaker = MelSpectrogramExtractor.whisper_style(floor="fixed", level="speaker")
+    voice = noise(160000) * torch.linspace(0.05, 1.0, 160000)
+    heard = speaker(voice)
+    dull = torch.cat([voice[:1], 0.2 * (voice[1:] + 0.9 * voice[:-1])])  # quieter, and the treble far more so
+    assert float((speaker(dull) - heard).abs().mean()) < 0.06
+    torch.testing.assert_close(speaker(0.2 * voice), heard, atol=0.02, rtol=0)
 
 
 def test_features_stay_in_single_precision_under_autocast() -> None:
