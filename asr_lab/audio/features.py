@@ -13,6 +13,7 @@ from asr_lab.audio.convention import convention
 from asr_lab.audio.level import (
     RunningState,
     SpeakerState,
+    acquainted,
     fresh_running_state,
     fresh_speaker_state,
     running_level,
@@ -133,7 +134,10 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         With `level = "speaker"` features are ranked among theirs too. Rows may be empty.
         """
         fresh = self.initial_state(others.batch, WHOLE)
-        return fresh._replace(level=self(fresh, others, WHOLE)[0].level)
+        if not isinstance(fresh.level, SpeakerState):
+            return fresh
+        with torch.autocast(others.x.device.type, enabled=False):
+            return fresh._replace(level=acquainted(fresh.level, self._floored(self._heard(fresh, others)[1])))
 
     @overload
     def __call__(self, state: Tensor) -> Tensor: ...
@@ -160,18 +164,23 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         with torch.autocast(chunk.x.device.type, enabled=False):
             if self.whole_because and bool(((chunk.lengths > 0) & ~chunk.final).any()):
                 raise ValueError(f"these features cannot be cut: {self.whole_because}")
-            x = chunk.valid()
-            x = torch.cat([state.past.to(x.dtype), x if x.dtype == torch.float64 else x.float()], 1)
-            total = state.seen + chunk.lengths
-            given = self._num_frames(state.seen, torch.zeros_like(chunk.final))
-            lengths = self._num_frames(total, chunk.final) - given
-            least, most = (int(n) for n in lengths.aminmax())
-            signal = self._signal(x, state.seen, total, given, chunk.final, most)
-            rows = max(1, BLOCK_SAMPLES // max(1, signal.shape[1]))
-            features = torch.cat([self._log_mel(block) for block in torch.split(signal, rows)])
-            frames = Frames(features, lengths, chunk.final, least == features.shape[1])
-            level, frames = self._normalised(state.level, frames)
-            return MelState(last_valid(x, chunk, self._past_samples), total, level), frames
+            new, frames = self._heard(state, chunk)
+            level, frames = self._levelled(state.level, self._floored(frames))
+            return new._replace(level=level), frames
+
+    def _heard(self, state: MelState, chunk: Frames) -> tuple[MelState, Frames]:
+        """The new state, its level still the old one, and log-mel energies as they are."""
+        x = chunk.valid()
+        x = torch.cat([state.past.to(x.dtype), x if x.dtype == torch.float64 else x.float()], 1)
+        total = state.seen + chunk.lengths
+        given = self._num_frames(state.seen, torch.zeros_like(chunk.final))
+        lengths = self._num_frames(total, chunk.final) - given
+        least, most = (int(n) for n in lengths.aminmax())
+        signal = self._signal(x, state.seen, total, given, chunk.final, most)
+        rows = max(1, BLOCK_SAMPLES // max(1, signal.shape[1]))
+        features = torch.cat([self._log_mel(block) for block in torch.split(signal, rows)])
+        frames = Frames(features, lengths, chunk.final, least == features.shape[1])
+        return MelState(last_valid(x, chunk, self._past_samples), total, state.level), frames
 
     @property
     def _past_samples(self) -> int:
@@ -228,23 +237,25 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         energy = (power @ self.filters.to(power.dtype)).clamp(min=c.least) + c.added
         return torch.log10(energy) * c.decade + c.offset
 
-    def _normalised(self, state: LevelState, frames: Frames) -> tuple[LevelState, Frames]:
-        """Floor, then level."""
+    def _floored(self, frames: Frames) -> Frames:
+        """Nothing below the floor."""
         c = self.convention
-        if self.floor == "utterance":
-            lowest = frames.x.new_full((), -torch.inf)
-            loudest = torch.where(frames.mask()[..., None], frames.x, lowest).amax((1, 2), keepdim=True)
-            frames = frames.with_x(torch.maximum(frames.x, loudest - FLOOR_DECADES * c.decade))
-        else:
-            frames = frames.with_x(frames.x.clamp(min=c.fixed_floor))
+        if self.floor == "fixed":
+            return frames.with_x(frames.x.clamp(min=c.fixed_floor))
+        lowest = frames.x.new_full((), -torch.inf)
+        loudest = torch.where(frames.mask()[..., None], frames.x, lowest).amax((1, 2), keepdim=True)
+        return frames.with_x(torch.maximum(frames.x, loudest - FLOOR_DECADES * c.decade))
+
+    def _levelled(self, state: LevelState, frames: Frames) -> tuple[LevelState, Frames]:
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
         rate_hz = self.sample_rate / self.hop_samples
         if isinstance(state, SpeakerState):
-            known, x = speaker_level(state, frames, SPEAKER_PRIOR_S * rate_hz)
-            return known, frames.with_x(x)
+            known = acquainted(state, frames)
+            return known, frames.with_x(speaker_level(known, frames, SPEAKER_PRIOR_S * rate_hz))
         if isinstance(state, RunningState):
             horizon, prior = round(RUNNING_HORIZON_S * rate_hz), round(RUNNING_PRIOR_S * rate_hz)
-            level, x = running_level(state, frames, horizon, prior, RUNNING_PRIOR_DECADES * c.decade)
+            prior_deviation = RUNNING_PRIOR_DECADES * self.convention.decade
+            level, x = running_level(state, frames, horizon, prior, prior_deviation)
             return level, frames.with_x(x)
         return (), frames

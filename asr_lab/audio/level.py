@@ -12,6 +12,8 @@ from asr_lab.streaming import Frames
 
 EPSILON = 1e-5
 """Added to a standard deviation (NeMo's)."""
+SAMPLED_FRAMES = 4
+"""A feature's rank in all bands is taken in one of so many frames."""
 
 
 def utterance_level(frames: Frames) -> Tensor:
@@ -26,38 +28,38 @@ def utterance_level(frames: Frames) -> Tensor:
 
 
 class SpeakerState(NamedTuple):
-    """What `speaker_level` has heard of each row's speaker."""
+    """What has been heard of each row's speaker."""
 
-    frames: Tensor  # (B, N, F), features, valid ones first
-    heard: Tensor  # (B,) int64, how many are
+    features: Tensor  # (B, N, F), infinity where a row has none
 
 
 def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
     """Nobody heard; on the device of `like`."""
-    return SpeakerState(
-        like.new_zeros(batch, 0, num_features), torch.zeros(batch, dtype=torch.int64, device=like.device)
-    )
+    return SpeakerState(like.new_zeros(batch, 0, num_features))
 
 
-def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> tuple[SpeakerState, Tensor]:
-    """Each feature's rank, from -1 to 1, among those of its band in this utterance and all heard of its speaker before.
+def acquainted(state: SpeakerState, frames: Frames) -> SpeakerState:
+    """These frames heard as well."""
+    features = torch.where(frames.mask()[..., None], frames.x, torch.inf)
+    return SpeakerState(torch.cat([state.features, features], 1))
+
+
+def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> Tensor:
+    """Each feature's rank, from -1 to 1, among those of its band that the state holds: (B, T, F) of `frames`.
 
     Histogram equalisation (de la Torre et al. 2005) to a uniform distribution: whatever a microphone, a room, a noise
     or a voice does to a band as a whole is taken away, and not its mean alone. Of a band of which few frames were
     heard, which are those of a word and not yet those of a speaker, less is taken: a value counts by its rank in its
-    own band as often as frames were heard, and `prior` times by its rank among the features of all bands, which
-    levels the loudness. Returns the new state and (B, T, F).
+    own band as often as frames were heard, and `prior` times by its rank in all bands together (of every
+    `SAMPLED_FRAMES`th frame), which levels the loudness.
     """
-    heard = Frames.whole(state.frames, state.heard)
-    new = SpeakerState(*_joined(heard, frames))
-    known = Frames.whole(*new)
-    values = torch.where(known.mask()[..., None], known.x, torch.inf)  # (B, N, F)
     x = frames.valid().transpose(1, 2)  # (B, F, T)
-    count = new.heard[:, None, None].clamp(min=1).to(x.dtype)
-    own = _ranks(values.transpose(1, 2), x) / count
-    all_bands = _ranks(values.flatten(1), x.flatten(1)).view_as(x) / (count * x.shape[1])
-    rank = (count * own + prior * all_bands) / (count + prior)
-    return new, frames.with_x((2 * rank - 1).transpose(1, 2)).valid()
+    count = state.features[..., 0].isfinite().sum(1)[:, None, None].clamp(min=1)
+    own = _ranks(state.features.transpose(1, 2), x) / count
+    sampled = state.features[:, ::SAMPLED_FRAMES].flatten(1)
+    overall = _ranks(sampled, x.flatten(1)).view_as(x) / sampled.isfinite().sum(1)[:, None, None].clamp(min=1)
+    rank = (count * own + prior * overall) / (count + prior)
+    return frames.with_x((2 * rank - 1).transpose(1, 2)).valid()
 
 
 def _ranks(values: Tensor, x: Tensor) -> Tensor:
@@ -66,15 +68,6 @@ def _ranks(values: Tensor, x: Tensor) -> Tensor:
     x = x.contiguous()
     below = torch.searchsorted(ordered, x)
     return (below + torch.searchsorted(ordered, x, right=True)).to(x.dtype) / 2
-
-
-def _joined(first: Frames, second: Frames) -> tuple[Tensor, Tensor]:
-    """Each row's frames of both, one behind the other, (B, N, F), and how many they are, (B,)."""
-    x = torch.cat([first.valid(), second.valid()], 1)
-    kept = torch.cat([first.mask(), second.mask()], 1)
-    lengths = first.lengths + second.lengths
-    order = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(lengths.max())]
-    return x.gather(1, order[..., None].expand(-1, -1, x.shape[2])), lengths
 
 
 class RunningState(NamedTuple):

@@ -19,7 +19,7 @@ def _by_band(x: Tensor, num_bands: int) -> Tensor:
 
 
 class BandConv(KernelOfThree):
-    """A 3x3 convolution over frames and bands, LayerNorm over channels, ReLU: (B, T, M * C) to (B, T, M * C').
+    """A 3x3 convolution over frames and bands, LayerNorm over the frame, ReLU: (B, T, M * C) to (B, T, M * C').
 
     Bands stand side by side in a frame, each with its channels. Out frame j sees frames j - 1 to j + 1, or j - 2 to j
     when causal; beside the first and last of the M bands are zeros.
@@ -29,14 +29,16 @@ class BandConv(KernelOfThree):
         super().__init__(num_bands * in_channels, 1, causal)
         self.num_bands = num_bands
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=(0, 1))
-        self.norm = nn.LayerNorm(channels)
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def under_kernel(self, x: Tensor, num_frames: int) -> Tensor:
         if num_frames == 0:
             return x.new_zeros(len(x), 0, self.num_bands * self.conv.out_channels)
         x = _by_band(x[:, : num_frames + 2], self.num_bands).permute(0, 3, 1, 2)  # (B, C, T + 2, M)
-        y: Tensor = self.norm(self.conv(x).permute(0, 2, 3, 1))  # (B, T, M, C')
-        return y.relu().flatten(2)
+        y = self.conv(x).permute(0, 2, 3, 1).flatten(2)  # (B, T, M * C')
+        scale, bias = self.scale.repeat(self.num_bands), self.bias.repeat(self.num_bands)
+        return F.layer_norm(y, y.shape[2:], scale, bias).relu()
 
 
 class BandPool(Streamable[tuple[()]]):

@@ -138,15 +138,15 @@ def test_a_speakers_level_is_the_rank_in_the_utterance_and_the_others() -> None:
     for row in range(2):
         features = plain(own[row])
         heard = torch.cat([features, plain(other[row])]) if len(other[row]) else features
-        everything = heard.flatten().sort()[0]
+        everything = heard[::4].flatten()
         for band in (0, 7, 79):
             values = heard[:, band]
             for t in (0, 5, len(features) - 1):
                 x = features[t, band]
                 rank = ((values < x).sum() + (values <= x).sum()) / 2
-                overall = ((everything < x).sum() + (everything <= x).sum()) / 2 / 80
+                overall = ((everything < x).sum() + (everything <= x).sum()) / 2 / len(everything)
                 # as if half a second of the other bands had been heard in this one
-                expected = (rank + 50 * overall / len(heard)) / (len(heard) + 50)
+                expected = (rank + 50 * overall) / (len(heard) + 50)
                 torch.testing.assert_close(out.x[row, t, band], 2 * expected - 1, atol=1e-3, rtol=0)
         assert not out.x[row, len(features) :].any()
     assert speaker.whole_because is not None
