@@ -56,12 +56,12 @@ def voices_of(split: Split, number: int | None, seed: int) -> tuple[str, ...]:
     return tuple(sorted(own, key=lambda name: mixed(text_key(name), seed, 3))[:number])
 
 
-def speak(speech: Speech, sentences: Sequence[str]) -> list[Utterance]:
-    """The sentences as utterances, spoken now or found in the cache.
+def speak(speech: Speech, sentences: Sequence[str], said: Sequence[str] | None = None) -> list[Utterance]:
+    """The sentences as utterances, spoken now or found in the cache; `said` is how each is spelled for the voice.
 
     MissingPackageError without eSpeak NG, DataError for a language that it does not speak.
     """
-    requests = [_request(speech, sentence, number) for number, sentence in enumerate(sentences)]
+    requests = [_request(speech, sentence, number) for number, sentence in enumerate(said or sentences)]
     content = json.dumps([VERSION, espeak.version(), attrs.asdict(speech), requests], sort_keys=True)
     folder = cache_root() / "synthetic" / hashlib.sha256(content.encode()).hexdigest()[:24]
     lengths = _spoken(folder)
@@ -70,7 +70,7 @@ def speak(speech: Speech, sentences: Sequence[str]) -> list[Utterance]:
         lengths = _spoken(folder)
         if lengths is None:
             raise DataError(f"synthetic: {folder} was written and cannot be read back")
-    return list(_utterances(speech, requests, folder, lengths))
+    return list(_utterances(speech, sentences, requests, folder, lengths))
 
 
 def _request(speech: Speech, sentence: str, number: int) -> espeak.Request:
@@ -85,11 +85,15 @@ def _request(speech: Speech, sentence: str, number: int) -> espeak.Request:
 
 
 def _utterances(
-    speech: Speech, requests: Sequence[espeak.Request], folder: Path, lengths: Sequence[int]
+    speech: Speech,
+    sentences: Sequence[str],
+    requests: Sequence[espeak.Request],
+    folder: Path,
+    lengths: Sequence[int],
 ) -> list[Utterance]:
     found = []
     start = 0
-    for number, (request, length) in enumerate(zip(requests, lengths, strict=True)):
+    for number, (sentence, request, length) in enumerate(zip(sentences, requests, lengths, strict=True)):
         start = 0 if number % SHARD_UTTERANCES == 0 else start
         voice = request.voice
         columns: dict[str, Any] = {"speaker": voice, "language": speech.language, "split": speech.split}
@@ -98,7 +102,7 @@ def _utterances(
                 id=f"{speech.split}-{speech.language}-{number:05}",
                 audio=str(folder / _shard(number // SHARD_UTTERANCES)),
                 duration_s=length / speech.sample_rate,
-                text=request.text,
+                text=sentence,
                 start_s=start / speech.sample_rate,
                 columns={**columns, "rate_wpm": request.rate_wpm, "pitch": request.pitch},
             )

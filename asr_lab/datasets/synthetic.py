@@ -42,6 +42,9 @@ class Synthetic(Dataset):
     """A text file with a sentence a line instead of the grammar; a relative path is under ASRLAB_DATA."""
     language: str = attrs.field(default="en-us", validator=v.min_len(1))
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
+    respell: dict[str, str] = attrs.field(factory=dict)
+    """Words as the language would write them, for a foreign accent: with `language = "de"`, `{ one = "uann" }` is "one"
+    as some Germans say it. The text stays as it was."""
     voices: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Speakers, drawn from the split's own; default: all of them."""
     rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=_within(80, 450))
@@ -66,4 +69,5 @@ class Synthetic(Dataset):
             texts = draw_sentences(self.grammar, self.split, self.num_utterances, key)
         voices = voices_of(self.split, self.voices, self.seed)
         speech = Speech(self.language, self.split, voices, self.rate_wpm, self.pitch, self.sample_rate, self.seed)
-        return Source(speak(speech, texts))
+        said = [" ".join(self.respell.get(word, word) for word in text.split()) for text in texts]
+        return Source(speak(speech, texts, said))

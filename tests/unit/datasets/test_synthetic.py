@@ -61,6 +61,14 @@ def test_an_utterance_sounds_the_same_whatever_is_said_before_it(cache: Path) ->
     assert (audio * 32768 == alone).all()
 
 
+def test_respelled_words_sound_otherwise_and_read_the_same(cache: Path) -> None:
+    german = {"grammar": "digits", "language": "de"}
+    plain, accented = bits(read(**german)), bits(read(**german, respell={"one": "uann", "two": "tuh"}))
+    assert [text for text, *_ in accented] == [text for text, *_ in plain]
+    for (text, _, before), (_, _, after) in zip(plain, accented, strict=True):
+        assert (before != after) == bool({"one", "two"} & set(text.split()))
+
+
 def test_a_damaged_cache_is_made_again(cache: Path) -> None:
     first = bits(read())
     for path in cache.rglob("*.flac"):
