@@ -479,6 +479,12 @@ WRONG = [
         ["7 features.floor: needs the whole utterance: … but encoder.contexts[0] streams"],
     ),
     Wrong(
+        "how much of a speaker is heard by features that do not ask",
+        "num_mels = 40",
+        "num_mels = 40\nspeaker_s = 5",
+        ["7 features.speaker_s: has no effect: only features.level = 'speaker' reads it"],
+    ),
+    Wrong(
         "features that cannot stream",
         "num_mels = 40",
         'num_mels = 40\nlevel = "utterance"',
