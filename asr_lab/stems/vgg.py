@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class VGG(Stem):
     """A small VGG network (arXiv 1409.1556) that pools over all bands: what it hears may lie higher or lower.
 
-    Costs more than other stems of as many parameters, and tells an unseen voice better where few were heard.
+    Costs more than other stems of as many parameters.
     """
 
     factor: Literal[4, 8] = 8
