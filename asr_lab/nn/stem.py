@@ -58,7 +58,7 @@ class KernelOfThree(Streamable[KernelState]):
             frames = x.shape[1] - 2
             full = not lengths.is_meta and bool((lengths == frames).all())  # a row that begins gives fewer
         else:
-            lengths = _ceil_div(chunk.lengths, self.stride)
+            lengths = ceil_div(chunk.lengths, self.stride)
             full = chunk.full
             frames = math.ceil(chunk.x.shape[1] / self.stride)
         x = F.pad(x, (0, 0, 0, max(0, self.stride * (frames - 1) + 3 - x.shape[1])))
@@ -117,7 +117,7 @@ class FrameStack(Streamable[tuple[()]]):
         frames = math.ceil(chunk.x.shape[1] / self.factor)
         x = F.pad(chunk.valid(), (0, 0, 0, frames * self.factor - chunk.x.shape[1]))
         x = x.reshape(x.shape[0], frames, self.factor * x.shape[2])
-        lengths = _ceil_div(chunk.lengths, self.factor)
+        lengths = ceil_div(chunk.lengths, self.factor)
         return (), Frames(self.norm(self.linear(x)), lengths, chunk.final, chunk.full)
 
 
@@ -173,7 +173,7 @@ class DepthwiseStride(Streamable[StrideState]):
             mask = self._mask(state, chunk.lengths, x.shape[1], 2 << i)
             x = self.pointwise[i](depthwise_of_relu(x, mask, weight.to(x.dtype)))
         y = self.out(x.relu().flatten(2))
-        return new, Frames(y, _ceil_div(chunk.lengths, self.factor), chunk.final, chunk.full)
+        return new, Frames(y, ceil_div(chunk.lengths, self.factor), chunk.final, chunk.full)
 
     def _first_stage(self, x: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
         """The first convolution as a matrix product over 3x3 patches, and the depthwise one behind it."""
@@ -187,8 +187,9 @@ class DepthwiseStride(Streamable[StrideState]):
         """Which frames of the stage at `stride` lie within their row, (B, num_frames) bool."""
         past = self.reach * (self.factor // stride - 1)
         number = torch.arange(num_frames, device=lengths.device) - past  # counted from the step's first
-        return (number >= -(state.seen // stride)[:, None]) & (number < _ceil_div(lengths, stride)[:, None])
+        return (number >= -(state.seen // stride)[:, None]) & (number < ceil_div(lengths, stride)[:, None])
 
 
-def _ceil_div(x: Tensor, by: int) -> Tensor:
+def ceil_div(x: Tensor, by: int) -> Tensor:
+    """Whole parts of `by` that hold x, rounded up: x's shape."""
     return (x + (by - 1)).div(by, rounding_mode="floor")

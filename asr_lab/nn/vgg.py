@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr_lab.nn.stem import KernelOfThree
+from asr_lab.nn.stem import KernelOfThree, ceil_div
 from asr_lab.streaming import Chain, Context, Frames, Streamable
 
 
@@ -63,7 +63,7 @@ class BandPool(Streamable[tuple[()]]):
         x = _by_band(F.pad(chunk.valid(), (0, 0, 0, -chunk.x.shape[1] % self.frames)), self.num_bands)
         x = F.pad(x, (0, 0, 0, self.num_bands % 2)).permute(0, 3, 1, 2)  # (B, C, T, M)
         y = F.max_pool2d(x, (self.frames, 2)) if x.shape[2] else x[..., : x.shape[3] // 2]
-        lengths = (chunk.lengths + (self.frames - 1)).div(self.frames, rounding_mode="floor")
+        lengths = ceil_div(chunk.lengths, self.frames)
         return (), Frames(y.permute(0, 2, 3, 1).flatten(2), lengths, chunk.final, chunk.full)
 
 
