@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.draws import Keys, generator, mix, uniform
+from asr_lab.audio.draws import Keys, fraction, generator, mix, mixed, uniform
 from asr_lab.audio.reading import is_audio, read_audio, read_info
 from asr_lab.audio.resampling import Audio, resample
 from asr_lab.errors import DataError
@@ -58,12 +58,12 @@ class Augmentations(Augmentation):
 
     def recording(self, audio: Audio, sample_rate: int, key: int) -> Audio:
         for place, part in enumerate(self.parts):
-            audio = part.recording(audio, sample_rate, int(mix(key, place)[0]))
+            audio = part.recording(audio, sample_rate, mixed(key, place))
         return audio
 
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
         for place, part in enumerate(self.parts):
-            audio = part.waveform(audio, sample_rate, int(mix(key, place)[0]))
+            audio = part.waveform(audio, sample_rate, mixed(key, place))
         return audio
 
     def features(self, frames: Tensor, lengths: Tensor, keys: Sequence[int]) -> Tensor:
@@ -87,7 +87,7 @@ class SpeedPerturbation(Augmentation):
         return np.array([float(1 / r) for r in self.ratios])[self._choice(keys)]
 
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
-        ratio = self.ratios[int(self._choice(np.array([key], dtype=np.uint64))[0])]
+        ratio = self.ratios[int(fraction(key) * len(self.ratios))]
         return resample(audio, ratio.numerator, ratio.denominator)
 
 

@@ -45,6 +45,11 @@ def uniform(keys: Keys) -> NDArray[np.float64]:
     return (mix(keys) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def fraction(key: int) -> float:
+    """`uniform` of one key."""
+    return (mixed(key) >> 11) * 2.0**-53
+
+
 def generator(key: int, salt: int = 0) -> np.random.Generator:
     """A generator of its own for a 64-bit key (Philox, Salmon et al., SC 2011)."""
     return np.random.Generator(np.random.Philox(key=np.array([key, salt], dtype=np.uint64)))

@@ -217,12 +217,11 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         last = signal.shape[1] - 1
         period = torch.where(final, 2 * (total - 1), 2**40).clamp(min=1)[:, None]
         offsets = torch.arange(c.left_samples, device=signal.device)
-        for first in (torch.zeros_like(start), (total - start).clamp(0, max(0, last + 1 - c.left_samples))):
-            column = first[:, None] + offsets  # (B, left)
-            folded = (start[:, None] + column).remainder(period)
-            folded = torch.minimum(folded, period - folded) - start[:, None]
-            signal = signal.scatter(1, column, signal.gather(1, folded.clamp(0, last)))
-        return signal
+        behind = (total - start).clamp(0, max(0, last + 1 - c.left_samples))
+        column = torch.cat([offsets.expand(len(signal), -1), behind[:, None] + offsets], 1)  # (B, 2 * left)
+        folded = (start[:, None] + column).remainder(period)
+        folded = torch.minimum(folded, period - folded) - start[:, None]
+        return signal.scatter(1, column, signal.gather(1, folded.clamp(0, last)))
 
     def _log_mel(self, signal: Tensor) -> Tensor:
         """Log-mel energies, (B, S') to (B, T, F)."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import mix, mixed, uniform
+from asr_lab.audio.draws import fraction, mixed
 from asr_lab.audio.reading import AudioError
 from asr_lab.audio.resampling import Audio
 from asr_lab.data.corpus import Corpus
@@ -165,7 +165,7 @@ class TrainingData:
     def _others(self, cuts: Sequence[int], key: int) -> Audio | None:
         if self._speakers is None:
             return None
-        share = float(uniform(mix(key, _OTHERS))[0])
+        share = fraction(mixed(key, _OTHERS))
         return self.augmentation.waveform(self._speakers.others(cuts, key, share), self.corpus.sample_rate, key)
 
 

@@ -19,25 +19,28 @@ def _by_band(x: Tensor, num_bands: int) -> Tensor:
 
 
 class BandConv(KernelOfThree):
-    """A 3x3 convolution over frames and bands, LayerNorm over the frame, ReLU: (B, T, M * C) to (B, T, M * C').
+    """A 3x3 convolution over frames and bands, LayerNorm over the frame, ReLU: (B, T, M * C) to (B, T / s, M / s * C').
 
-    Bands stand side by side in a frame, each with its channels. Out frame j sees frames j - 1 to j + 1, or j - 2 to j
-    when causal; beside the first and last of the M bands are zeros.
+    Bands stand side by side in a frame, each with its channels. The stride s, 1 or 2, is that over frames and over
+    bands, both rounded up. Out frame j sees frames s*j - 1 to s*j + 1, or s*j - 2 to s*j when causal; beside the first
+    and last of the M bands are zeros.
     """
 
-    def __init__(self, in_channels: int, channels: int, num_bands: int, causal: bool) -> None:
-        super().__init__(num_bands * in_channels, 1, causal)
+    def __init__(self, in_channels: int, channels: int, num_bands: int, stride: int, causal: bool) -> None:
+        super().__init__(num_bands * in_channels, stride, causal)
         self.num_bands = num_bands
-        self.conv = nn.Conv2d(in_channels, channels, 3, padding=(0, 1))
+        self.out_bands = math.ceil(num_bands / stride)
+        self.conv = nn.Conv2d(in_channels, channels, 3, stride, padding=(0, 1))
         self.scale = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def under_kernel(self, x: Tensor, num_frames: int) -> Tensor:
         if num_frames == 0:
-            return x.new_zeros(len(x), 0, self.num_bands * self.conv.out_channels)
-        x = _by_band(x[:, : num_frames + 2], self.num_bands).permute(0, 3, 1, 2)  # (B, C, T + 2, M)
-        y = self.conv(x).permute(0, 2, 3, 1).flatten(2)  # (B, T, M * C')
-        scale, bias = self.scale.repeat(self.num_bands), self.bias.repeat(self.num_bands)
+            return x.new_zeros(len(x), 0, self.out_bands * self.conv.out_channels)
+        x = x[:, : self.stride * (num_frames - 1) + 3]
+        x = _by_band(x, self.num_bands).permute(0, 3, 1, 2)  # (B, C, T, M)
+        y = self.conv(x).permute(0, 2, 3, 1).flatten(2)  # (B, T', M' * C')
+        scale, bias = self.scale.repeat(self.out_bands), self.bias.repeat(self.out_bands)
         return F.layer_norm(y, y.shape[2:], scale, bias).relu()
 
 
@@ -88,22 +91,28 @@ class BandSummary(Streamable[tuple[()]]):
 
 
 class VGGStem(Chain):
-    """Convolutions over frames and bands, pooled three times over bands: (B, T, F) to (B, ceil(T / factor), dim).
+    """Convolutions over frames and bands, which are halved three times: (B, T, F) to (B, ceil(T / factor), dim).
 
-    Two convolutions to `channels`, two to twice as many, one each to four times as many, as a VGG network (Simonyan and
-    Zisserman, arXiv 1409.1556); then `BandSummary`. Not causal, the kernels see 18 frames to the right at factor 8 and
-    14 at factor 4.
+    In the manner of the VGG networks (Simonyan and Zisserman, arXiv 1409.1556): convolutions to `channels`, two of
+    twice and two of four times as many, pooled between; but the first has a stride, which spares most of the work. Then
+    `BandSummary`. Not causal, the kernels see 18 frames to the right at factor 8 and 14 at factor 4.
     """
 
     def __init__(self, num_features: int, dim: int, factor: int, channels: int, causal: bool) -> None:
         assert factor in (4, 8)
-        layers: list[Streamable[tuple[()]] | KernelOfThree] = []
-        before, bands = 1, num_features
-        for stage, (wide, convs) in enumerate([(channels, 2), (2 * channels, 2), (4 * channels, 1)]):
-            for _ in range(convs):
-                layers.append(BandConv(before, wide, bands, causal))
-                before = wide
-            layers.append(BandPool(bands, 2 if 2 << stage <= factor else 1))
-            bands = math.ceil(bands / 2)
-        layers += [BandConv(before, before, bands, causal), BandSummary(before, bands, dim)]
-        super().__init__(layers)
+        halved = math.ceil(num_features / 2)
+        quarter = math.ceil(halved / 2)
+        eighth = math.ceil(quarter / 2)
+        narrow, wide, widest = channels, 2 * channels, 4 * channels
+        super().__init__(
+            [
+                BandConv(1, narrow, num_features, 2, causal),
+                BandConv(narrow, wide, halved, 1, causal),
+                BandPool(halved, 2),
+                BandConv(wide, wide, quarter, 1, causal),
+                BandConv(wide, widest, quarter, 1, causal),
+                BandPool(quarter, factor // 4),
+                BandConv(widest, widest, eighth, 1, causal),
+                BandSummary(widest, eighth, dim),
+            ]
+        )

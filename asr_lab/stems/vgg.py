@@ -16,15 +16,12 @@ if TYPE_CHECKING:
 
 @section
 class VGG(Stem):
-    """A small VGG network (arXiv 1409.1556) that pools over all bands: what it hears may lie higher or lower.
-
-    Costs more than other stems of as many parameters.
-    """
+    """A small VGG network (arXiv 1409.1556) that pools over all bands: what it hears may lie higher or lower."""
 
     factor: Literal[4, 8] = 8
     """Feature frames per frame of the stack."""
     channels: int = attrs.field(default=16, validator=v.ge(1))
-    """Channels of the first convolutions; the second have twice, the last four times as many."""
+    """Channels of the first convolution; two have twice, two four times as many."""
     causal: bool = True
     """Whether kernels end at the present frame; centred ones see 14 (factor 4) or 18 feature frames to the right."""
 
