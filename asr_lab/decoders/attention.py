@@ -30,6 +30,8 @@ class Attention(Decoder):
     """Probability that the training target spreads evenly over all tokens; validation losses go without."""
     positions: Literal["learned", "sinusoidal"] = "learned"
     """How a token knows its place."""
+    frame_positions: bool = False
+    """Whether the frames get sinusoids of their number: where no block of the stack tells them their place."""
     max_tokens: int = attrs.field(default=448, validator=v.ge(1))
     """Tokens of the longest text: a search stops there, and training leaves longer ones out."""
 
@@ -40,6 +42,8 @@ class Attention(Decoder):
             problems.append(("num_heads", f"must divide encoder.dim = {dim}, got {self.num_heads}"))
         if self.positions == "sinusoidal" and dim % 2:
             problems.append(("positions", f"sinusoidal needs an even encoder.dim, got {dim}"))
+        if self.frame_positions and dim % 2:
+            problems.append(("frame_positions", f"needs an even encoder.dim, got {dim}"))
         return problems
 
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
@@ -61,4 +65,5 @@ class Attention(Decoder):
             max_tokens=self.max_tokens,
             blank=BLANK_ID,
             end=END_ID,
+            frame_positions=self.frame_positions,
         )
