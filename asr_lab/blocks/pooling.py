@@ -30,7 +30,7 @@ class Pooling(Mixer):
 
     def __attrs_post_init__(self) -> None:
         if not self.causal and self.window_frames % 2 == 0:
-            raise ValueError(f"window_frames must be odd where causal = false, got {self.window_frames}")
+            raise ValueError(f"window_frames: must be odd where causal = false, got {self.window_frames}")
 
     def whole_because(self) -> str | None:
         if self.causal:

@@ -445,6 +445,12 @@ WRONG = [
         ],
     ),
     Wrong(
+        "a centred window without a middle",
+        'mixer = { type = "mamba2", state_dim = 16 }',
+        'mixer = { type = "pooling", window_frames = 4, causal = false }',
+        ["23 encoder.block.ssm.mixer.window_frames: must be odd where causal = false, got 4"],
+    ),
+    Wrong(
         "every part of a stack that cannot stream",
         'state_dim = 16 } }\nblock.att = { type = "macaron", mixer = { type = "attention", num_heads = 4 } }',
         'state_dim = 16 }, conv = { causal = false } }\nblock.att = { type = "residual", mixer = { type = '
