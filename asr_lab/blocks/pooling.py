@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Pooling(Mixer):
     """Each frame with the mean and the maximum of those around it, through a feed-forward: hears words as a whole.
 
-    Where in the window something was heard is not told, which few speakers are enough to learn from.
+    Where in the window something was heard is not told.
     """
 
     window_frames: int = attrs.field(default=7, validator=v.ge(1))

@@ -94,7 +94,7 @@ class VGGStem(Chain):
     """Convolutions over frames and bands, which are halved three times: (B, T, F) to (B, ceil(T / factor), dim).
 
     In the manner of the VGG networks (Simonyan and Zisserman, arXiv 1409.1556): convolutions to `channels`, two of
-    twice and two of four times as many, pooled between; but the first has a stride, which spares most of the work. Then
+    twice and two of four times as many, pooled between; but the first has a stride, which spares half of the work. Then
     `BandSummary`. Not causal, the kernels see 18 frames to the right at factor 8 and 14 at factor 4.
     """
 

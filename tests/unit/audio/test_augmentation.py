@@ -19,7 +19,7 @@ from asr_lab.audio.augmentation import (
     VolumePerturbation,
     coloured_noise,
 )
-from asr_lab.audio.draws import generator, mix, mixed, uniform
+from asr_lab.audio.draws import fraction, generator, mix, mixed, uniform
 from asr_lab.augments import Augment
 from asr_lab.errors import DataError
 
@@ -223,3 +223,4 @@ def test_draws_are_spread_evenly_and_do_not_repeat() -> None:
 def test_single_keys_are_mixed_like_many() -> None:
     for salts in ((), (0,), (1, 2), (2**64 - 1,), (-3, 5)):
         assert [mixed(k, *salts) for k in KEYS[:50].tolist()] == mix(KEYS[:50], *salts).tolist()
+    assert [fraction(k) for k in KEYS[:50].tolist()] == uniform(KEYS[:50]).tolist()
