@@ -85,6 +85,20 @@ def split_of(sentence: str) -> Split:
     return _SHARES[mixed(text_key(sentence), 1) % len(_SHARES)]
 
 
+def words_of(grammar: Grammar) -> frozenset[str]:
+    """Every word that a sentence of the grammar may have."""
+    if grammar in ("digits", "digit"):
+        return frozenset(DIGITS)
+    words = {*DIGITS, *_TEENS, *_TENS, "hundred", "thousand"}
+    if grammar == "everyday":
+        words -= {"hundred", "thousand"}  # nothing is counted beyond 99
+        for template in _TEMPLATES:
+            words |= {word for word in template.split() if not word.startswith("{")}
+        for choices in _WORDS.values():
+            words |= {word for choice in choices for word in choice.split()}
+    return frozenset(words)
+
+
 def draw_sentences(grammar: Grammar, split: Split, number: int, key: int) -> list[str]:
     """So many sentences of a split, drawn from a key; without repetition as long as that goes.
 

@@ -40,10 +40,8 @@ class Attention(Decoder):
         problems = []
         if dim % self.num_heads:
             problems.append(("num_heads", f"must divide encoder.dim = {dim}, got {self.num_heads}"))
-        if self.positions == "sinusoidal" and dim % 2:
-            problems.append(("positions", f"sinusoidal needs an even encoder.dim, got {dim}"))
-        if self.frame_positions and dim % 2:
-            problems.append(("frame_positions", f"needs an even encoder.dim, got {dim}"))
+        sinusoids = {"positions": self.positions == "sinusoidal", "frame_positions": self.frame_positions}
+        problems += [(key, f"needs an even encoder.dim, got {dim}") for key in sinusoids if sinusoids[key] and dim % 2]
         return problems
 
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:

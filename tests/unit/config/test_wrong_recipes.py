@@ -491,6 +491,12 @@ WRONG = [
         ["7 features.speaker_s: has no effect: only features.level = 'speaker' reads it"],
     ),
     Wrong(
+        "a word respelled that nobody says",
+        'type = "folder", path = "b"',
+        'type = "synthetic", grammar = "digit", language = "de", respell = { seben = "sewwen" }',
+        ["53 data.valid[0].respell: has 'seben', no word of grammar 'digit'; did you mean 'seven'?"],
+    ),
+    Wrong(
         "features that cannot stream",
         "num_mels = 40",
         'num_mels = 40\nlevel = "utterance"',
