@@ -29,7 +29,9 @@ batch_s = 10
 SECOND = 16000
 
 
-@pytest.mark.parametrize(("taps", "most"), [([None], 39), ([2], 39), ([1], 13), ([None, 1], 13), ([None, 2], 39)])
+@pytest.mark.parametrize(
+    ("taps", "most"), [([None], 39), ([2], 39), ([1], 13), ([0], 13), ([None, 1], 13), ([None, 2], 39)]
+)
 def test_a_text_must_fit_where_each_decoder_reads(taps: list[int | None], most: int) -> None:
     decoders = "".join(f'[[decoder]]\ntype = "ctc"\n{"" if tap is None else f"tap = {tap}"}\n' for tap in taps)
     recipe = loads_recipe(TEXT + decoders, "x.toml").value
