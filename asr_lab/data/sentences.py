@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -89,13 +90,11 @@ def words_of(grammar: Grammar) -> frozenset[str]:
     """Every word that a sentence of the grammar may have."""
     if grammar in ("digits", "digit"):
         return frozenset(DIGITS)
-    words = {*DIGITS, *_TEENS, *_TENS, "hundred", "thousand"}
-    if grammar == "everyday":
-        words -= {"hundred", "thousand"}  # nothing is counted beyond 99
-        for template in _TEMPLATES:
-            words |= {word for word in template.split() if not word.startswith("{")}
-        for choices in _WORDS.values():
-            words |= {word for choice in choices for word in choice.split()}
+    words = {*DIGITS, *_TEENS, *_TENS}
+    if grammar == "numbers":
+        return frozenset(words | {"hundred", "thousand"})
+    for text in itertools.chain(_TEMPLATES, *_WORDS.values()):
+        words |= {word for word in text.split() if not word.startswith("{")}
     return frozenset(words)
 
 

@@ -25,10 +25,10 @@ def _within(low: int, high: int) -> Any:
 
 
 def _of_grammar(instance: Synthetic, _: Any, value: dict[str, str]) -> None:
+    if not value or instance.sentences is not None:
+        return  # a file's words are not known before it is read
     from asr_lab.data.sentences import words_of
 
-    if instance.sentences is not None:
-        return  # whose words are not known before it is read
     words = words_of(instance.grammar)
     for word in value:
         if word not in words:
