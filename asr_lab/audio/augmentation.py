@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from asr_lab.audio.draws import Keys, fraction, generator, mix, mixed, uniform
 from asr_lab.audio.reading import is_audio, read_audio, read_info
-from asr_lab.audio.resampling import Audio, resample
+from asr_lab.audio.resampling import Audio, at_speed, speed_ratio
 from asr_lab.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,18 +76,16 @@ class SpeedPerturbation(Augmentation):
     """Play faster or slower, pitch included (Ko et al., Interspeech 2015)."""
 
     def __init__(self, factors: Sequence[float]) -> None:
-        # Audio of "rate" a played at "rate" b: a/b is the factor, and small numbers make a short filter.
-        self.ratios = tuple(Fraction(str(f)).limit_denominator(100) for f in factors)
+        self.factors = tuple(factors)
 
     def _choice(self, keys: Keys) -> NDArray[np.int64]:
-        return (uniform(keys) * len(self.ratios)).astype(np.int64)
+        return (uniform(keys) * len(self.factors)).astype(np.int64)
 
     def duration_factors(self, keys: Keys) -> NDArray[np.float64]:
-        return np.array([float(1 / r) for r in self.ratios])[self._choice(keys)]
+        return np.array([float(1 / speed_ratio(f)) for f in self.factors])[self._choice(keys)]
 
     def waveform(self, audio: Audio, sample_rate: int, key: int) -> Audio:
-        ratio = self.ratios[int(fraction(key) * len(self.ratios))]
-        return resample(audio, ratio.numerator, ratio.denominator)
+        return at_speed(audio, self.factors[int(fraction(key) * len(self.factors))])
 
 
 class Trimming(Augmentation):

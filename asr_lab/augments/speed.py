@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
 
 
-def _audible(_: Any, attribute: Any, value: tuple[float, ...]) -> None:
+def audible(_: Any, attribute: Any, value: tuple[float, ...]) -> None:
+    """ValueError for speeds at which nobody understands speech; a validator."""
     for factor in value:
         if not 0.5 <= factor <= 2.0:
             raise ValueError(f"'{attribute.name}' must be between 0.5 and 2, got {factor}")
@@ -25,7 +26,7 @@ def _audible(_: Any, attribute: Any, value: tuple[float, ...]) -> None:
 class Speed(Augment):
     """Each utterance is played at a drawn speed, which moves its pitch too (Ko et al., Interspeech 2015)."""
 
-    factors: tuple[float, ...] = attrs.field(default=(0.9, 1.0, 1.1), validator=[v.min_len(1), _audible])
+    factors: tuple[float, ...] = attrs.field(default=(0.9, 1.0, 1.1), validator=[v.min_len(1), audible])
     """Speeds to draw from; 1.1 is a tenth faster. Two decimals at most."""
 
     def build(self, root: Path = Path()) -> Augmentation:

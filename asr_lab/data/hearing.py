@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from asr_lab.audio.features import MelSpectrogramExtractor
+from asr_lab.audio.resampling import at_speed
 from asr_lab.data.utterance import Batch
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 
 
-def batch_features(features: Streamable[Any], batch: Batch, device: torch.device | str) -> Frames:
-    """The features (B, T, F) of a batch's utterances, each heard whole.
+def batch_features(features: Streamable[Any], batch: Batch, device: torch.device | str, speed: float = 1.0) -> Frames:
+    """The features (B, T, F) of a batch's utterances, each heard whole, played at `speed` (pitch included).
 
     Where the batch brings other recordings of its speakers, and the features can use them, those were heard before.
     """
 
     def heard(audio: torch.Tensor, lengths: torch.Tensor) -> Frames:
+        audio, lengths = played(audio, lengths, speed)
         return Frames.whole(audio.to(device, non_blocking=True), lengths.to(device, non_blocking=True))
 
     audio = heard(batch.audio, batch.audio_lengths)
     if isinstance(features, MelSpectrogramExtractor) and batch.others is not None and batch.others_lengths is not None:
         return features(features.acquainted_state(heard(batch.others, batch.others_lengths)), audio, WHOLE)[1]
     return run_whole(features, audio, WHOLE)
+
+
+def played(audio: torch.Tensor, lengths: torch.Tensor, speed: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Recordings (B, S) with lengths (B,) in samples, on the CPU, at another speed: the same of the sped ones."""
+    if speed == 1.0:
+        return audio, lengths
+    rows = [at_speed(row[:length].numpy(), speed) for row, length in zip(audio, lengths.tolist(), strict=True)]
+    sped = torch.tensor([len(row) for row in rows])
+    padded = np.zeros((len(rows), max((len(row) for row in rows), default=0)), dtype=np.float32)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return torch.from_numpy(padded), sped

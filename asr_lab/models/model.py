@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -81,28 +81,58 @@ class SpeechModel(nn.Module):
     def search(
         self, features: Frames, decode: Decode | None = None, context: Context = WHOLE
     ) -> list[list[Hypothesis]]:
-        """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
-        decode = decode or Decode()
+        """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for.
+
+        Features are of one speed: `decode.speeds` is for `asr_lab.evaluation.speeds`, which has the audio.
+        """
+        return self.search_encoded(self.encode_speaking(features, context), decode or Decode())
+
+    def encode_speaking(self, features: Frames, context: Context = WHOLE) -> dict[str, Frames]:
+        """What each decoder that can speak reads, by kind: frames (B, T', D) of complete utterances."""
+        frames = self.encode(features, context)
+        return {kind: frames[index] for kind, index in self.speaking.items()}
+
+    def search_encoded(self, encoded: Mapping[str, Frames], decode: Decode) -> list[list[Hypothesis]]:
+        """`search` in frames that are encoded already."""
+        passes = self._passes(decode)
+        options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
+        found = passes[0].search(encoded[passes[0].kind], options)
+        if len(passes) == 1:
+            return found
+        second = passes[1]
+        return [_rescored(found[row], second, encoded[second.kind], row, decode) for row in range(len(found))]
+
+    def score_encoded(
+        self, encoded: Mapping[str, Frames], rows: Sequence[int], texts: Sequence[Sequence[int]], decode: Decode
+    ) -> list[float]:
+        """Each text's score in its row of frames that are encoded already, as a search gives it to what it finds.
+
+        A text is token numbers; one that cannot be said in so few frames has minus infinity.
+        """
+        passes = self._passes(decode)
+        device = next(iter(encoded.values())).x.device
+        index, targets = torch.tensor(rows, device=device), _targets(texts, device)
+        scores = {head.kind: head.score(encoded[head.kind].rows(index), targets).tolist() for head in passes}
+        if len(passes) == 1 and passes[0].kind == "ctc":
+            return list(scores["ctc"])
+        lengths = [(len(text) + 1) ** decode.length_penalty for text in texts]
+        normalised = {kind: [s / n for s, n in zip(values, lengths, strict=True)] for kind, values in scores.items()}
+        if len(passes) == 1:
+            return normalised[passes[0].kind]
+        return [_mixed(*both, decode) for both in zip(normalised["attention"], normalised["ctc"], strict=True)]
+
+    def _passes(self, decode: Decode) -> list[DecoderHead]:
+        """The decoder that finds texts, and the one that scores them again, if any."""
         heads = {kind: self.heads[index] for kind, index in self.speaking.items()}
         kind = decode.decoder
         if kind == "auto":
             kind = "attention" if "attention" in heads else next(iter(heads))
-        passes = TWO_PASSES.get(kind, (kind,))
-        if missing := set(passes) - heads.keys():
+        kinds = TWO_PASSES.get(kind, (kind,))
+        if missing := set(kinds) - heads.keys():
             raise ValueError(
                 f"decode = {kind!r} needs the decoder {', '.join(sorted(missing))} (have: {', '.join(heads)})"
             )
-        frames = self.encode(features, context)
-        encoded = {kind: frames[index] for kind, index in self.speaking.items()}
-        options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
-        first = heads[passes[0]]
-        assert isinstance(first, DecoderHead)
-        found = first.search(encoded[passes[0]], options)
-        if len(passes) == 1:
-            return found
-        second = heads[passes[1]]
-        assert isinstance(second, DecoderHead)
-        return [_rescored(found[row], second, encoded[second.kind], row, decode) for row in range(len(found))]
+        return [head for kind in kinds if isinstance(head := heads[kind], DecoderHead)]
 
     @torch.no_grad()
     def transcribe(
@@ -139,10 +169,13 @@ def _rescored(
             attention, ctc = hypothesis.score, score / length
         else:
             attention, ctc = score / length, hypothesis.score / length
-        parts = ((1 - decode.ctc_weight, attention), (decode.ctc_weight, ctc))
-        mixed = sum(weight * part for weight, part in parts if weight)  # 0 times infinity is no number
-        rescored.append(attrs.evolve(hypothesis, score=mixed))
+        rescored.append(attrs.evolve(hypothesis, score=_mixed(attention, ctc, decode)))
     return sorted(rescored, key=lambda h: -h.score)
+
+
+def _mixed(attention: float, ctc: float, decode: Decode) -> float:
+    parts = ((1 - decode.ctc_weight, attention), (decode.ctc_weight, ctc))
+    return sum(weight * part for weight, part in parts if weight)  # 0 times infinity is no number
 
 
 def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:

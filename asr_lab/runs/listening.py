@@ -67,13 +67,20 @@ def listener_of(
     notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [trained for trained, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {heard_in}")
+    notes += _left_out(recipe.decode)
     return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))
 
 
 def _first_pass(decode: Decode) -> Decode:
     """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
     passes = TWO_PASSES.get(decode.decoder)
-    return decode.by(passes[0]) if passes else decode
+    return decode.by(passes[0]).once if passes else decode.once
+
+
+def _left_out(decode: Decode) -> list[str]:
+    """What of `[decode]` has no part in a stream."""
+    several = decode.speeds != decode.once.speeds
+    return ["decode.speeds is left out: a stream is heard once, at its own speed"] if several else []
 
 
 def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
@@ -81,11 +88,13 @@ def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) ->
     from asr_lab.evaluation.agreement import AgreementRecognizer
 
     try:
-        decode = recipe.decode.by("attention") if recipe.decode.decoder in TWO_PASSES else recipe.decode
+        once = recipe.decode.once
+        decode = once.by("attention") if once.decoder in TWO_PASSES else once
         recognizer = AgreementRecognizer(loaded, decode, max_streams=max_streams)
     except ValueError:
         return None
     about = (
         f"local agreement: every {recognizer.step_ms:g} ms, up to {recognizer.max_buffer_s:g} s of audio are heard anew"
     )
-    return Listener(recognizer, recipe.features.sample_rate, recognizer.step_ms, (about, f"not by CTC: {why}"))
+    notes = (about, f"not by CTC: {why}", *_left_out(recipe.decode))
+    return Listener(recognizer, recipe.features.sample_rate, recognizer.step_ms, notes)

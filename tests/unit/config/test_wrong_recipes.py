@@ -562,6 +562,13 @@ WRONG = [
         'decoder = "ctc"\nlength_penalty = 0.5',
         ["69 decode.length_penalty: has no effect: no attention decoder speaks"],
     ),
+    Wrong(
+        "a speed at which nobody understands speech",
+        "beam = 4",
+        "beam = 4\nspeeds = [1.0, 3.0]",
+        ["71 decode.speeds: must be between 0.5 and 2, got 3.0"],
+    ),
+    Wrong("no speed to hear at", "beam = 4", "beam = 4\nspeeds = []", ["71 decode.speeds: must not be empty"]),
     Wrong("a run without end", "max_steps = 100\n", "", ["58 train: says nowhere when to stop: give max_epochs, …"]),
     Wrong(
         "patience with nothing to look at",
