@@ -15,6 +15,8 @@ EPSILON = 1e-5
 """Added to a standard deviation (NeMo's)."""
 SAMPLED_FRAMES = 4
 """A feature's rank in all bands is taken in one of so many frames."""
+COUNTED_AT_ONCE = 256
+"""Values that are there more than once whose equals are counted together."""
 
 
 def utterance_level(frames: Frames) -> Tensor:
@@ -41,8 +43,12 @@ def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerS
 
 def acquainted(state: SpeakerState, frames: Frames) -> SpeakerState:
     """These frames heard as well."""
-    features = torch.where(frames.mask()[..., None], frames.x, torch.inf)
-    return SpeakerState(torch.cat([state.features, features], 1))
+    return SpeakerState(torch.cat([state.features, heard_features(frames)], 1))
+
+
+def heard_features(frames: Frames) -> Tensor:
+    """The features (B, T, F), infinity in the padding."""
+    return frames.x if frames.full else torch.where(frames.mask()[..., None], frames.x, torch.inf)
 
 
 def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> Tensor:
@@ -56,18 +62,29 @@ def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> Tensor:
     """
     x = frames.valid().transpose(1, 2)  # (B, F, T)
     count = state.features[..., 0].isfinite().sum(1)[:, None, None].clamp(min=1)
-    own = _ranks(state.features.transpose(1, 2), x) / count
+    own = ranks(state.features.transpose(1, 2), x) / count
     sampled = state.features[:, ::SAMPLED_FRAMES].flatten(1)
-    overall = _ranks(sampled, x.flatten(1)).view_as(x) / sampled.isfinite().sum(1)[:, None, None].clamp(min=1)
+    overall = ranks(sampled, x.flatten(1)).view_as(x) / sampled.isfinite().sum(1)[:, None, None].clamp(min=1)
     rank = (count * own + prior * overall) / (count + prior)
     return frames.with_x((2 * rank - 1).transpose(1, 2)).valid()
 
 
-def _ranks(values: Tensor, x: Tensor) -> Tensor:
-    """How many of the values (…, N) lie below each x (…, T), equal ones counted half."""
+def ranks(values: Tensor, x: Tensor) -> Tensor:
+    """How many of the values (…, N), at least one, lie below each x (…, T), equal ones counted half."""
     ordered, x = _sorted(values), x.contiguous()
     below = torch.searchsorted(ordered, x)
-    return (below + torch.searchsorted(ordered, x, right=True)).to(x.dtype) / 2
+    last = ordered.shape[-1] - 1
+    equal = (ordered.gather(-1, below.clamp(max=last)) == x) & (below <= last)
+    lowest = ordered[..., :1]
+    num_lowest = torch.searchsorted(ordered, lowest.contiguous(), right=True)
+    up_to = torch.where(x == lowest, num_lowest, below + equal)
+    # The lowest value, a floor, is often there many times; of the others hardly one is there twice.
+    twice = equal & (x != lowest) & (below < last) & (ordered.gather(-1, (below + 1).clamp(max=last)) == x)
+    for places in torch.split(twice.nonzero(), COUNTED_AT_ONCE):
+        *rows, column = places.unbind(1)
+        equals = x[(*rows, column)][:, None]
+        up_to[(*rows, column)] = torch.searchsorted(ordered[tuple(rows)], equals, right=True)[:, 0]
+    return (below + up_to).to(x.dtype) / 2
 
 
 def _sorted(values: Tensor) -> Tensor:

@@ -24,8 +24,10 @@ def batch_features(features: Streamable[Any], batch: Batch, device: torch.device
         return Frames.whole(audio.to(device, non_blocking=True), lengths.to(device, non_blocking=True))
 
     audio = heard(batch.audio, batch.audio_lengths)
-    if isinstance(features, MelSpectrogramExtractor) and batch.others is not None and batch.others_lengths is not None:
-        return features(features.acquainted_state(heard(batch.others, batch.others_lengths)), audio, WHOLE)[1]
+    if isinstance(features, MelSpectrogramExtractor) and batch.others is not None:
+        others = [torch.from_numpy(at_speed(samples.numpy(), speed)) for samples in batch.others_by_row()]
+        known = features.acquainted_state([samples.to(device, non_blocking=True) for samples in others])
+        return features(known, audio, WHOLE)[1]
     return run_whole(features, audio, WHOLE)
 
 

@@ -36,7 +36,7 @@ class Rows(NamedTuple):
     keys: tuple[int, ...]
     texts: tuple[str, ...]
     bad: tuple[BadCut, ...]
-    others: NDArray[np.float32] | None = None  # (B, S')
+    others: NDArray[np.float32] | None = None  # (N,): their lengths differ too much to pad
     others_lengths: NDArray[np.int64] | None = None  # (B,)
 
     def batch(self) -> Batch:
@@ -60,8 +60,11 @@ def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
         tokens[place, : len(row.tokens)] = row.tokens
     names = (tuple(r.id for r in rows), tuple(r.key for r in rows), tuple(r.text for r in rows))
     others = [r.others for r in rows if r.others is not None]
-    known = _padded(others) if any(map(len, others)) else (None, None)
-    return Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad), *known)
+    read = Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad))
+    if not any(map(len, others)):
+        return read
+    others_lengths = np.array([len(audio) for audio in others], dtype=np.int64)
+    return read._replace(others=np.concatenate(others), others_lengths=others_lengths)
 
 
 def _padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -97,12 +97,10 @@ def training(folder: Path, letters: Vocabulary, **settings: Any) -> TrainingData
 def test_a_training_batch_brings_them_with_the_same_changes(levels: Path, letters: Vocabulary) -> None:
     (step,) = training(levels, letters, augmentation=SpeedPerturbation([0.5, 2.0])).steps(0)
     (batch,) = step.batches
-    assert batch.others is not None
-    assert batch.others_lengths is not None
     for row, name in enumerate(batch.ids):
         others = {"ann": 3, "bob": 1}.get(name[:3], 0)
         # Half or twice as long as it was, like the utterance.
-        assert int(batch.others_lengths[row]) == others * int(batch.audio_lengths[row])
+        assert len(batch.others_by_row()[row]) == others * int(batch.audio_lengths[row])
 
 
 def test_how_well_a_speaker_is_known_is_drawn_in_training(levels: Path, letters: Vocabulary) -> None:
@@ -110,8 +108,8 @@ def test_how_well_a_speaker_is_known_is_drawn_in_training(levels: Path, letters:
     known_s = []
     for epoch in range(20):
         for batch in next(iter(data.steps(epoch))).batches:
-            assert batch.others_lengths is not None
-            known_s += [int(n) / RATE for n, name in zip(batch.others_lengths, batch.ids, strict=True) if "ann" in name]
+            heard = zip(batch.others_by_row(), batch.ids, strict=True)
+            known_s += [len(others) / RATE for others, name in heard if "ann" in name]
     assert len(known_s) == 80
     assert min(known_s) < 0.2
     assert 1.3 < max(known_s) <= 1.5
@@ -121,12 +119,10 @@ def test_how_well_a_speaker_is_known_is_drawn_in_training(levels: Path, letters:
 def test_joined_ones_are_not_among_their_own_others(levels: Path, letters: Vocabulary) -> None:
     (step,) = training(levels, letters, join=Join(min_utterances=2, max_utterances=2, gap_s=(0, 0))).steps(0)
     (batch,) = step.batches
-    assert batch.others is not None
-    assert batch.others_lengths is not None
     for row, name in enumerate(batch.ids):
         if name.startswith("ann"):
             own = {int(i[-1]) for i in name.split("+")}
-            others = values(batch.others[row, : int(batch.others_lengths[row])].numpy())
+            others = values(batch.others_by_row()[row].numpy())
             assert own | set(others) == {1, 2, 3, 4}
             assert len(others) == 2
 
@@ -141,7 +137,7 @@ def test_a_set_to_score_brings_the_same_each_time_and_none_where_not_wanted(leve
     row = batch.ids.index("ann1")
     assert int(batch.others_lengths[row]) == RATE
     assert np.array_equal(batch.others.numpy(), again.others.numpy())
-    assert np.array_equal(alone.others[0].numpy(), batch.others[row].numpy())
+    assert np.array_equal(alone.others.numpy(), batch.others_by_row()[row].numpy())
     assert batches(0.0)[0][0].others is None
 
 
