@@ -61,11 +61,14 @@ class CTCReading(NamedTuple):
         encoded = model.encode(features, context)[self.place]
         return self.head.log_probs(encoded)[0, : int(encoded.lengths[0])]
 
-    def seconds(self, spans: Sequence[WordSpan], start_s: float = 0.0) -> Iterator[HeardWord]:
-        """Words that lie in frames, by the clock of a recording in which frame 0 begins at `start_s`."""
+    def seconds(self, spans: Sequence[WordSpan], start_s: float, end_s: float) -> Iterator[HeardWord]:
+        """Words that lie in frames, by the clock of a recording in which frame 0 begins at `start_s`.
+
+        The last frame may reach beyond what was heard, which ends at `end_s`; no word does.
+        """
         for span in spans:
             first, last = (frames_to_s(f, self.frame_ms) for f in (span.first_frame, span.last_frame + 1))
-            yield HeardWord(span.text, start_s + first, start_s + last, span.confidence)
+            yield HeardWord(span.text, min(start_s + first, end_s), min(start_s + last, end_s), span.confidence)
 
 
 def ctc_reading(model: SpeechModel, frame_ms: Fraction) -> CTCReading | None:
@@ -135,7 +138,8 @@ class Aligner:
             log_probs = self.reading.log_probs(self.model, features, self.context)
         self._check(len(log_probs), tokens)
         alignment = align(log_probs, tokens, self.reading.head.blank)
-        words = self.reading.seconds(alignment.words(self.vocabulary.words(tokens)), start_s)
+        end_s = start_s + len(samples) / self.sample_rate
+        words = self.reading.seconds(alignment.words(self.vocabulary.words(tokens)), start_s, end_s)
         return AlignedText(text, tuple(words), alignment.score / len(log_probs))
 
     def _spell(self, text: str) -> list[int]:

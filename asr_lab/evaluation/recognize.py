@@ -103,18 +103,20 @@ class Recognizer:
 
         with evaluating(self.model):
             tokens = search_at_speeds(self.model, hear, self.decode, self.context)[0][0].tokens
-            words = self._words(hear(1.0), tokens, piece.start_s) if with_words else None
+            words = self._words(hear(1.0), tokens, piece.start_s, end_s) if with_words else None
         text = " ".join(self.vocabulary.decode(tokens).split())
         return Segment(piece.start_s, end_s, text, words)
 
-    def _words(self, frames: Frames, tokens: Sequence[int], start_s: float) -> tuple[HeardWord, ...] | None:
+    def _words(
+        self, frames: Frames, tokens: Sequence[int], start_s: float, end_s: float
+    ) -> tuple[HeardWord, ...] | None:
         if self._reading is None:
             return None
         log_probs = self._reading.log_probs(self.model, frames, self.context)
         if required_frames(tokens) > len(log_probs):
             return None  # another decoder heard more tokens than there are frames
         spans = align(log_probs, tokens, self._reading.head.blank).words(self.vocabulary.words(tokens))
-        return tuple(self._reading.seconds(spans, start_s))
+        return tuple(self._reading.seconds(spans, start_s, end_s))
 
 
 def read_pieces(path: str | Path, sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:

@@ -47,6 +47,12 @@ def test_words_are_where_they_were_said(aligner: MakeAligner) -> None:
     assert all(0.5 < w.confidence < 1 for w in found.words)
 
 
+def test_no_word_ends_after_the_recording(aligner: MakeAligner) -> None:
+    audio = said("ab", gap_frames=0)[:-10]  # half of the last frame
+    assert len(audio) == 110
+    assert [w.end_s for w in aligner("ctc").audio(audio, "ab", start_s=7.0).words] == [7.11]
+
+
 def test_times_count_from_where_the_stretch_begins(aligner: MakeAligner) -> None:
     found = aligner("ctc").audio(said("ab"), "ab", start_s=7.0)
     assert found.words[0].start_s == pytest.approx(7.0)
