@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Overrides
+from cli.options import AcceptChanges, Overrides
 
 if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
@@ -30,6 +30,7 @@ def results(
     readme: Readme = Path("README.md"),
     seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Train from each of these seeds instead.")] = "",
     overrides: Overrides = [],  # noqa: B006
+    accept_changes: AcceptChanges = False,
 ) -> None:
     """Run a recipe (finished runs are not trained again) and write its scores into the documentation.
 
@@ -51,17 +52,18 @@ def results(
         command += ["--leave-out", leave_out]
         label, _, column = leave_out.rpartition(".")
         name = f"{name}-leave-out-{column}"
-        content = _study(recipe, list(overrides), folds(document, label, column, data_root()), leave_out)
+        content = _study(recipe, overrides, folds(document, label, column, data_root()), leave_out, accept_changes)
     elif seeds:
         from asr_lab.runs.study import seeds as seeds_of
 
         command += ["--seeds", seeds]
         name = re.sub(r"\W+", "-", title.lower()).strip("-") or f"{name}-seeds"
-        content = _study(recipe, list(overrides), seeds_of(document, _numbers(seeds)), "seed")
+        content = _study(recipe, overrides, seeds_of(document, _numbers(seeds)), "seed", accept_changes)
     else:
-        run = _train(recipe, overrides)
+        run = _train(recipe, overrides, accept_changes)
         content, curve = _test_scores(run), run.path / CURVE
     command += [part for text in overrides for part in ("--set", text)]
+    command += ["--accept-changes"] if accept_changes else []
     import shlex
 
     path = publish(out, name, title or name, shlex.join(command), content, curve)
@@ -70,14 +72,16 @@ def results(
         print(f"{readme}: results section written anew")
 
 
-def _study(recipe: Path, overrides: list[str], folds: Sequence[Fold], label: str) -> dict[str, Any]:
+def _study(
+    recipe: Path, overrides: Sequence[str], folds: Sequence[Fold], label: str, accept_changes: bool
+) -> dict[str, Any]:
     from asr_lab.compiler.load import load_recipe
     from asr_lab.runs.study import score_folds
 
     runs = []
     for number, fold in enumerate(folds, start=1):
         print(f"run {number} of {len(folds)}: {fold.value}", file=sys.stderr)
-        runs.append((fold, _train(recipe, [*overrides, *fold.overrides])))
+        runs.append((fold, _train(recipe, [*overrides, *fold.overrides], accept_changes)))
     return score_folds(load_recipe(recipe, overrides), runs, label)
 
 
@@ -88,7 +92,7 @@ def _numbers(text: str) -> list[int]:
         raise typer.BadParameter(f"--seeds takes whole numbers and commas, not {text!r}") from None
 
 
-def _train(recipe: Path, overrides: Sequence[str]) -> RunDirectory:
+def _train(recipe: Path, overrides: Sequence[str], accept_changes: bool) -> RunDirectory:
     """The finished run of a recipe, as `asrlab run` would leave it."""
     from asr_lab.compiler.load import load_recipe
     from asr_lab.runs.directory import runs_root
@@ -96,9 +100,9 @@ def _train(recipe: Path, overrides: Sequence[str]) -> RunDirectory:
     from asr_lab.runs.stopping import INTERRUPTED
 
     document = load_recipe(recipe, overrides)
-    prepared = prepare(document, runs_root())
+    prepared = prepare(document, runs_root(), accept_changes=accept_changes)
     if prepared.standing != "finished":
-        write_request(prepared, document, accept_changes=False)
+        write_request(prepared, document, accept_changes)
         if run_inline(prepared.run) == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
     return prepared.run

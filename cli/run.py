@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.following import say_stopped, watch_to_end
-from cli.options import AsJson, Overrides
+from cli.options import AcceptChanges, AsJson, Overrides
 
 if TYPE_CHECKING:
     from asr_lab.launch import Launch
@@ -21,9 +21,7 @@ def run(
     overrides: Overrides = [],  # noqa: B006
     detach: Annotated[bool, typer.Option("--detach", help="Start a job of its own and return.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Train afresh, beside what is there.")] = False,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although code, data or packages changed.")
-    ] = False,
+    accept_changes: AcceptChanges = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe and score it; started again, it goes on where it was.

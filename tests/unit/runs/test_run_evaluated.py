@@ -12,7 +12,7 @@ import soundfile
 import typer
 
 from asr_lab.compiler.load import load_recipe
-from asr_lab.errors import CheckpointError, DataError
+from asr_lab.errors import CheckpointError, DataError, RunError
 from asr_lab.runs import job
 from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.dispatch import prepare, write_request
@@ -135,6 +135,23 @@ def test_results_leaves_each_speaker_out_in_turn(recipe: Write, tmp_path: Path, 
     assert "| mean |" in readme.read_text()
     results(path, "tones.speaker", "Tones", out, readme)
     assert len(list(runs_root().glob("*/resolved.json"))) == 3
+
+
+def test_results_of_changed_code_are_refused_until_accepted_and_say_so(
+    recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine" / "blocks").mkdir(parents=True)
+    note = tmp_path / "mine" / "blocks" / "notes.txt"
+    note.write_text("1\n")
+    monkeypatch.setenv("ASRLAB_PATH", str(tmp_path / "mine"))
+    path, out, readme = recipe("max_steps = 12", "max_steps = 2"), tmp_path / "docs", tmp_path / "README.md"
+    results(path, out=out, readme=readme)
+    note.write_text("2\n")
+    with pytest.raises(RunError, match="has changed since: code"):
+        results(path, out=out, readme=readme)
+    results(path, out=out, readme=readme, accept_changes=True)
+    assert json.loads((out / "tiny.json").read_text())["command"].endswith(" --accept-changes")
+    assert len(list(runs_root().glob("*/resolved.json"))) == 1
 
 
 def test_results_of_seeds_are_a_set_each(recipe: Write, tmp_path: Path) -> None:
