@@ -201,6 +201,12 @@ class Decode:
         changed: Decode = attrs.evolve(self, speeds=(1.0,))  # type: ignore[misc]  # mypy takes no section for attrs
         return changed
 
+    @property
+    def notes_on_streams(self) -> tuple[str, ...]:
+        """What of this has no part in a stream, for who expects it."""
+        left_out = "decode.speeds is left out: a stream is heard once, at its own speed"
+        return () if self.speeds == self.once.speeds else (left_out,)
+
     def by(self, decoder: str) -> Decode:
         """The same by another decoder."""
         changed: Decode = attrs.evolve(self, decoder=decoder)  # type: ignore[misc]  # mypy takes no section for attrs

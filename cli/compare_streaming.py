@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from cli.options import AsJson, Checkpoint, Overrides, Run
+from cli.options import AsJson, Checkpoint, Overrides, Readme, Run
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -33,8 +34,9 @@ Chunks = Annotated[
 ]
 Publish = Annotated[
     str,
-    typer.Option("--publish", metavar="TITLE", help="Keep table and curve in docs/streaming, and in README.md."),
+    typer.Option("--publish", metavar="TITLE", help="Keep table and curve in --out, and in --readme."),
 ]
+Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where what is published is kept.")]
 Most = Annotated[int, typer.Option("--max-utterances", metavar="N", min=0, help="Draw so many; 0 = all.")]
 
 
@@ -46,6 +48,8 @@ def compare_streaming(
     overrides: Overrides = [],  # noqa: B006
     max_utterances: Most = 0,
     publish: Publish = "",
+    out: Folder = Path("docs/streaming"),
+    readme: Readme = Path("README.md"),
     as_json: AsJson = False,
 ) -> None:
     """Prove that a run streams what it computes offline, and show what streaming costs in errors and delay.
@@ -73,6 +77,8 @@ def compare_streaming(
         max_utterances=max_utterances or None,
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
+    for note in comparison.recipe.decode.notes_on_streams:
+        print(f"note: {note}", file=sys.stderr)
     console = Console(quiet=as_json)
     _prove(comparison)
     proof = comparison.proof
@@ -92,23 +98,23 @@ def compare_streaming(
     if publish:
         options = {"--chunk-ms": [chunks], "--data": data, "--set": overrides, "--publish": [publish]}
         given = [part for name, values in options.items() for value in values if value for part in (name, value)]
-        _publish(comparison, compared, publish, given)
+        _publish(comparison, compared, publish, given, out, readme)
     if as_json:
         _print_json(compared.content)
 
 
-def _publish(comparison: StreamingComparison, compared: Compared, title: str, options: Sequence[str]) -> None:
+def _publish(
+    comparison: StreamingComparison, compared: Compared, title: str, options: Sequence[str], out: Path, readme: Path
+) -> None:
     import shlex
-    from pathlib import Path
 
     from asr_lab.evaluation.streaming_published import publish_streaming, update_streaming
 
     name = comparison.recipe.name
     command = shlex.join(["asrlab", "compare-streaming", name, *options])
-    folder, readme = Path("docs/streaming"), Path("README.md")
-    path = publish_streaming(folder, name, title, command, compared.content, compared.folder / "curve.svg")
+    path = publish_streaming(out, name, title, command, compared.content, compared.folder / "curve.svg")
     print(path, file=sys.stderr)
-    if readme.exists() and update_streaming(readme, folder):
+    if readme.exists() and update_streaming(readme, out):
         print(f"{readme}: streaming section written anew", file=sys.stderr)
 
 

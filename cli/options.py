@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one key; repeatable.")]
 AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Go on although code, data or packages changed.")]
+Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="The page that is written anew.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Run = Annotated[
     str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest with a checkpoint.")

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import AcceptChanges, Overrides
+from cli.options import AcceptChanges, Overrides, Readme
 
 if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
     from asr_lab.runs.study import Fold
 
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the evaluations are kept.")]
-Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="Whose results section is written anew.")]
 
 
 def results(

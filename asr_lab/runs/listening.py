@@ -67,7 +67,7 @@ def listener_of(
     notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [trained for trained, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {heard_in}")
-    notes += _left_out(recipe.decode)
+    notes += recipe.decode.notes_on_streams
     return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))
 
 
@@ -75,12 +75,6 @@ def _first_pass(decode: Decode) -> Decode:
     """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
     passes = TWO_PASSES.get(decode.decoder)
     return decode.by(passes[0]).once if passes else decode.once
-
-
-def _left_out(decode: Decode) -> list[str]:
-    """What of `[decode]` has no part in a stream."""
-    several = decode.speeds != decode.once.speeds
-    return ["decode.speeds is left out: a stream is heard once, at its own speed"] if several else []
 
 
 def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
@@ -96,5 +90,5 @@ def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) ->
     about = (
         f"local agreement: every {recognizer.step_ms:g} ms, up to {recognizer.max_buffer_s:g} s of audio are heard anew"
     )
-    notes = (about, f"not by CTC: {why}", *_left_out(recipe.decode))
+    notes = (about, f"not by CTC: {why}", *recipe.decode.notes_on_streams)
     return Listener(recognizer, recipe.features.sample_rate, recognizer.step_ms, notes)
