@@ -32,7 +32,7 @@ def batch_features(features: Streamable[Any], batch: Batch, device: torch.device
 
 
 def played(audio: torch.Tensor, lengths: torch.Tensor, speed: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Recordings (B, S) with lengths (B,) in samples, on the CPU, at another speed: the same of the sped ones."""
+    """Recordings (B, S) of lengths (B,), on the CPU, played at a speed: (B, S'), zeros behind them, and (B,)."""
     if speed == 1.0:
         return audio, lengths
     rows = [at_speed(row[:length].numpy(), speed) for row, length in zip(audio, lengths.tolist(), strict=True)]

@@ -8,7 +8,7 @@ al. 2012) by speed perturbation, with the probabilities multiplied.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -19,6 +19,8 @@ from asr_lab.streaming import Context, Frames
 
 MARGIN = 20.0
 """At one speed no text is further below that speed's likeliest one, in nats: none decides alone."""
+TEXTS_AT_ONCE = 64
+"""Texts that are scored together: each takes a copy of its utterance's frames."""
 
 
 @torch.no_grad()
@@ -35,11 +37,20 @@ def search_at_speeds(
     if len(speeds) == 1:
         return found[0]
     texts = [_distinct(hypotheses) for hypotheses in zip(*found, strict=True)]
-    rows = [row for row, some in enumerate(texts) for _ in some]
-    flat = [text for some in texts for text in some]
-    scores = [model.score_encoded(encoded, rows, flat, decode) for encoded in speeds]
-    by_text = iter(zip(*scores, strict=True))
+    every = [(row, text) for row, some in enumerate(texts) for text in some]
+    by_text = iter(zip(*(_scores(model, encoded, every, decode) for encoded in speeds), strict=True))
     return [_ranked(some, [next(by_text) for _ in some]) for some in texts]
+
+
+def _scores(
+    model: SpeechModel, encoded: Mapping[str, Frames], texts: Sequence[tuple[int, Sequence[int]]], decode: Decode
+) -> list[float]:
+    """The scores of texts, each with its row."""
+    scores: list[float] = []
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        rows, tokens = zip(*texts[first : first + TEXTS_AT_ONCE], strict=True)
+        scores += model.score_encoded(encoded, rows, tokens, decode)
+    return scores
 
 
 def _distinct(found: Sequence[Sequence[Hypothesis]]) -> list[tuple[int, ...]]:

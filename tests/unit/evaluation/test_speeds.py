@@ -51,8 +51,12 @@ WAYS = [
 ]
 
 
+@pytest.mark.parametrize("at_once", [3, 64])
 @pytest.mark.parametrize("decode", WAYS, ids=lambda d: f"{d.decoder}-{d.beam}")
-def test_what_any_speed_finds_is_ranked_by_its_mean_score_at_all_of_them(decode: Decode) -> None:
+def test_what_any_speed_finds_is_ranked_by_its_mean_score_at_all_of_them(
+    decode: Decode, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr_lab.evaluation.speeds.TEXTS_AT_ONCE", at_once)
     model = model_of("ctc", "attention")
     at_speeds = [model.search(heard(speed), decode) for speed in SPEEDS]
     encoded = [model.encode_speaking(heard(speed)) for speed in SPEEDS]
