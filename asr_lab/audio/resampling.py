@@ -46,6 +46,7 @@ def at_speed(audio: Audio, speed: float) -> Audio:
     return resample(audio, ratio.numerator, ratio.denominator)
 
 
+@functools.lru_cache(maxsize=64)
 def speed_ratio(speed: float) -> Fraction:
     """A speed as a ratio of small numbers, which make a short filter: two decimals of it count.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from asr_lab.audio.features import MelSpectrogramExtractor
 from asr_lab.audio.resampling import at_speed
+from asr_lab.data.rows import padded
 from asr_lab.data.utterance import Batch
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 
@@ -36,8 +36,5 @@ def played(audio: torch.Tensor, lengths: torch.Tensor, speed: float) -> tuple[to
     if speed == 1.0:
         return audio, lengths
     rows = [at_speed(row[:length].numpy(), speed) for row, length in zip(audio, lengths.tolist(), strict=True)]
-    sped = torch.tensor([len(row) for row in rows])
-    padded = np.zeros((len(rows), max((len(row) for row in rows), default=0)), dtype=np.float32)
-    for place, row in enumerate(rows):
-        padded[place, : len(row)] = row
-    return torch.from_numpy(padded), sped
+    waveforms, sped = padded(rows)
+    return torch.from_numpy(waveforms), torch.from_numpy(sped)

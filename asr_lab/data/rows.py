@@ -53,7 +53,7 @@ class Rows(NamedTuple):
 
 def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
     """Pad utterances to one length."""
-    audio, lengths = _padded([r.audio for r in rows])
+    audio, lengths = padded([r.audio for r in rows])
     token_lengths = np.array([len(r.tokens) for r in rows], dtype=np.int64)
     tokens = np.zeros((len(rows), token_lengths.max(initial=0)), dtype=np.int64)
     for place, row in enumerate(rows):
@@ -67,10 +67,10 @@ def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
     return read._replace(others=np.concatenate(others), others_lengths=others_lengths)
 
 
-def _padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Waveforms in one array (B, S), zeros behind them, and their lengths (B,)."""
     lengths = np.array([len(audio) for audio in audios], dtype=np.int64)
-    padded = np.zeros((len(audios), lengths.max(initial=0)), dtype=np.float32)
+    waveforms = np.zeros((len(audios), lengths.max(initial=0)), dtype=np.float32)
     for place, audio in enumerate(audios):
-        padded[place, : len(audio)] = audio
-    return padded, lengths
+        waveforms[place, : len(audio)] = audio
+    return waveforms, lengths

@@ -74,7 +74,7 @@ def listener_of(
 def _first_pass(decode: Decode) -> Decode:
     """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
     passes = TWO_PASSES.get(decode.decoder)
-    return decode.by(passes[0]).once if passes else decode.once
+    return decode.by(passes[0]) if passes else decode
 
 
 def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) -> Listener | None:
@@ -82,8 +82,7 @@ def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) ->
     from asr_lab.evaluation.agreement import AgreementRecognizer
 
     try:
-        once = recipe.decode.once
-        decode = once.by("attention") if once.decoder in TWO_PASSES else once
+        decode = recipe.decode.by("attention") if recipe.decode.decoder in TWO_PASSES else recipe.decode
         recognizer = AgreementRecognizer(loaded, decode, max_streams=max_streams)
     except ValueError:
         return None

@@ -210,7 +210,7 @@ class StreamingComparison:
         if ctc_reading(model, self.hearer.frame_ms) is not None:
             normalizer, rate = Normalizer(self.recipe.text.steps), self.loaded.sample_rate
             aligner = Aligner(model, features, self.loaded.vocabulary, normalizer, sample_rate=rate, device=self.device)
-        contenders = contenders_of(self.loaded, self.hearer, self.candidates, self.recipe.decode.once)
+        contenders = contenders_of(self.loaded, self.hearer, self.candidates, self.recipe.decode)
         return Listening(contenders, aligner, self.device)
 
 
