@@ -9,7 +9,6 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.augments import Augment
-from asr_lab.augments.speed import audible
 from asr_lab.blocks import Block
 from asr_lab.config.section import section
 from asr_lab.datasets import Dataset
@@ -191,21 +190,6 @@ class Decode:
     """Power on the length that attention scores are divided by."""
     ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
     """Share of CTC in `joint` and `rescoring`."""
-    speeds: tuple[float, ...] = attrs.field(default=(1.0,), validator=[v.min_len(1), audible])
-    """A recording is heard at each of these speeds, and the text that is likeliest over all is given; a stream is heard
-    once. 1.1 is a tenth faster; two decimals at most."""
-
-    @property
-    def once(self) -> Decode:
-        """The same with each recording heard once, at its own speed, as a stream is."""
-        changed: Decode = attrs.evolve(self, speeds=(1.0,))  # type: ignore[misc]  # mypy takes no section for attrs
-        return changed
-
-    @property
-    def notes_on_streams(self) -> tuple[str, ...]:
-        """What of this has no part in a stream, for who expects it."""
-        left_out = "decode.speeds is left out: a stream is heard once, at its own speed"
-        return () if self.speeds == self.once.speeds else (left_out,)
 
     def by(self, decoder: str) -> Decode:
         """The same by another decoder."""

@@ -77,8 +77,6 @@ def compare_streaming(
         max_utterances=max_utterances or None,
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
-    for note in comparison.recipe.decode.notes_on_streams:
-        print(f"note: {note}", file=sys.stderr)
     console = Console(quiet=as_json)
     _prove(comparison)
     proof = comparison.proof

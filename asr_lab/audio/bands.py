@@ -9,7 +9,7 @@ from asr_lab.units import ms_to_samples
 
 Name = Literal["whisper", "kaldi", "nemo"]
 Floor = Literal["utterance", "fixed"]
-Level = Literal["none", "utterance", "speaker", "running"]
+Level = Literal["none", "utterance", "running"]
 
 LINEAR_HZ = 200.0 / 3
 """Hz per mel on Slaney's scale, below the break (Auditory Toolbox 1998)."""
@@ -97,6 +97,4 @@ def whole_because(floor: Floor, level: Level) -> str | None:
         return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
     if level == "utterance":
         return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
-    if level == "speaker":
-        return 'level = "speaker" ranks features in the whole utterance and others; "running" and "none" stream'
     return None

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from asr_lab.audio.bands import Floor, Level, Name, whole_because
 from asr_lab.audio.convention import convention
 from asr_lab.audio.level import (
     RunningState,
-    SpeakerState,
-    acquainted,
     fresh_running_state,
-    fresh_speaker_state,
-    heard_features,
     running_level,
-    speaker_level,
     utterance_level,
 )
 from asr_lab.audio.windows import rows_from
@@ -34,16 +27,11 @@ RUNNING_PRIOR_S = 0.5
 """As if this much audio of the usual spread had been heard before."""
 RUNNING_PRIOR_DECADES = 1.3
 """The usual standard deviation of a mel energy in speech, in decades (1.1 to 1.5 in seven corpora)."""
-SPEAKER_PRIOR_S = 0.5
-"""With `level = "speaker"`, a band of which as much was heard counts as much as all bands together."""
-
-KNOWN_AT_ONCE = 8
-"""Rows whose speakers' other recordings are heard at once."""
 BLOCK_SAMPLES = 1 << 18
 """Samples whose spectra are made at once: few enough to stay in a processor's cache."""
 
 
-LevelState = RunningState | SpeakerState | tuple[()]
+LevelState = RunningState | tuple[()]
 
 
 class MelState(NamedTuple):
@@ -129,31 +117,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         level: LevelState = ()
         if self.level == "running":
             level = fresh_running_state(past, batch, self.num_mels)
-        elif self.level == "speaker":
-            level = fresh_speaker_state(past, batch, self.num_mels)
         return MelState(past, seen, level)
-
-    def acquainted_state(self, others: Sequence[Tensor]) -> MelState:
-        """The state before an utterance of speakers that have been heard: `others` are samples (S,) of each one.
-
-        With `level = "speaker"` features are ranked among theirs too. Some may be empty.
-        """
-        fresh = self.initial_state(len(others), WHOLE)
-        if not isinstance(fresh.level, SpeakerState):
-            return fresh
-        # Rows of like length at once, or most of what is heard would be padding.
-        by_length = sorted(range(len(others)), key=lambda row: -len(others[row]))
-        known: Tensor | None = None
-        with torch.autocast(self.window.device.type, enabled=False):
-            for first in range(0, len(by_length), KNOWN_AT_ONCE):
-                rows = by_length[first : first + KNOWN_AT_ONCE]
-                lengths = torch.tensor([len(others[row]) for row in rows], device=self.window.device)
-                audio = Frames.whole(pad_sequence([others[row] for row in rows], batch_first=True), lengths)
-                frames = self._floored(self._heard(self.initial_state(len(rows), WHOLE), audio)[1])
-                if known is None:  # the longest come first
-                    known = frames.x.new_full((len(others), frames.x.shape[1], self.num_mels), torch.inf)
-                known[rows, : frames.x.shape[1]] = heard_features(frames)
-        return fresh if known is None else fresh._replace(level=SpeakerState(known))
 
     @overload
     def __call__(self, state: Tensor) -> Tensor: ...
@@ -264,11 +228,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     def _levelled(self, state: LevelState, frames: Frames) -> tuple[LevelState, Frames]:
         if self.level == "utterance":
             return (), frames.with_x(utterance_level(frames))
-        rate_hz = self.sample_rate / self.hop_samples
-        if isinstance(state, SpeakerState):
-            known = acquainted(state, frames)
-            return known, frames.with_x(speaker_level(known, frames, SPEAKER_PRIOR_S * rate_hz))
         if isinstance(state, RunningState):
+            rate_hz = self.sample_rate / self.hop_samples
             horizon, prior = round(RUNNING_HORIZON_S * rate_hz), round(RUNNING_PRIOR_S * rate_hz)
             prior_deviation = RUNNING_PRIOR_DECADES * self.convention.decade
             level, x = running_level(state, frames, horizon, prior, prior_deviation)

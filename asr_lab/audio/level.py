@@ -1,11 +1,10 @@
-"""Normalising each feature's level: over the utterance, over its speaker, or as the stream goes."""
+"""Normalising each feature's level: over the utterance, or as the stream goes."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,10 +12,6 @@ from asr_lab.streaming import Frames
 
 EPSILON = 1e-5
 """Added to a standard deviation (NeMo's)."""
-SAMPLED_FRAMES = 4
-"""A feature's rank in all bands is taken in one of so many frames."""
-COUNTED_AT_ONCE = 256
-"""Values that are there more than once whose equals are counted together."""
 
 
 def utterance_level(frames: Frames) -> Tensor:
@@ -28,70 +23,6 @@ def utterance_level(frames: Frames) -> Tensor:
     centred = (x - mean) * mask
     deviation = (centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     return centred / (deviation + EPSILON)
-
-
-class SpeakerState(NamedTuple):
-    """What has been heard of each row's speaker."""
-
-    features: Tensor  # (B, N, F), infinity where a row has none
-
-
-def fresh_speaker_state(like: Tensor, batch: int, num_features: int) -> SpeakerState:
-    """Nobody heard; on the device of `like`."""
-    return SpeakerState(like.new_zeros(batch, 0, num_features))
-
-
-def acquainted(state: SpeakerState, frames: Frames) -> SpeakerState:
-    """These frames heard as well."""
-    return SpeakerState(torch.cat([state.features, heard_features(frames)], 1))
-
-
-def heard_features(frames: Frames) -> Tensor:
-    """The features (B, T, F), infinity in the padding."""
-    return frames.x if frames.full else torch.where(frames.mask()[..., None], frames.x, torch.inf)
-
-
-def speaker_level(state: SpeakerState, frames: Frames, prior: float) -> Tensor:
-    """Each feature's rank, from -1 to 1, among those of its band that the state holds: (B, T, F) of `frames`.
-
-    Histogram equalisation (de la Torre et al. 2005) to a uniform distribution: whatever a microphone, a room, a noise
-    or a voice does to a band as a whole is taken away, and not its mean alone. Of a band of which few frames were
-    heard, which are those of a word and not yet those of a speaker, less is taken: a value counts by its rank in its
-    own band as often as frames were heard, and `prior` times by its rank in all bands together (of every
-    `SAMPLED_FRAMES`th frame), which levels the loudness.
-    """
-    x = frames.valid().transpose(1, 2)  # (B, F, T)
-    count = state.features[..., 0].isfinite().sum(1)[:, None, None].clamp(min=1)
-    own = ranks(state.features.transpose(1, 2), x) / count
-    sampled = state.features[:, ::SAMPLED_FRAMES].flatten(1)
-    overall = ranks(sampled, x.flatten(1)).view_as(x) / sampled.isfinite().sum(1)[:, None, None].clamp(min=1)
-    rank = (count * own + prior * overall) / (count + prior)
-    return frames.with_x((2 * rank - 1).transpose(1, 2)).valid()
-
-
-def ranks(values: Tensor, x: Tensor) -> Tensor:
-    """How many of the values (…, N), at least one, lie below each x (…, T), equal ones counted half."""
-    ordered, x = _sorted(values), x.contiguous()
-    below = torch.searchsorted(ordered, x)
-    last = ordered.shape[-1] - 1
-    equal = (ordered.gather(-1, below.clamp(max=last)) == x) & (below <= last)
-    lowest = ordered[..., :1]
-    num_lowest = torch.searchsorted(ordered, lowest.contiguous(), right=True)
-    up_to = torch.where(x == lowest, num_lowest, below + equal)
-    # The lowest value, a floor, is often there many times; of the others hardly one is there twice.
-    twice = equal & (x != lowest) & (below < last) & (ordered.gather(-1, (below + 1).clamp(max=last)) == x)
-    for places in torch.split(twice.nonzero(), COUNTED_AT_ONCE):
-        *rows, column = places.unbind(1)
-        equals = x[(*rows, column)][:, None]
-        up_to[(*rows, column)] = torch.searchsorted(ordered[tuple(rows)], equals, right=True)[:, 0]
-    return (below + up_to).to(x.dtype) / 2
-
-
-def _sorted(values: Tensor) -> Tensor:
-    """Each row in ascending order; on processors by numpy, whose vectorised sort takes a thirtieth of torch's time."""
-    if values.device.type != "cpu":
-        return values.sort(-1)[0].contiguous()
-    return torch.from_numpy(np.sort(values.detach().contiguous().numpy(), axis=-1))
 
 
 class RunningState(NamedTuple):

@@ -34,7 +34,7 @@ class Noise(Augment):
     """A folder of noise recordings, searched with its subfolders; relative ones are under ASRLAB_DATA."""
 
     def build(self, root: Path = Path()) -> Augmentation:
-        from asr_lab.audio.augmentation import AdditiveNoise
+        from asr_lab.audio.augmentation.noise import AdditiveNoise
 
         folder = None if self.recordings is None else root / self.recordings
         return AdditiveNoise(self.snr_db, self.probability, self.colour, folder)

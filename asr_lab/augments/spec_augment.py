@@ -1,4 +1,4 @@
-"""SpecAugment: bands and stretches of the features are hidden."""
+"""SpecAugment: time is warped, bands and stretches of the features are masked."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 
 @section
 class SpecAugment(Augment):
-    """Frequency bands and stretches of time become the utterance's mean (arXiv 1904.08779, 1912.05533)."""
+    """Time warping, then frequency and time masks of the utterance's mean (arXiv 1904.08779, 1912.05533)."""
 
     num_freq_masks: int = attrs.field(default=2, validator=v.ge(0))
-    """Bands hidden in each utterance."""
+    """Frequency masks per utterance."""
     max_freq_bins: int = attrs.field(default=27, validator=v.ge(0))
-    """Widest band, in mels; widths are drawn uniformly from 0 to it."""
+    """Widest frequency mask, in mels; widths are drawn uniformly from 0 to it."""
     num_time_masks: int = attrs.field(default=10, validator=v.ge(0))
-    """Stretches hidden in each utterance."""
+    """Time masks per utterance."""
     max_time_share: float = attrs.field(default=0.05, validator=[v.ge(0), v.le(1)])
-    """Longest stretch, as a share of the utterance."""
+    """Longest time mask, as a share of the utterance."""
+    max_warp_share: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(0.2)])
+    """How far a point from the middle half of the utterance is moved in time, as a share of it; 0 = no warping."""
 
     def build(self, root: Path = Path()) -> Augmentation:
-        from asr_lab.audio.augmentation import SpecMasks
+        from asr_lab.audio.augmentation import Augmentations
+        from asr_lab.audio.augmentation.spec_augment import SpecMasks, TimeWarping
 
-        return SpecMasks(self.num_freq_masks, self.max_freq_bins, self.num_time_masks, self.max_time_share)
+        masks = SpecMasks(self.num_freq_masks, self.max_freq_bins, self.num_time_masks, self.max_time_share)
+        return Augmentations([TimeWarping(self.max_warp_share), masks]) if self.max_warp_share else masks

@@ -30,6 +30,6 @@ class Speed(Augment):
     """Speeds to draw from; 1.1 is a tenth faster. Two decimals at most."""
 
     def build(self, root: Path = Path()) -> Augmentation:
-        from asr_lab.audio.augmentation import SpeedPerturbation
+        from asr_lab.audio.augmentation.speed import SpeedPerturbation
 
         return SpeedPerturbation(self.factors)

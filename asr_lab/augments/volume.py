@@ -27,6 +27,6 @@ class Volume(Augment):
     """Least and greatest gain, in decibels; drawn uniformly."""
 
     def build(self, root: Path = Path()) -> Augmentation:
-        from asr_lab.audio.augmentation import VolumePerturbation
+        from asr_lab.audio.augmentation.volume import VolumePerturbation
 
         return VolumePerturbation(self.gain_db)

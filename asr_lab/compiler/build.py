@@ -117,7 +117,6 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         root,
         channel=recipe.data.channel,
         max_bad_cuts=recipe.data.max_bad_cuts,
-        keep_speakers=recipe.features.others_s > 0,
     )
     normalizer = Normalizer(recipe.text.steps)
     vocabulary = build_vocabulary(recipe, folder, cuts, normalizer)
@@ -179,7 +178,6 @@ def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> 
         batch_s=min(recipe.parallel.max_rank_batch_s or MAX_EVALUATION_BATCH_S, MAX_EVALUATION_BATCH_S),
         channel=recipe.data.channel,
         max_bad_cuts=recipe.data.max_bad_cuts,
-        others_s=recipe.features.others_s,
     )
 
 
@@ -217,7 +215,6 @@ def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corp
         max_rank_batch_s=recipe.parallel.max_rank_batch_s,
         augmentation=augmentations,
         num_workers=num_workers(recipe.data.num_workers),
-        others_s=recipe.features.others_s,
     )
     train = recipe.train
     return Learner(

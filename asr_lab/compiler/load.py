@@ -6,22 +6,18 @@ import os
 from collections.abc import Sequence
 
 from asr_lab.compiler.rules import problems
-from asr_lab.config.load import Document, load, loads
+from asr_lab.config.load import Document, load
 from asr_lab.errors import RecipeError
 from asr_lab.recipe import Recipe
 
 
 def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Document[Recipe]:
     """The recipe in a file; RecipeError holds every problem, those across tables too."""
-    return _checked(load(path, Recipe, overrides))
+    return checked(load(path, Recipe, overrides))
 
 
-def loads_recipe(text: str, file: str = "<string>", overrides: Sequence[str] = ()) -> Document[Recipe]:
-    """The recipe that a TOML text spells; RecipeError holds every problem, those across tables too."""
-    return _checked(loads(text, Recipe, file, overrides))
-
-
-def _checked(document: Document[Recipe]) -> Document[Recipe]:
+def checked(document: Document[Recipe]) -> Document[Recipe]:
+    """The document, once its rules across tables hold; RecipeError with every problem."""
     if found := problems(document):
         raise RecipeError(document.file, found)
     return document

@@ -221,12 +221,6 @@ def _where_problems(path: str, dataset: Dataset) -> Found:
         yield f"{path}.min_s", f"must be at most max_s = {limits['max_s']:g}, got {limits['min_s']:g}"
 
 
-def features_read_what_is_set(document: Document[Recipe]) -> Found:
-    """Nobody sets how much of a speaker is heard for features that do not ask."""
-    if document.has("features.speaker_s") and not document.value.features.others_s:
-        yield "features.speaker_s", "has no effect: only features.level = 'speaker' reads it"
-
-
 def groups_say_something(document: Document[Recipe]) -> Found:
     """Each parameter group has a setting of its own."""
     for i, group in enumerate(document.value.optimizer.group):
@@ -248,7 +242,6 @@ def steps_have_an_effect(document: Document[Recipe]) -> Found:
 
 _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     blocks_are_named,
-    features_read_what_is_set,
     contexts_are_whole_or_chunked,
     contexts_are_whole_frames,
     streams_can_stream,

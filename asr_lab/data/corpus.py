@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.resampling import resampled_length
-from asr_lab.data.cuts import ChannelChoice, Cuts, check_bad, read_cuts
+from asr_lab.data.cuts import Cuts, check_bad
 from asr_lab.data.strings import Ragged, Strings
 from asr_lab.data.utterance import BadCut
-from asr_lab.datasets import Dataset
 from asr_lab.errors import DataError
 from asr_lab.text.steps import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
@@ -56,25 +54,6 @@ class Corpus:
     def fingerprint(self) -> str:
         """Hash of the data that it was read from; texts as written, before any tokenizer."""
         return self.cuts.fingerprint
-
-
-def build_corpus(
-    datasets: Sequence[Dataset],
-    root: Path,
-    vocabulary: Vocabulary,
-    normalizer: Normalizer,
-    *,
-    sample_rate: int,
-    alignable: Alignable = lambda num_samples, tokens: True,
-    channel: ChannelChoice = "mix",
-    max_bad_cuts: int = 100,
-) -> Corpus:
-    """Read the datasets' cuts and spell their texts.
-
-    DataError when data is absent, nothing fits, or more than `max_bad_cuts` utterances cannot be used.
-    """
-    cuts = read_cuts(datasets, root, channel=channel, max_bad_cuts=max_bad_cuts)
-    return spell(cuts, vocabulary, normalizer, sample_rate=sample_rate, alignable=alignable, max_bad_cuts=max_bad_cuts)
 
 
 def training_texts(cuts: Cuts, normalizer: Normalizer) -> Iterator[str]:

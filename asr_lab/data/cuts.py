@@ -31,7 +31,6 @@ PORTION = 4096
 """Utterances whose headers are read together."""
 MAX_BAD_SHOWN = 10
 MIX = -1
-NOBODY = -1
 _NUMBERS = {"start_s": "d", "duration_s": "d", "whole": "b", "channel": "h", "part": "h", "group": "q", "keys": "Q"}
 
 
@@ -59,7 +58,6 @@ class Cuts:
     part: NDArray[np.int16]  # (N,) which of `parts` it came from
     group: NDArray[np.int64]  # (N,) equal where the column that `join` looks at agrees
     keys: Keys  # (N,) 64 bits of id, channel and part
-    speaker: NDArray[np.int64]  # (N,) equal where column `speaker` agrees, -1 unknown; (0,) unless asked for
     columns: tuple[dict[str, Any], ...]
     """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
     parts: tuple[Part, ...]
@@ -85,7 +83,6 @@ def read_cuts(
     channel: ChannelChoice = "mix",
     max_bad_cuts: int = 100,
     keep_columns: bool = False,
-    keep_speakers: bool = False,
     usable: Callable[[Utterance], str | None] = lambda _: None,
 ) -> Cuts:
     """All utterances of the datasets that fit their `where` and can be used.
@@ -95,7 +92,7 @@ def read_cuts(
     an utterance (its duration is known by then). DataError when there are more than `max_bad_cuts` of them, or when
     nothing is left.
     """
-    reader = _Reader(root, channel, keep_columns, keep_speakers, usable)
+    reader = _Reader(root, channel, keep_columns, usable)
     for number, dataset in enumerate(datasets):
         reader.read(number, dataset)
         check_bad(reader.bad, max_bad_cuts)
@@ -124,14 +121,12 @@ class _Reader:
         root: Path,
         channel: ChannelChoice,
         keep_columns: bool,
-        keep_speakers: bool,
         usable: Callable[[Utterance], str | None],
     ) -> None:
         self.root = root
         self.folders = (f"{cache_root()}/", f"{root.resolve()}/")
         self.channel = channel
         self.keep_columns = keep_columns
-        self.keep_speakers = keep_speakers
         self.usable = usable
         self.parts: list[Part] = []
         self.bad: list[BadCut] = []
@@ -141,8 +136,6 @@ class _Reader:
         self.numbers: dict[str, array[Any]] = {name: array(code) for name, code in _NUMBERS.items()}
         self.columns: list[dict[str, Any]] = []
         self.groups: dict[tuple[int, str], int] = {}
-        self.speaker = array("q")
-        self.speakers: dict[tuple[int, str], int] = {}
         self.infos: dict[str, AudioInfo | AudioError] = {}
 
     def read(self, number: int, dataset: Dataset) -> None:
@@ -214,11 +207,6 @@ class _Reader:
         values = (cut.start_s, cut.duration_s, whole, channel, number, group, key)
         for numbers, number_of in zip(self.numbers.values(), values, strict=True):
             numbers.append(number_of)
-        if self.keep_speakers:
-            speaker = str(cut.columns.get("speaker", ""))
-            who = self.speakers.setdefault((number, speaker), len(self.speakers)) if speaker else NOBODY
-            self.speaker.append(who)
-            self.fingerprint.add(speaker)
         if self.keep_columns:
             self.columns.append(cut.columns)
         # As it would be on another machine.
@@ -246,7 +234,6 @@ class _Reader:
             part=numbers["part"],
             group=numbers["group"],
             keys=numbers["keys"],
-            speaker=np.array(self.speaker, dtype=np.int64),
             columns=tuple(self.columns),
             parts=tuple(self.parts),
             refused=tuple(self.refused),

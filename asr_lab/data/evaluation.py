@@ -17,7 +17,6 @@ from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import fill
 from asr_lab.data.reader import AudioReader
 from asr_lab.data.rows import Row, Rows, stack
-from asr_lab.data.speakers import Speakers
 from asr_lab.data.utterance import BadCut, Batch, Utterance
 from asr_lab.data.workers import read_ahead
 from asr_lab.datasets import Dataset
@@ -42,8 +41,7 @@ class EvaluationData:
     """A named set; batches are filled to `batch_s` padded seconds, longest utterances first.
 
     Nothing is left out silently: what cannot be read is in `unreadable` with its transcript, so that scoring can
-    count its words as missed. Texts need be neither spellable nor alignable. Each row brings up to `others_s` seconds
-    of its speaker's other recordings in the set, always the same ones.
+    count its words as missed. Texts need be neither spellable nor alignable.
     """
 
     def __init__(
@@ -55,14 +53,12 @@ class EvaluationData:
         batch_s: float,
         num_workers: int = 0,
         cache_mb: int = 256,
-        others_s: float = 0.0,
     ) -> None:
         self.name = name
         self.sample_rate = sample_rate
         self.num_workers = num_workers
         self._cuts = cuts
         self._reader = AudioReader(cuts, sample_rate, cache_mb)
-        self._speakers = Speakers(self._reader, np.arange(len(cuts)), others_s) if others_s else None
         self._examples = _all_once(cuts)
         self._failed: dict[str, BadCut] = {}
         self._batch_s = batch_s
@@ -133,8 +129,7 @@ class EvaluationData:
                 bad.append(BadCut(utterance.id, utterance.audio, error.reason))
                 continue
             key = int(self._examples.keys[example])
-            others = None if self._speakers is None else self._speakers.others(members, key)
-            rows.append(Row(audio, (), utterance.id, key, utterance.text, others))
+            rows.append(Row(audio, (), utterance.id, key, utterance.text))
         return stack(rows, bad)
 
     def _utterance(self, example: int) -> EvaluationUtterance:
@@ -160,7 +155,6 @@ def build_evaluation(
     channel: ChannelChoice = "mix",
     max_bad_cuts: int = 100,
     num_workers: int = 0,
-    others_s: float = 0.0,
 ) -> tuple[EvaluationData, ...]:
     """The sets to score on; datasets of one name (by default their type) make one set.
 
@@ -179,14 +173,9 @@ def build_evaluation(
             channel=channel,
             max_bad_cuts=max_bad_cuts,
             keep_columns=True,
-            keep_speakers=others_s > 0,
             usable=_without_text,
         )
-        sets.append(
-            EvaluationData(
-                name, cuts, sample_rate=sample_rate, batch_s=batch_s, num_workers=num_workers, others_s=others_s
-            )
-        )
+        sets.append(EvaluationData(name, cuts, sample_rate=sample_rate, batch_s=batch_s, num_workers=num_workers))
     return tuple(sets)
 
 

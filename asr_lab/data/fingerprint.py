@@ -19,11 +19,3 @@ class Fingerprint:
     def hexdigest(self) -> str:
         """The hash so far, hexadecimal."""
         return self._hash.hexdigest()
-
-
-def combined(*fingerprints: str) -> str:
-    """One hash of several."""
-    total = Fingerprint()
-    for fingerprint in fingerprints:
-        total.add(fingerprint)
-    return total.hexdigest()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from asr_lab.data.cache import cache_root
 from asr_lab.data.utterance import BadCut, Source, Utterance
 from asr_lab.errors import DataError, MissingPackageError
 
@@ -20,11 +17,11 @@ class _CutError(ValueError):
     """A cut that cannot be used; the text says why."""
 
 
-def read_cuts_manifest(manifest: Path, audio_root: Path, allow_commands: bool) -> Source:
+def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
     """The utterances of a manifest of cuts, read line by line.
 
     A line that is no usable cut is bad, with its reason. DataError for a file that is no JSON lines at all, and for
-    sources other than files unless they are allowed.
+    sources other than files: a command, a pipe or a URL would run or fetch whatever the manifest says.
     """
     try:
         from lhotse.serialization import deserialize_item
@@ -41,7 +38,7 @@ def read_cuts_manifest(manifest: Path, audio_root: Path, allow_commands: bool) -
                     raise _CutError("is not a JSON object")
                 name = str(data.get("id", name))
                 _check_kind(data)
-                _check_sources(data, manifest, number, allow_commands)
+                _check_sources(data, manifest, number)
                 yield _utterance(deserialize_item(data), audio_root)
             except _CutError as error:
                 bad.append(BadCut(name, str(manifest), str(error)))
@@ -79,16 +76,16 @@ def _check_kind(data: dict[str, Any]) -> None:
         raise _CutError("has a recording that lhotse would transform (speed, resampling, …); save it as audio first")
 
 
-def _check_sources(data: dict[str, Any], manifest: Path, number: int, allow_commands: bool) -> None:
+def _check_sources(data: dict[str, Any], manifest: Path, number: int) -> None:
     for source in data["recording"]["sources"]:
         kind = source["type"]
         if kind == "shar":
             raise _CutError("is a placeholder of lhotse shar")
-        if kind != "file" and not allow_commands:
+        if kind != "file":
             shown = "" if kind == "memory" else f" ({str(source['source'])[:80]!r})"
             raise DataError(
                 f"{manifest}:{number}: audio from a {kind} is refused{shown}: it may run or fetch anything; "
-                "allow it on the command line if you trust the manifest, or save the audio to files"
+                "save the audio to files first (lhotse: cuts.save_audios)"
             )
 
 
@@ -102,18 +99,13 @@ def _utterance(cut: Any, audio_root: Path) -> Utterance:
     if not holders:
         raise _CutError(f"has channels {channels} that no single source of its recording holds")
     source = holders[0]
-    if source.type == "file":
-        audio = audio_root / source.source
-        place = source.channels.index(channels[0]) if len(channels) == 1 else None
-    else:
-        audio = _saved(recording)
-        place = recording.channel_ids.index(channels[0]) if len(channels) == 1 else None
+    place = source.channels.index(channels[0]) if len(channels) == 1 else None
     named = {"speaker": supervision.speaker, "language": supervision.language, "gender": supervision.gender}
     custom = {**(cut.custom or {}), **(supervision.custom or {})}
     columns = {k: v for k, v in {**custom, **named}.items() if isinstance(v, str | int | float | bool)}
     return Utterance(
         id=cut.id,
-        audio=str(audio),
+        audio=str(audio_root / source.source),
         duration_s=float(cut.duration),
         text=supervision.text or "",
         start_s=float(cut.start),
@@ -122,21 +114,3 @@ def _utterance(cut: Any, audio_root: Path) -> Utterance:
         columns=columns,
         file_s=float(recording.duration),
     )
-
-
-def _saved(recording: Any) -> Path:
-    """A recording from a command, URL or memory as a wav file in the cache."""
-    import soundfile
-
-    content = json.dumps(recording.to_dict(), sort_keys=True, default=repr)
-    path = cache_root() / "recordings" / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.wav"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            audio = recording.load_audio()
-        except Exception as error:
-            raise _CutError(f"its audio cannot be loaded: {error}") from error
-        new = path.with_suffix(f".{os.getpid()}.new")
-        soundfile.write(str(new), audio.T, recording.sampling_rate, subtype="FLOAT", format="WAV")
-        new.replace(path)
-    return path

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import fraction, mixed
 from asr_lab.audio.reading import AudioError
-from asr_lab.audio.resampling import Audio
 from asr_lab.data.corpus import Corpus
 from asr_lab.data.evaluation import EvaluationData as EvaluationData
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import Plan, plan_epoch
 from asr_lab.data.reader import AudioReader
 from asr_lab.data.rows import Row, Rows, stack
-from asr_lab.data.speakers import Speakers
 from asr_lab.data.utterance import BadCut, Batch
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
-
-_OTHERS = 0x07E5
 
 
 class Step(NamedTuple):
@@ -44,9 +39,7 @@ class TrainingData:
     """A corpus, cut into the steps of each epoch; the same seed and epoch always give the same bits.
 
     `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
-    from one epoch to the next. Each row brings up to `others_s` seconds of its speaker's other recordings (as
-    `batch.others`), with the same changes as its own; how many is drawn, so that a speaker who is hardly known is
-    nothing new. DataError when an utterance is longer than a microbatch.
+    from one epoch to the next. DataError when an utterance is longer than a microbatch.
     """
 
     def __init__(
@@ -59,7 +52,6 @@ class TrainingData:
         augmentation: Augmentation | None = None,
         num_workers: int = 2,
         cache_mb: int = 1024,
-        others_s: float = 0.0,
     ) -> None:
         self.corpus = corpus
         self.seed = seed
@@ -68,7 +60,6 @@ class TrainingData:
         self.augmentation = augmentation or Augmentation()
         self.num_workers = num_workers
         self._reader = AudioReader(corpus.cuts, corpus.sample_rate, cache_mb)
-        self._speakers = Speakers(self._reader, corpus.kept, others_s) if others_s else None
         self._planned: tuple[int, Examples, Plan] | None = None
         longest = int(np.argmax(corpus.durations_s))
         if (length_s := float(corpus.durations_s[longest])) > self.max_rank_batch_s:
@@ -145,7 +136,7 @@ class TrainingData:
         name = "+".join(corpus.cuts.ids[c] for c in cuts)
         key = int(examples.keys[example])
         try:
-            audio = self._reader.joined(cuts, examples.gaps_s[span].tolist(), self._change(key))
+            audio = self._reader.joined(cuts, examples.gaps_s[span].tolist())
         except AudioError as error:
             return BadCut(name, corpus.cuts.audio[cuts[0]], error.reason)
         audio = self.augmentation.waveform(audio, corpus.sample_rate, key)
@@ -154,19 +145,7 @@ class TrainingData:
         if not corpus.alignable(len(audio), tokens):
             reason = f"too short for its text as drawn: {len(tokens)} tokens in {len(audio)} samples (U > T)"
             return BadCut(name, corpus.cuts.audio[cuts[0]], reason)
-        return Row(audio, tokens, name, key, text, self._others(cuts, key))
-
-    def _change(self, key: int) -> Callable[[Audio, int], Audio]:
-        def change(audio: Audio, place: int) -> Audio:
-            return self.augmentation.recording(audio, self.corpus.sample_rate, mixed(key, place))
-
-        return change
-
-    def _others(self, cuts: Sequence[int], key: int) -> Audio | None:
-        if self._speakers is None:
-            return None
-        share = fraction(mixed(key, _OTHERS))
-        return self.augmentation.waveform(self._speakers.others(cuts, key, share), self.corpus.sample_rate, key)
+        return Row(audio, tokens, name, key, text)
 
 
 def _step(parts: Sequence[Rows], sample_rate: int) -> Step:

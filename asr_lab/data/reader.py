@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +71,9 @@ class AudioReader:
             self._cache.put(row, audio)
         return audio
 
-    def joined(
-        self, rows: Sequence[int], gaps_s: Sequence[float], change: Callable[[Audio, int], Audio] | None = None
-    ) -> Audio:
-        """Utterances behind one another, with silence before each; `change` is done to each, given its place."""
+    def joined(self, rows: Sequence[int], gaps_s: Sequence[float]) -> Audio:
+        """Utterances after one another, with silence before each."""
         audios = [self.utterance(row) for row in rows]
-        if change is not None:
-            audios = [change(audio, place) for place, audio in enumerate(audios)]
         if len(audios) == 1:
             return audios[0]
         pieces = []

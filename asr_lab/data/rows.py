@@ -22,7 +22,6 @@ class Row(NamedTuple):
     id: str
     key: int
     text: str
-    others: Audio | None = None  # (S',) other recordings of the speaker, where features want them
 
 
 class Rows(NamedTuple):
@@ -36,19 +35,12 @@ class Rows(NamedTuple):
     keys: tuple[int, ...]
     texts: tuple[str, ...]
     bad: tuple[BadCut, ...]
-    others: NDArray[np.float32] | None = None  # (N,): their lengths differ too much to pad
-    others_lengths: NDArray[np.int64] | None = None  # (B,)
 
     def batch(self) -> Batch:
         """As tensors."""
         targets = Targets(torch.from_numpy(self.tokens), torch.from_numpy(self.token_lengths))
         audio, lengths = torch.from_numpy(self.audio), torch.from_numpy(self.audio_lengths)
-        batch = Batch(audio, lengths, targets, self.ids, self.keys, self.texts)
-        if self.others is None or self.others_lengths is None:
-            return batch
-        return batch._replace(
-            others=torch.from_numpy(self.others), others_lengths=torch.from_numpy(self.others_lengths)
-        )
+        return Batch(audio, lengths, targets, self.ids, self.keys, self.texts)
 
 
 def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
@@ -59,12 +51,7 @@ def stack(rows: Sequence[Row], bad: Sequence[BadCut]) -> Rows:
     for place, row in enumerate(rows):
         tokens[place, : len(row.tokens)] = row.tokens
     names = (tuple(r.id for r in rows), tuple(r.key for r in rows), tuple(r.text for r in rows))
-    others = [r.others for r in rows if r.others is not None]
-    read = Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad))
-    if not any(map(len, others)):
-        return read
-    others_lengths = np.array([len(audio) for audio in others], dtype=np.int64)
-    return read._replace(others=np.concatenate(others), others_lengths=others_lengths)
+    return Rows(audio, lengths, tokens, token_lengths, *names, tuple(bad))
 
 
 def padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -84,18 +83,6 @@ _WORDS: dict[str, tuple[str, ...]] = {
 def split_of(sentence: str) -> Split:
     """The split that a sentence is in, whatever the seed: 70 % train, 10 % valid, 20 % test."""
     return _SHARES[mixed(text_key(sentence), 1) % len(_SHARES)]
-
-
-def words_of(grammar: Grammar) -> frozenset[str]:
-    """Every word that a sentence of the grammar may have."""
-    if grammar in ("digits", "digit"):
-        return frozenset(DIGITS)
-    words = {*DIGITS, *_TEENS, *_TENS}
-    if grammar == "numbers":
-        return frozenset(words | {"hundred", "thousand"})
-    for text in itertools.chain(_TEMPLATES, *_WORDS.values()):
-        words |= {word for word in text.split() if not word.startswith("{")}
-    return frozenset(words)
 
 
 def draw_sentences(grammar: Grammar, split: Split, number: int, key: int) -> list[str]:

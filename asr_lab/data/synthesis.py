@@ -56,12 +56,12 @@ def voices_of(split: Split, number: int | None, seed: int) -> tuple[str, ...]:
     return tuple(sorted(own, key=lambda name: mixed(text_key(name), seed, 3))[:number])
 
 
-def speak(speech: Speech, sentences: Sequence[str], said: Sequence[str]) -> list[Utterance]:
-    """The sentences as utterances, spoken now or found in the cache; `said` is how each is spelled for the voice.
+def speak(speech: Speech, sentences: Sequence[str]) -> list[Utterance]:
+    """The sentences as utterances, spoken now or found in the cache.
 
     MissingPackageError without eSpeak NG, DataError for a language that it does not speak.
     """
-    requests = [_request(speech, spelled, number) for number, spelled in enumerate(said)]
+    requests = [_request(speech, sentence, number) for number, sentence in enumerate(sentences)]
     content = json.dumps([VERSION, espeak.version(), attrs.asdict(speech), requests], sort_keys=True)
     folder = cache_root() / "synthetic" / hashlib.sha256(content.encode()).hexdigest()[:24]
     lengths = _spoken(folder)

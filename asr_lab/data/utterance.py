@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
-import torch
 from torch import Tensor
 
 from asr_lab.nn.decoding import Targets
@@ -61,11 +60,3 @@ class Batch(NamedTuple):
     """A 64-bit number per utterance from (seed, epoch, utterance): what its augmentation is drawn from."""
     texts: tuple[str, ...]
     """Normalised transcripts."""
-    others: Tensor | None = None  # (N,) float32, where features want them: other recordings of each row's speaker
-    others_lengths: Tensor | None = None  # (B,) int64, samples of each row, one row's behind another's
-
-    def others_by_row(self) -> list[Tensor]:
-        """Each row's samples of `others`, (S,); empty where there are none."""
-        if self.others is None or self.others_lengths is None:
-            return [self.audio.new_zeros(0)] * len(self.ids)
-        return list(torch.split(self.others, self.others_lengths.tolist()))

@@ -30,12 +30,8 @@ class Manifest(Dataset):
     audio_root: str = ""
     """Where relative audio paths start; itself under ASRLAB_DATA if relative."""
 
-    def read(self, root: Path, allow_commands: bool = False) -> Source:
-        """The cuts. A source that is no file (command, pipe, URL, memory) is refused for the whole manifest.
-
-        With `allow_commands` such sources are read once through lhotse, which runs what they say, and kept as wav
-        files in ASRLAB_CACHE.
-        """
+    def read(self, root: Path) -> Source:
+        """The cuts. A source that is no file (command, pipe, URL, memory) is refused for the whole manifest."""
         from asr_lab.data.lhotse_cuts import read_cuts_manifest
 
         manifest = (root / self.path).resolve()
@@ -43,4 +39,4 @@ class Manifest(Dataset):
             raise DataError(f"{manifest}: a lhotse manifest of cuts ends in {' or '.join(ENDINGS)}")
         if not manifest.is_file():
             raise DataError(f"no manifest {manifest}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
-        return read_cuts_manifest(manifest, (root / self.audio_root).resolve(), allow_commands)
+        return read_cuts_manifest(manifest, (root / self.audio_root).resolve())

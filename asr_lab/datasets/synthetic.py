@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 from attrs import validators as v
 
-from asr_lab.config.hints import did_you_mean
 from asr_lab.config.section import section
 from asr_lab.datasets import Dataset
 
@@ -22,19 +21,6 @@ def _within(low: int, high: int) -> Any:
             raise ValueError(f"'{attribute.name}' must rise within {low} and {high}, got [{value[0]}, {value[1]}]")
 
     return check
-
-
-def _of_grammar(instance: Synthetic, _: Any, value: dict[str, str]) -> None:
-    if not value or instance.sentences is not None:
-        return  # a file's words are not known before it is read
-    from asr_lab.data.sentences import words_of
-
-    words = words_of(instance.grammar)
-    for word in value:
-        if word not in words:
-            raise ValueError(
-                f"'respell' has {word!r}, no word of grammar {instance.grammar!r}{did_you_mean(word, sorted(words))}"
-            )
 
 
 @section
@@ -56,9 +42,6 @@ class Synthetic(Dataset):
     """A text file with a sentence a line instead of the grammar; a relative path is under ASRLAB_DATA."""
     language: str = attrs.field(default="en-us", validator=v.min_len(1))
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
-    respell: dict[str, str] = attrs.field(factory=dict, validator=_of_grammar)
-    """Words of the grammar as the language would write them, for a foreign accent: with `language = "de"`,
-    `{ one = "uann" }` is "one" as some Germans say it. The text stays as it was."""
     voices: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Speakers, drawn from the split's own; default: all of them."""
     rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=_within(80, 450))
@@ -83,5 +66,4 @@ class Synthetic(Dataset):
             texts = draw_sentences(self.grammar, self.split, self.num_utterances, key)
         voices = voices_of(self.split, self.voices, self.seed)
         speech = Speech(self.language, self.split, voices, self.rate_wpm, self.pitch, self.sample_rate, self.seed)
-        said = [" ".join(self.respell.get(word, word) for word in text.split()) for text in texts]
-        return Source(speak(speech, texts, said))
+        return Source(speak(speech, texts))

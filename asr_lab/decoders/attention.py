@@ -30,8 +30,6 @@ class Attention(Decoder):
     """Probability that the training target spreads evenly over all tokens; validation losses go without."""
     positions: Literal["learned", "sinusoidal"] = "learned"
     """How a token knows its place."""
-    frame_positions: bool = False
-    """Whether the frames get sinusoids of their number: where no block of the stack tells them their place."""
     max_tokens: int = attrs.field(default=448, validator=v.ge(1))
     """Tokens of the longest text: a search stops there, and training leaves longer ones out."""
 
@@ -40,8 +38,8 @@ class Attention(Decoder):
         problems = []
         if dim % self.num_heads:
             problems.append(("num_heads", f"must divide encoder.dim = {dim}, got {self.num_heads}"))
-        sinusoids = {"positions": self.positions == "sinusoidal", "frame_positions": self.frame_positions}
-        problems += [(key, f"needs an even encoder.dim, got {dim}") for key in sinusoids if sinusoids[key] and dim % 2]
+        if self.positions == "sinusoidal" and dim % 2:
+            problems.append(("positions", f"needs an even encoder.dim, got {dim}"))
         return problems
 
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
@@ -63,5 +61,4 @@ class Attention(Decoder):
             max_tokens=self.max_tokens,
             blank=BLANK_ID,
             end=END_ID,
-            frame_positions=self.frame_positions,
         )

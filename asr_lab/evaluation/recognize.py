@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from asr_lab.audio.reading import read_audio, read_info
-from asr_lab.audio.resampling import at_speed
 from asr_lab.evaluation.forced_alignment import HeardWord, ctc_reading
-from asr_lab.evaluation.speeds import search_at_speeds
 from asr_lab.evaluation.transcribe import evaluating, evaluation_context
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.alignment import align, required_frames
@@ -95,15 +92,11 @@ class Recognizer:
     def hear(self, piece: Piece, with_words: bool = False) -> Segment:
         """The text of one stretch, and its words' times where asked for."""
         end_s = piece.start_s + len(piece.audio) / self.sample_rate
-
-        @functools.cache
-        def hear(speed: float) -> Frames:
-            audio = torch.from_numpy(at_speed(piece.audio, speed))[None].to(self.device)
-            return run_whole(self.features, Frames.whole(audio), WHOLE)
-
         with evaluating(self.model):
-            tokens = search_at_speeds(self.model, hear, self.decode, self.context)[0][0].tokens
-            words = self._words(hear(1.0), tokens, piece.start_s, end_s) if with_words else None
+            audio = torch.from_numpy(piece.audio)[None].to(self.device)
+            features = run_whole(self.features, Frames.whole(audio), WHOLE)
+            tokens = self.model.search(features, self.decode, self.context)[0][0].tokens
+            words = self._words(features, tokens, piece.start_s, end_s) if with_words else None
         text = " ".join(self.vocabulary.decode(tokens).split())
         return Segment(piece.start_s, end_s, text, words)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from torch import nn
 
 from asr_lab.data.hearing import batch_features
 from asr_lab.evaluation.hypotheses import Transcript
-from asr_lab.evaluation.speeds import search_at_speeds
 from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Decode
 from asr_lab.streaming import Context, Streamable
@@ -47,8 +45,7 @@ def transcribe_set(
     with evaluating(model), _progress(show) as progress:
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
         for batch in data.batches():
-            hear = functools.partial(batch_features, features, batch, device)
-            found = search_at_speeds(model, hear, decode, context)
+            found = model.search(batch_features(features, batch, device), decode, context)
             for id, hypotheses in zip(batch.ids, found, strict=True):
                 heard[id] = vocabulary.decode(hypotheses[0].tokens)
             progress.advance(task, len(batch.ids))

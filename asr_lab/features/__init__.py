@@ -30,11 +30,6 @@ class Features(Slot):
         """Why these features need the whole utterance; None when they stream."""
         return None
 
-    @property
-    def others_s(self) -> float:
-        """Seconds of the speaker's other recordings that come with each utterance; 0 = none."""
-        return 0.0
-
     def build(self) -> Streamable[Any]:
         """The layer from samples (B, S) to features (B, T, F), float32."""
         raise NotImplementedError

@@ -25,13 +25,8 @@ class LogMel(Features):
     """Whose definition of window, filters and logarithm: openai-whisper's, Kaldi's fbank, or NeMo's."""
     floor: Literal["utterance", "fixed"] = "fixed"
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
-    level: Literal["none", "utterance", "speaker", "running"] = "none"
-    """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds;
-    "speaker" replaces them by their rank, -1 to 1, in the utterance and `speaker_s` of its speaker's others (histogram
-    equalisation; cannot stream)."""
-    speaker_s: float = attrs.field(default=10.0, validator=v.gt(0))
-    """With `level = "speaker"`: seconds of other recordings of the set that have the same value in the column
-    `speaker`, in training a drawn part of them. Of a lone file the loudness is levelled more than the spectrum."""
+    level: Literal["none", "utterance", "running"] = "none"
+    """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds."""
     num_mels: int = attrs.field(default=80, validator=v.ge(4))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))
@@ -63,10 +58,6 @@ class LogMel(Features):
         from asr_lab.audio.bands import whole_because
 
         return whole_because(self.floor, self.level)
-
-    @property
-    def others_s(self) -> float:
-        return self.speaker_s if self.level == "speaker" else 0.0
 
     def build(self) -> MelSpectrogramExtractor:
         from asr_lab.audio.features import MelSpectrogramExtractor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -81,45 +81,16 @@ class SpeechModel(nn.Module):
     def search(
         self, features: Frames, decode: Decode | None = None, context: Context = WHOLE
     ) -> list[list[Hypothesis]]:
-        """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for.
-
-        Features are of one speed: `decode.speeds` is for `asr_lab.evaluation.speeds`, which has the audio.
-        """
-        return self.search_encoded(self.encode_speaking(features, context), decode or Decode())
-
-    def encode_speaking(self, features: Frames, context: Context = WHOLE) -> dict[str, Frames]:
-        """What each decoder that can speak reads, by kind: frames (B, T', D) of complete utterances."""
+        """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
+        decode = decode or Decode()
+        passes = self._passes(decode)
         frames = self.encode(features, context)
-        return {kind: frames[index] for kind, index in self.speaking.items()}
-
-    def search_encoded(self, encoded: Mapping[str, Frames], decode: Decode) -> list[list[Hypothesis]]:
-        """`search` in frames that are encoded already."""
-        passes = self._passes(decode)
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
-        found = passes[0].search(encoded[passes[0].kind], options)
-        if len(passes) == 1:
+        first, *rest = [(head, frames[self.speaking[head.kind]]) for head in passes]
+        found = first[0].search(first[1], options)
+        if not rest:
             return found
-        second = passes[1]
-        return [_rescored(found[row], second, encoded[second.kind], row, decode) for row in range(len(found))]
-
-    def score_encoded(
-        self, encoded: Mapping[str, Frames], rows: Sequence[int], texts: Sequence[Sequence[int]], decode: Decode
-    ) -> list[float]:
-        """Each text's score in its row of frames that are encoded already, as a search gives it to what it finds.
-
-        A text is token numbers; one that cannot be said in so few frames has minus infinity.
-        """
-        passes = self._passes(decode)
-        device = next(iter(encoded.values())).x.device
-        index, targets = torch.tensor(rows, device=device), _targets(texts, device)
-        scores = {head.kind: head.score(encoded[head.kind].rows(index), targets).tolist() for head in passes}
-        if len(passes) == 1 and passes[0].kind == "ctc":
-            return list(scores["ctc"])
-        lengths = [(len(text) + 1) ** decode.length_penalty for text in texts]
-        normalised = {kind: [s / n for s, n in zip(values, lengths, strict=True)] for kind, values in scores.items()}
-        if len(passes) == 1:
-            return normalised[passes[0].kind]
-        return [_mixed(*both, decode) for both in zip(normalised["attention"], normalised["ctc"], strict=True)]
+        return [_rescored(found[row], *rest[0], row, decode) for row in range(len(found))]
 
     def _passes(self, decode: Decode) -> list[DecoderHead]:
         """The decoder that finds texts, and the one that scores them again, if any."""

@@ -20,8 +20,6 @@ EXTRA_TOKENS = 10
 """Tokens that a search may give beyond those that its frames allow."""
 PRUNE_TOKENS = 16
 """A search forgets abandoned branches whenever its texts have grown by so much."""
-FRAME_POSITIONS = 0.5
-"""Amplitude of the sinusoids that tell frames apart, next to frames of variance 1."""
 INIT_STD = 0.02
 """Spread of fresh embeddings (GPT-2's): as tied output weights they must not repeat their input loudly."""
 
@@ -135,8 +133,7 @@ class AttentionDecoderHead(DecoderHead):
 
     Sequences start from and end with token `end`; the blank is never given. `max_tokens` bounds what a search gives
     and, with learned positions, what can be trained on (ValueError beyond it). Label smoothing, like dropout, acts in
-    training only, so that a validation loss is a likelihood. With `frame_positions` sinusoids of its number are added
-    to each frame, normalised before: for frames that do not know their place.
+    training only, so that a validation loss is a likelihood.
     """
 
     kind = "attention"
@@ -154,7 +151,6 @@ class AttentionDecoderHead(DecoderHead):
         max_tokens: int = 448,
         blank: int = 0,
         end: int = 1,
-        frame_positions: bool = False,
     ) -> None:
         super().__init__()
         if dim % num_heads:
@@ -163,7 +159,6 @@ class AttentionDecoderHead(DecoderHead):
         self.blank, self.end = blank, end
         self.max_tokens = max_tokens
         self.label_smoothing = label_smoothing
-        self.frame_positions = frame_positions
         self.frames_norm = nn.LayerNorm(dim)
         self.embedding = nn.Embedding(vocab_size, dim)
         self.positions = nn.Embedding(max_tokens + 1, dim) if positions == "learned" else None
@@ -255,8 +250,6 @@ class AttentionDecoderHead(DecoderHead):
         x = frames.valid()
         x = self.frames_norm(x if x.shape[1] else x.new_zeros(frames.batch, 1, self.dim))
         number = torch.arange(x.shape[1], device=x.device)
-        if self.frame_positions:
-            x = x + FRAME_POSITIONS * sinusoids(number, self.dim, x.dtype)
         # A row without a frame looks at the zeros in its padding: attention to nothing would be NaN.
         visible = (number < frames.lengths[:, None]) | (number == 0)
         return tuple(layer.remember(x, visible[:, None, None, :]) for layer in self._layers())

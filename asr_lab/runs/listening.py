@@ -67,7 +67,6 @@ def listener_of(
     notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [trained for trained, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {heard_in}")
-    notes += recipe.decode.notes_on_streams
     return Listener(recognizer, recipe.features.sample_rate, heard_ms, tuple(notes))
 
 
@@ -89,5 +88,5 @@ def _by_agreement(loaded: Loaded, recipe: Recipe, why: str, max_streams: int) ->
     about = (
         f"local agreement: every {recognizer.step_ms:g} ms, up to {recognizer.max_buffer_s:g} s of audio are heard anew"
     )
-    notes = (about, f"not by CTC: {why}", *recipe.decode.notes_on_streams)
+    notes = (about, f"not by CTC: {why}")
     return Listener(recognizer, recipe.features.sample_rate, recognizer.step_ms, notes)

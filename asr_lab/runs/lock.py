@@ -124,11 +124,6 @@ class Liveness:
             self._seen, self._since = seen, self.clock()
         return self.clock() - self._since < self.silence_s
 
-    @property
-    def still_s(self) -> float:
-        """Seconds since the heartbeat was last seen to move."""
-        return self.clock() - self._since
-
 
 class RunLock:
     """Held for as long as a process trains in a run's directory: `with RunLock.take(folder) as lock`."""

@@ -89,7 +89,7 @@ class StreamingComparison:
             "weights": checkpoint,
             "checkpoint": self.loaded.checkpoint.name,
             "data": list(data) or "data.test",
-            "decode": unstructure(self.recipe.decode.once),
+            "decode": unstructure(self.recipe.decode),
             "device": device,
             "max_utterances": max_utterances,
             "seed": self.recipe.seed,

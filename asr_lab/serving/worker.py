@@ -91,12 +91,6 @@ class Worker:
             self._due.notify()
         self._thread.join(STOP_S)
 
-    @property
-    def num_lines(self) -> int:
-        """Clients that are connected."""
-        with self._due:
-            return len(self._lines)
-
     def open(self, answer: Callable[[Answer], None], room: Callable[[], None]) -> Line:
         """A line for a new client; its row is opened in the worker's thread."""
         line = Line(answer, room)

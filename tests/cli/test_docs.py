@@ -10,8 +10,10 @@ import pytest
 import tomli
 import torch
 
-from asr_lab.compiler.load import loads_recipe
+from asr_lab.compiler.load import checked
+from asr_lab.config.load import loads
 from asr_lab.models.ssm import SSMConfig
+from asr_lab.recipe import Recipe
 from cli.check import check
 from cli.main import COMMANDS
 
@@ -100,7 +102,7 @@ def test_every_just_target_that_is_shown_exists() -> None:
 
 def test_the_recipe_in_the_readme_is_right() -> None:
     text = block("toml")
-    assert loads_recipe(text).value.name == tomli.loads(text)["name"] == "my_first"
+    assert checked(loads(text, Recipe)).value.name == tomli.loads(text)["name"] == "my_first"
 
 
 def test_the_python_in_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,6 @@ WHOLE_ONLY = {
     "features/log_mel[floor=utterance]": "the floor lies below the loudest frame of the utterance (Whisper)",
     "features/log_mel[level=utterance,convention=nemo]": "mean and variance are those of the whole utterance",
     "blocks/macaron[conv=centred]": "a centred convolution sees frames to the right of the chunk",
-    "blocks/pooling[window=centred]": "a centred window sees frames to the right of the chunk",
     "blocks/bidirectional_mamba2": "its backward scan begins at the last frame of the utterance",
 }
 """Choices that may need whole utterances in a chunked context, and why; blocks take after the mixer they are given."""
@@ -59,19 +58,9 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         for factor in (4, 8)
         for causal in (True, False)
     },
-    "stems/vgg": {
-        f"factor={factor},causal={causal}": {"factor": factor, "causal": causal, "channels": 3}
-        for factor in (4, 8)
-        for causal in (True, False)
-    },
     "stems/whisper_conv": {"causal=True": {"causal": True}, "causal=False": {"causal": False}},
     "stems/frame_stack": {"factor=3,norm=none": {"factor": 3, "norm": "none"}},
     "blocks/attention": {f"position={p}": {"position": p} for p in ("relative", "rotary", "none")},
-    "blocks/pooling": {
-        "window=centred": {"causal": False},
-        "window=one frame": {"window_frames": 1},
-        "window=two frames": {"window_frames": 2},
-    },
     "blocks/mamba2": {"small": {"state_dim": 8, "head_dim": 16, "conv_width": 3}},
     "blocks/macaron": {
         "conv=centred": {"conv": {"causal": False}},

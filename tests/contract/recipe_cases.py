@@ -23,15 +23,13 @@ STREAMING = "encoder.contexts=[{ chunk_ms = 320, left_ms = 640 }]"
 _LEVEL = ("features.level", 'level = "utterance" is the mean and deviation of the whole utterance')
 _FLOOR = ("features.floor", 'floor = "utterance" lies below the loudest frame of the whole utterance')
 _CENTRED = ("encoder.block.conf.conv.causal", "its convolution is centred (conv.causal = false)")
-_POOLED = ("encoder.block.pool.mixer.causal", "its window is centred (mixer.causal = false)")
-_SPEAKER = ("features.level", 'level = "speaker" ranks features in the whole utterance and others')
 WHOLE_ONLY: dict[str, list[tuple[str, str]]] = {
     "bench/nemo_twin": [_LEVEL, _CENTRED],
     "bench/whisper_twin": [_FLOOR],
     "conformer_base": [_LEVEL, _CENTRED],
     "conformer_large": [_LEVEL, _CENTRED],
     "conformer_tiny": [_LEVEL, _CENTRED],
-    "digits": [_SPEAKER, _POOLED],
+    "digits": [_LEVEL, _CENTRED],
     "hybrid": [_LEVEL, _CENTRED],
     "quickstart": [_LEVEL, _CENTRED],
     "speech_conformer": [_LEVEL, _CENTRED],

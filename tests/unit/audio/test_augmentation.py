@@ -9,16 +9,11 @@ import pytest
 import soundfile
 import torch
 
-from asr_lab.audio.augmentation import (
-    AdditiveNoise,
-    Augmentation,
-    Augmentations,
-    SpecMasks,
-    SpeedPerturbation,
-    Trimming,
-    VolumePerturbation,
-    coloured_noise,
-)
+from asr_lab.audio.augmentation import Augmentation, Augmentations
+from asr_lab.audio.augmentation.noise import AdditiveNoise, coloured_noise
+from asr_lab.audio.augmentation.spec_augment import SpecMasks
+from asr_lab.audio.augmentation.speed import SpeedPerturbation
+from asr_lab.audio.augmentation.volume import VolumePerturbation
 from asr_lab.audio.draws import fraction, generator, mix, mixed, uniform
 from asr_lab.augments import Augment
 from asr_lab.errors import DataError
@@ -40,26 +35,6 @@ def everything() -> Augmentations:
             SpecMasks(2, 27, 10, 0.05),
         ]
     )
-
-
-def test_trimming_takes_a_little_from_both_ends_and_never_half_of_it() -> None:
-    audio = np.arange(8000, dtype=np.float32)
-    trimming = Trimming(0.05)
-    cut = [trimming.recording(audio, 8000, key) for key in range(200)]
-    starts, ends = [float(c[0]) for c in cut], [float(c[-1]) for c in cut]
-    assert 0 <= min(starts) < 20
-    assert 380 < max(starts) <= 400
-    assert 7599 <= min(ends) < 7620
-    assert 7980 < max(ends) <= 7999
-    assert np.array_equal(Augmentations([trimming]).recording(audio, 8000, 3), cut_by_key(trimming, audio, 3))
-    assert trimming.waveform(audio, 8000, 3) is audio
-    assert min(len(trimming.recording(audio[:80], 8000, key)) for key in range(50)) > 40
-    assert len(trimming.recording(audio[:0], 8000, 1)) == 0
-
-
-def cut_by_key(trimming: Trimming, audio: np.ndarray, key: int) -> np.ndarray:
-    """As the first of several draws it."""
-    return trimming.recording(audio, 8000, int(mix(key, 0)[0]))
 
 
 def test_a_key_draws_the_same_whatever_was_drawn_before() -> None:

@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 
 from asr_lab.audio.convention import WHISPER_PEAK
 from asr_lab.audio.features import MelSpectrogramExtractor
-from asr_lab.audio.level import SpeakerState, fresh_running_state, ranks, running_level
+from asr_lab.audio.level import fresh_running_state, running_level
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 
 
@@ -130,38 +129,6 @@ def test_a_running_level_forgets_the_loudness_of_the_recording() -> None:
     assert float(running(waveform).std()) == pytest.approx(1.0, abs=0.4)
 
 
-def test_a_speakers_level_is_the_rank_in_the_utterance_and_the_others() -> None:
-    plain, speaker = (MelSpectrogramExtractor.nemo_style(level=level) for level in ("none", "speaker"))
-    own, other = [noise(9000, 1), noise(4320, 2)], [0.1 * noise(6400, 3), noise(0, 4)]
-    state = speaker.acquainted_state(other)
-    out = speaker(state, Frames.whole(pad_sequence(own, True), torch.tensor([9000, 4320])), WHOLE)[1]
-    for row in range(2):
-        features = plain(own[row])
-        heard = torch.cat([features, plain(other[row])]) if len(other[row]) else features
-        everything = heard[::4].flatten()
-        for band in (0, 7, 79):
-            values = heard[:, band]
-            for t in (0, 5, len(features) - 1):
-                x = features[t, band]
-                rank = ((values < x).sum() + (values <= x).sum()) / 2
-                overall = ((everything < x).sum() + (everything <= x).sum()) / 2 / len(everything)
-                # as if half a second of the other bands had been heard in this one
-                expected = (rank + 50 * overall) / (len(heard) + 50)
-                torch.testing.assert_close(out.x[row, t, band], 2 * expected - 1, atol=1e-3, rtol=0)
-        assert not out.x[row, len(features) :].any()
-    assert speaker.whole_because is not None
-    assert '"speaker"' in speaker.whole_because
-
-
-def test_a_speakers_level_takes_a_microphone_and_its_loudness_away() -> None:
-    speaker = MelSpectrogramExtractor.whisper_style(floor="fixed", level="speaker")
-    voice = noise(160000) * torch.linspace(0.05, 1.0, 160000)
-    heard = speaker(voice)
-    dull = torch.cat([voice[:1], 0.2 * (voice[1:] + 0.9 * voice[:-1])])  # quieter, and the treble far more so
-    assert float((speaker(dull) - heard).abs().mean()) < 0.06
-    torch.testing.assert_close(speaker(0.2 * voice), heard, atol=0.02, rtol=0)
-
-
 def test_features_stay_in_single_precision_under_autocast() -> None:
     waveform = noise(16000)
     for extractor in (MelSpectrogramExtractor.whisper_style(), MelSpectrogramExtractor.kaldi_style()):
@@ -233,7 +200,7 @@ def test_a_fixed_floor_is_whispers_own_at_the_loudness_it_assumes(speech: Path) 
 
 def test_extremely_loud_and_silent_input_stays_finite() -> None:
     for style in ("whisper_style", "kaldi_style", "nemo_style"):
-        for level in ("none", "utterance", "speaker", "running"):
+        for level in ("none", "utterance", "running"):
             extractor = getattr(MelSpectrogramExtractor, style)(level=level)
             for waveform in (torch.zeros(4000), 1e4 * noise(4000)):
                 assert bool(extractor(waveform).isfinite().all())
@@ -246,30 +213,3 @@ def test_rows_of_one_batch_may_be_of_any_length() -> None:
     out = run_whole(extractor, Frames.whole(x, torch.tensor([9000, 4321])), WHOLE)
     for row, waveform in enumerate(rows):
         torch.testing.assert_close(out.x[row, : int(out.lengths[row])], extractor(waveform), atol=1e-4, rtol=0)
-
-
-def test_a_speaker_is_known_alike_whoever_is_known_beside() -> None:
-    speaker = MelSpectrogramExtractor.whisper_style(floor="fixed", level="speaker")
-    others = [noise(length, length) for length in (16000, 0, 4000, 8000, 399, 160, 12000, 1000, 20000, 3000, 7000)]
-
-    def known(*samples: torch.Tensor) -> torch.Tensor:
-        level = speaker.acquainted_state(samples).level
-        assert isinstance(level, SpeakerState)
-        return level.features
-
-    together = known(*others)
-    assert together.shape == (11, 125, 80)
-    for row, samples in enumerate(others):
-        alone = known(samples)[0, : len(samples) // 160]
-        torch.testing.assert_close(together[row, : len(alone)], alone, atol=1e-5, rtol=0)
-        assert bool((together[row, len(alone) :] == torch.inf).all())
-
-
-def test_ranks_count_equal_values_half() -> None:
-    torch.manual_seed(0)
-    values = torch.randint(0, 9, (3, 40)).float()  # some once, some often
-    values[0] = torch.randperm(40).float()
-    values[2, 30:] = torch.inf
-    x = torch.cat([values[:, :20], torch.tensor([-1.0, 3.5, 99.0]).expand(3, 3)], 1)
-    below, up_to = ((values[:, None] < x[..., None]).sum(2), (values[:, None] <= x[..., None]).sum(2))
-    assert torch.equal(ranks(values, x), (below + up_to) / 2)

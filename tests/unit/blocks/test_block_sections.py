@@ -24,7 +24,7 @@ NO_DECAY = ("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D")
 
 def test_the_slots_find_every_choice() -> None:
     assert {"macaron", "norm", "residual", "sinusoidal", "transformer"} <= set(Block.tags())
-    assert {"attention", "bidirectional_mamba2", "mamba2", "pooling"} <= set(Mixer.tags())
+    assert {"attention", "bidirectional_mamba2", "mamba2"} <= set(Mixer.tags())
 
 
 def test_sections_load_without_torch() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_lab.compiler.facts import facts
-from asr_lab.compiler.load import load_recipe, loads_recipe
+from asr_lab.compiler.load import checked, load_recipe
 from asr_lab.compiler.notes import notes
 from asr_lab.compiler.rules import problems
 from asr_lab.config.load import Document, loads
@@ -41,7 +41,7 @@ batch_s = 10
 
 
 def recipe(*overrides: str) -> Document[Recipe]:
-    return loads_recipe(TEXT, overrides=overrides)
+    return checked(loads(TEXT, Recipe, overrides=overrides))
 
 
 def said(*overrides: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_a_problem_of_an_override_is_named_by_it() -> None:
 def test_a_block_whose_name_is_no_bare_key_has_its_line() -> None:
     text = TEXT + '[encoder.block."a b"]\ntype = "norm"\n'
     with pytest.raises(RecipeError) as caught:
-        loads_recipe(text, "x.toml")
+        checked(loads(text, Recipe, "x.toml"))
     (problem,) = caught.value.problems
     assert (problem.path, problem.where) == ('encoder.block."a b"', "x.toml:19")
 

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_lab.compiler.facts import facts
-from asr_lab.compiler.load import loads_recipe
+from asr_lab.compiler.load import checked
 from asr_lab.compiler.notes import notes
+from asr_lab.config.load import loads
 from asr_lab.config.words import toml
 from asr_lab.errors import RecipeError
+from asr_lab.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPES = [tomli.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "recipes").rglob("*.toml"))]
@@ -69,7 +71,7 @@ def test_a_spoilt_recipe_is_a_recipe_or_a_report_with_places(recipe: dict[str, A
     text = "".join(f"{key} = {toml(value)}\n" for key, value in data.items())
     problems = []
     try:
-        document = loads_recipe(text, "spoilt.toml")
+        document = checked(loads(text, Recipe, "spoilt.toml"))
         assert str(facts(document))
         notes(document)
     except RecipeError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_lab.data.corpus import Corpus, build_corpus, training_texts
+from asr_lab.data.corpus import Corpus, spell, training_texts
 from asr_lab.data.cuts import read_cuts
 from asr_lab.datasets.folder import Folder
 from asr_lab.errors import DataError
@@ -33,9 +33,8 @@ REASONS = {
 
 
 def corpus_of(folder: Path, vocabulary: Vocabulary, max_bad_cuts: int = 100, **settings: Any) -> Corpus:
-    return build_corpus(
-        [Folder(path=str(folder), **settings)],
-        folder,
+    return spell(
+        read_cuts([Folder(path=str(folder), **settings)], folder, max_bad_cuts=max_bad_cuts),
         vocabulary,
         NORMALIZER,
         sample_rate=8000,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_lab.audio.augmentation import SpeedPerturbation
+from asr_lab.audio.augmentation.speed import SpeedPerturbation
 from asr_lab.audio.draws import mix
 from asr_lab.data.cuts import Part
 from asr_lab.data.examples import Examples, draw_examples

@@ -18,9 +18,13 @@ import pytest
 import soundfile
 import torch
 
-from asr_lab.audio.augmentation import AdditiveNoise, Augmentation, Augmentations, SpeedPerturbation, VolumePerturbation
+from asr_lab.audio.augmentation import Augmentation, Augmentations
+from asr_lab.audio.augmentation.noise import AdditiveNoise
+from asr_lab.audio.augmentation.speed import SpeedPerturbation
+from asr_lab.audio.augmentation.volume import VolumePerturbation
 from asr_lab.audio.resampling import Audio
-from asr_lab.data.corpus import Corpus, build_corpus
+from asr_lab.data.corpus import Corpus, spell
+from asr_lab.data.cuts import read_cuts
 from asr_lab.data.loader import Step, TrainingData
 from asr_lab.data.workers import read_ahead
 from asr_lab.datasets import Join
@@ -35,9 +39,8 @@ AUGMENTATION = Augmentations(
 
 
 def corpus_of(folder: Path, vocabulary: Vocabulary, sample_rate: int = 16000, **settings: Any) -> Corpus:
-    return build_corpus(
-        [Folder(path=str(folder), **settings)],
-        folder,
+    return spell(
+        read_cuts([Folder(path=str(folder), **settings)], folder),
         vocabulary,
         Normalizer(["lower", "strip_punctuation"]),
         sample_rate=sample_rate,

@@ -15,7 +15,7 @@ import pytest
 from asr_lab.audio import espeak
 from asr_lab.audio.reading import read_audio
 from asr_lab.data.cuts import read_cuts
-from asr_lab.data.sentences import Grammar, draw_sentences, pick_sentences, split_of, spoken_number, words_of
+from asr_lab.data.sentences import draw_sentences, pick_sentences, split_of, spoken_number
 from asr_lab.data.synthesis import voices_of
 from asr_lab.data.utterance import Utterance
 from asr_lab.datasets.synthetic import Synthetic
@@ -59,20 +59,6 @@ def test_an_utterance_sounds_the_same_whatever_is_said_before_it(cache: Path) ->
     alone = espeak.synthesize(request, 16000)
     audio = read_audio(utterance.audio, 16000, utterance.start_s, utterance.duration_s)
     assert (audio * 32768 == alone).all()
-
-
-def test_respelled_words_sound_otherwise_and_read_the_same(cache: Path) -> None:
-    german = {"grammar": "digits", "language": "de"}
-    plain, accented = bits(read(**german)), bits(read(**german, respell={"one": "uann", "two": "tuh"}))
-    assert [text for text, *_ in accented] == [text for text, *_ in plain]
-    for (text, _, before), (_, _, after) in zip(plain, accented, strict=True):
-        assert (before != after) == bool({"one", "two"} & set(text.split()))
-
-
-@pytest.mark.parametrize(("grammar", "number"), [("digit", 200), ("digits", 200), ("numbers", 300), ("everyday", 1500)])
-def test_a_grammar_has_the_words_that_are_drawn_from_it(grammar: Grammar, number: int) -> None:
-    drawn = [text for split in SPLITS for text in draw_sentences(grammar, split, number, 1)]
-    assert {word for text in drawn for word in text.split()} == words_of(grammar)
 
 
 def test_a_damaged_cache_is_made_again(cache: Path) -> None:

@@ -53,8 +53,8 @@ def test_biases_and_norms_are_called_so(tag: str) -> None:
 def test_dimensions_that_do_not_fit_are_told() -> None:
     assert Attention(num_heads=3).dim_problems(16) == [("num_heads", "must divide encoder.dim = 16, got 3")]
     assert Attention().dim_problems(16) == []
-    odd = Attention(num_heads=1, positions="sinusoidal", frame_positions=True).dim_problems(15)
-    assert odd == [(key, "needs an even encoder.dim, got 15") for key in ("positions", "frame_positions")]
+    odd = Attention(num_heads=1, positions="sinusoidal").dim_problems(15)
+    assert odd == [("positions", "needs an even encoder.dim, got 15")]
     assert Attention(num_heads=1).dim_problems(15) == []
 
 

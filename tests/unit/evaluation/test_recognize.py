@@ -16,7 +16,6 @@ from asr_lab.evaluation.recognize import Recognizer, quietest_cut, read_pieces
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc import CTCHead
 from asr_lab.nn.decoding import DecoderHead
-from asr_lab.recipe import Decode
 from asr_lab.streaming import Chain
 from asr_lab.tokenizers.chars import Chars
 
@@ -96,18 +95,6 @@ def test_a_cut_is_made_where_it_is_quiet() -> None:
     audio[200:260] = 0
     audio[700:760] = 0.01
     assert 700 <= quietest_cut(audio, 100) <= 760
-
-
-def test_at_several_speeds_each_is_heard_and_times_are_those_of_the_recording(tmp_path: Path) -> None:
-    hears, lengths = recognizer(), list[int]()
-    hears.decode = Decode(decoder="ctc", speeds=(0.8, 1.0, 1.25))
-    hears.features.register_forward_pre_hook(lambda _, given: lengths.append(given[1].x.shape[1]))
-    path = write(tmp_path / "speech.wav", [*[0] * 10, *spoken(hears, "abc", each=12, gap=8), *[0] * 8])
-    [segment] = hears.file(path, with_words=True)
-    assert lengths == [98, 78, 63]  # the one at its own speed is not heard again for the times
-    assert set(segment.text) == set("abc")  # a token for each sample is not made to be resampled
-    [word] = segment.words or ()
-    assert (word.start_s, word.end_s) == pytest.approx((0.10, 0.62), abs=0.021)
 
 
 def test_silence_and_scraps_are_heard_as_nothing(tmp_path: Path) -> None:

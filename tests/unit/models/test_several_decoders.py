@@ -41,12 +41,3 @@ def test_each_is_trained_and_the_deepest_speaks(decoders: tuple[str, str]) -> No
     assert isinstance(head, DecoderHead)
     alone = head.search(model.encode(frames)[index], SearchOptions())
     assert [h[0].tokens for h in model.search(frames)] == [h[0].tokens for h in alone]
-
-
-def test_a_decoder_at_the_stem_trains_nothing_above_it() -> None:
-    model = model_of(LAST, '{ type = "ctc", tap = 0 }')
-    losses = model(Frames.whole(torch.randn(2, 64, 80)), Targets(torch.tensor([[3], [5]]), torch.tensor([1, 1])))
-    losses.parts["ctc_after_layer_0"].sum().backward()
-    trained = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    below = {name for name, _ in model.named_parameters() if name.startswith(("encoder.layers.0.", "heads.1."))}
-    assert trained == below

@@ -198,14 +198,3 @@ def test_label_smoothing_acts_in_training_only() -> None:
 def test_heads_must_divide_the_dimension() -> None:
     with pytest.raises(ValueError, match="16 cannot be split over 3 heads"):
         AttentionDecoderHead(16, VOCAB, num_heads=3)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("told", [True, False])
-def test_frames_are_told_apart_by_their_place_where_asked_for(told: bool) -> None:
-    torch.manual_seed(0)
-    head = AttentionDecoderHead(DIM, VOCAB, num_layers=1, dropout=0.0, max_tokens=6, frame_positions=told).double()
-    frames = ragged([5])
-    swapped = frames.with_x(frames.x.flip(1))
-    same = torch.allclose(next_log_probs(head, frames, (2,)), next_log_probs(head, swapped, (2,)), atol=1e-12)
-    assert same is not told

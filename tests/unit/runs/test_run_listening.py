@@ -83,16 +83,6 @@ def test_a_recording_a_wav_on_stdin_and_raw_samples_say_the_same(
     assert "note: the model was not trained in chunks of 160 ms" in capsys.readouterr().err
 
 
-def test_a_stream_is_heard_once_and_says_so(trained: RunDirectory, tones: Path, capsys: Capture) -> None:
-    path, speeds = tones / "tones" / "0.wav", ["decode.speeds=[0.8,1.25]"]
-    transcribe([path], trained.name, stream=True, as_json=True)
-    once = lines_of(capsys)
-    transcribe([path], trained.name, stream=True, as_json=True, overrides=speeds)
-    assert lines_of(capsys) == once
-    transcribe([path], trained.name, stream=True, overrides=speeds)
-    assert "note: decode.speeds is left out: a stream is heard once, at its own speed" in capsys.readouterr().err
-
-
 def test_what_cannot_be_heard_live_says_why_and_the_way_out(
     recipe: Write, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

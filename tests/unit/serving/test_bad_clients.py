@@ -106,7 +106,7 @@ def test_bad_clients_leave_nothing_behind_and_harm_no_good_one(caplog: pytest.Lo
     recognizer = Digesting()
     with running(recognizer) as server, log_of_server(caplog):
         bad_company(server, 60)
-        wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
+        wait_until(lambda: not server.worker._lines and not recognizer.open_rows)
         data = pcm(0.5, 1)
         assert run(talk(server.url, hello(), *pieces(data), END)).words == words_of(data)
     assert caplog.text == ""
@@ -124,7 +124,7 @@ def test_a_thousand_bad_clients_leak_no_row_no_thread_no_file_and_no_memory(
         for _ in range(4):
             bad_company(server, 250)
         assert time.monotonic() - begun_s < 300
-        wait_until(lambda: server.worker.num_lines == 0 and not recognizer.open_rows)
+        wait_until(lambda: not server.worker._lines and not recognizer.open_rows)
         wait_until(lambda: _resources()["files"] <= before["files"])
         after = _resources()
     print(json.dumps({"before": before, "after": after}))

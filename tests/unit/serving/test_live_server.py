@@ -122,12 +122,12 @@ def test_a_client_that_says_what_it_may_not_is_told_why(
         return  # its stream was over before its last message came
     assert heard.error == code
     assert heard.code == 1008
-    wait_until(lambda: server.worker.num_lines == 0)
+    wait_until(lambda: not server.worker._lines)
 
 
 def test_a_message_above_the_limit_is_not_read(server: Running) -> None:
     assert run(talk(server.url, hello(), bytes(70_000))).code == 1009
-    wait_until(lambda: server.worker.num_lines == 0)
+    wait_until(lambda: not server.worker._lines)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_each_limit_ends_the_stream_that_goes_past_it(
 ) -> None:
     with running(Digesting(), limits) as server:
         assert run(talk(server.url, *messages)).error == code
-        wait_until(lambda: server.worker.num_lines == 0)
+        wait_until(lambda: not server.worker._lines)
 
 
 def test_a_microphone_that_the_recogniser_cannot_follow_is_given_up() -> None:
@@ -182,7 +182,7 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
         for message in (hello().encode(), *pieces(pcm(5.0, 1))):
             deaf.sendall(frame(1 if message[:1] == b"{" else 2, message))
         wait_until(lambda: wordy.heard != {})
-        wait_until(lambda: server.worker.num_lines == 0)  # although it neither ended nor left
+        wait_until(lambda: not server.worker._lines)  # although it neither ended nor left
 
 
 def test_a_stream_that_fails_is_its_servers_fault() -> None:

@@ -62,7 +62,7 @@ def test_the_recogniser_gets_all_samples_in_order_whatever_their_pieces(size: in
         client.say(data, size)
         worker.end(client.line)
         assert words(client.listen()) == words_of(data)
-        assert worker.num_lines == 0
+        assert not worker._lines
 
 
 def test_streams_that_wait_together_are_stepped_together() -> None:
@@ -136,7 +136,7 @@ def test_a_client_that_leaves_at_any_moment_leaves_no_row() -> None:
             worker.close(client.line)
             worker.close(client.line)
         wait_until(lambda: not recognizer.open_rows)
-        assert worker.num_lines == 0
+        assert not worker._lines
 
 
 def test_a_word_is_as_late_as_its_last_sample_is_old() -> None:

@@ -14,7 +14,8 @@ from asr_lab.augments.spec_augment import SpecAugment
 from asr_lab.augments.speed import Speed
 from asr_lab.blocks.attention import Attention
 from asr_lab.blocks.macaron import Macaron
-from asr_lab.data.corpus import Corpus, build_corpus
+from asr_lab.data.corpus import Corpus, spell
+from asr_lab.data.cuts import read_cuts
 from asr_lab.data.loader import TrainingData
 from asr_lab.datasets.folder import Folder
 from asr_lab.decoders.ctc import CTC
@@ -49,7 +50,8 @@ def corpus(speech: Path) -> Corpus:
         return num_samples // 320 >= required_frames(tokens)
 
     normalizer = Normalizer(["lower"])
-    return build_corpus([digits], speech, CharacterTokenizer(), normalizer, sample_rate=8000, alignable=fits)
+    cuts = read_cuts([digits], speech)
+    return spell(cuts, CharacterTokenizer(), normalizer, sample_rate=8000, alignable=fits)
 
 
 def build_learner(corpus: Corpus, max_steps: int) -> Learner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_lab.audio.time_warp import TimeWarping, warped_frames
+from asr_lab.audio.augmentation.spec_augment import TimeWarping, warped_frames
 
 
 def test_a_point_moves_and_the_ends_stay() -> None:
