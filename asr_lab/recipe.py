@@ -8,25 +8,26 @@ from typing import Literal
 import attrs
 from attrs import validators as v
 
-from asr_lab.augments import Augment
-from asr_lab.blocks import Block
 from asr_lab.config.section import section
-from asr_lab.datasets import Dataset
-from asr_lab.decoders import Decoder
-from asr_lab.features import Features
-from asr_lab.launch import Launch
-from asr_lab.launch.inline import Inline
-from asr_lab.optimizers import Optimizer
-from asr_lab.optimizers.adamw import AdamW
-from asr_lab.parallel import Parallel
-from asr_lab.parallel.single import Single
-from asr_lab.precision import Precision
-from asr_lab.precision.fp32 import FP32
-from asr_lab.schedules import Schedule
-from asr_lab.schedules.cosine import Cosine
-from asr_lab.stems import Stem
-from asr_lab.text.steps import Step
-from asr_lab.tokenizers import Tokenizer
+from asr_lab.models.decode_options import DecodeOptions
+from asr_lab.slots.augments import Augment
+from asr_lab.slots.blocks import Block
+from asr_lab.slots.datasets import Dataset
+from asr_lab.slots.decoders import Decoder
+from asr_lab.slots.features import Features
+from asr_lab.slots.launch import Launch
+from asr_lab.slots.launch.inline import Inline
+from asr_lab.slots.optimizers import Optimizer
+from asr_lab.slots.optimizers.adamw import AdamW
+from asr_lab.slots.parallel import Parallel
+from asr_lab.slots.parallel.single import Single
+from asr_lab.slots.precision import Precision
+from asr_lab.slots.precision.fp32 import FP32
+from asr_lab.slots.schedules import Schedule
+from asr_lab.slots.schedules.cosine import Cosine
+from asr_lab.slots.stems import Stem
+from asr_lab.slots.tokenizers import Tokenizer
+from asr_lab.text.normalizer import Step
 
 EXECUTION = (
     "parallel",
@@ -173,16 +174,12 @@ class Train:
     """What picks the best checkpoint."""
 
 
-TWO_PASSES = {"joint": ("attention", "ctc"), "rescoring": ("ctc", "attention")}
-"""Ways to decode with two decoders: which one gives the hypotheses, and which one scores them again."""
-
-
 @section
 class Decode:
     """How text is found in the frames that decoders see."""
 
     decoder: str = "auto"
-    """Who speaks: `ctc`, `attention`, `joint` (attention, rescored with CTC), `rescoring` (CTC, rescored with
+    """The decoder used: `ctc`, `attention`, `joint` (attention, rescored with CTC), `rescoring` (CTC, rescored with
     attention); auto = the attention decoder if any."""
     beam: int = attrs.field(default=1, validator=v.ge(1))
     """Hypotheses kept; 1 is greedy."""
@@ -191,10 +188,9 @@ class Decode:
     ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
     """Share of CTC in `joint` and `rescoring`."""
 
-    def by(self, decoder: str) -> Decode:
-        """The same by another decoder."""
-        changed: Decode = attrs.evolve(self, decoder=decoder)  # type: ignore[misc]  # mypy takes no section for attrs
-        return changed
+    def build(self) -> DecodeOptions:
+        """The options without their bounds."""
+        return DecodeOptions(self.decoder, self.beam, self.length_penalty, self.ctc_weight)
 
 
 @section

@@ -15,7 +15,7 @@ from cli.transcribe import RunOption
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import BadCut, Utterance
-    from asr_lab.evaluation.forced_alignment import AlignedText
+    from asr_lab.recognition.alignment import AlignedText
 
 TABLES = (".tsv", ".csv")
 
@@ -44,8 +44,8 @@ def align(
     pairs, bad = _pairs(audio, text)
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.evaluation.forced_alignment import ctm_lines
-    from asr_lab.runs.recognizing import aligner_of
+    from asr_lab.commands.transcribe import aligner_of
+    from asr_lab.recognition.alignment import ctm_lines
 
     aligner = aligner_of(found, checkpoint)
     records = [_failed(cut.id, cut.audio, f"{audio}: {cut.id}: {cut.reason}") for cut in bad]
@@ -80,7 +80,7 @@ def _pairs(audio: Path, text: str) -> tuple[list[Utterance], Sequence[BadCut]]:
         return [Utterance(audio.stem, str(audio), None, _text(text))], ()
     if text:
         raise LabError(f"{audio} is a table, which holds the texts; no TEXT may follow it")
-    from asr_lab.data.trees import read_table
+    from asr_lab.data.sources.tables import read_table
 
     source = read_table(audio, audio.parent, "audio", "text", None)
     return list(source.utterances), source.bad  # the bad ones are known once all are read

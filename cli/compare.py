@@ -36,7 +36,7 @@ def compare(
 
 
 def _read(name: str) -> dict[str, Any]:
-    from asr_lab.evaluation.results import read_evaluation
+    from asr_lab.evaluation.evaluation_files import read_evaluation
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 

@@ -14,7 +14,7 @@ from cli.options import AsJson, Checkpoint, Overrides, Readme, Run
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from asr_lab.runs.streaming_comparing import Compared, StreamingComparison
+    from asr_lab.commands.compare_streaming import Compared, StreamingComparison
 
 Data = Annotated[
     list[str],
@@ -65,8 +65,8 @@ def compare_streaming(
     import torch
     from rich.console import Console
 
-    from asr_lab.evaluation.streaming_report import print_proof, print_rows
-    from asr_lab.runs.streaming_comparing import StreamingComparison
+    from asr_lab.commands.compare_streaming import StreamingComparison
+    from asr_lab.evaluation.streaming.report import print_proof, print_rows
 
     comparison = StreamingComparison(
         found,
@@ -106,7 +106,7 @@ def _publish(
 ) -> None:
     import shlex
 
-    from asr_lab.evaluation.streaming_published import publish_streaming, update_streaming
+    from asr_lab.evaluation.streaming.readme import publish_streaming, update_streaming
 
     name = comparison.recipe.name
     command = shlex.join(["asrlab", "compare-streaming", name, *options])
@@ -152,7 +152,7 @@ def _refuse(problems: Sequence[str]) -> NoReturn:
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    from asr_lab.evaluation.streaming_json import as_text
+    from asr_lab.evaluation.streaming.as_json import as_text
 
     print(as_text(content), end="")
 

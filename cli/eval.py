@@ -10,7 +10,7 @@ import typer
 from cli.options import AsJson, Checkpoint, Overrides, Run
 
 if TYPE_CHECKING:
-    from asr_lab.runs.evaluating import Evaluated
+    from asr_lab.commands.evaluate import Evaluated
 
 Data = Annotated[
     list[str],
@@ -40,7 +40,7 @@ def eval(
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
     import torch
 
-    from asr_lab.runs.evaluating import evaluate_run
+    from asr_lab.commands.evaluate import evaluate_run
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
@@ -55,7 +55,7 @@ def eval(
 def _print_json(evaluated: Evaluated) -> None:
     import json
 
-    from asr_lab.evaluation.results import evaluation_json
+    from asr_lab.evaluation.evaluation_files import evaluation_json
 
     hypotheses = str(evaluated.path.with_suffix(".jsonl"))
     content = {**evaluation_json(evaluated.evaluation, hypotheses), "path": str(evaluated.path)}

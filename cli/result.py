@@ -16,7 +16,7 @@ PAIRS = 4
 
 def print_result(run: RunDirectory, as_json: bool) -> None:
     """The scores of the test sets, some sentences, where everything lies, and what to try next."""
-    from asr_lab.runs.result import evaluation_of, result_json
+    from asr_lab.commands.result import evaluation_of, result_json
 
     if as_json:
         import json
@@ -46,9 +46,9 @@ def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
 
 
 def _print_run(console: Console, run: RunDirectory) -> None:
-    from asr_lab.runs.story import story_of
+    from asr_lab.runs.status import status_of
 
-    story = story_of(run)
+    story = status_of(run)
     best = ""
     if story.best is not None:
         best = f"; best on valid at step {story.best_step:,}, {story.metric.upper()} {story.best:.1%}"

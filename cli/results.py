@@ -13,8 +13,8 @@ import typer
 from cli.options import AcceptChanges, Overrides, Readme
 
 if TYPE_CHECKING:
+    from asr_lab.commands.study import Fold
     from asr_lab.runs.directory import RunDirectory
-    from asr_lab.runs.study import Fold
 
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the evaluations are kept.")]
 
@@ -37,7 +37,7 @@ def results(
     """
     from asr_lab.compiler.load import load_recipe
     from asr_lab.evaluation.page import CURVE
-    from asr_lab.evaluation.published import publish, update_readme
+    from asr_lab.evaluation.readme import publish, update_readme
 
     document = load_recipe(recipe, overrides)
     name, curve = document.value.name, None
@@ -45,15 +45,15 @@ def results(
     if leave_out and seeds:
         raise typer.BadParameter("--leave-out and --seeds are two studies; choose one")
     if leave_out:
+        from asr_lab.commands.study import folds
         from asr_lab.compiler.build import data_root
-        from asr_lab.runs.study import folds
 
         command += ["--leave-out", leave_out]
         label, _, column = leave_out.rpartition(".")
         name = f"{name}-leave-out-{column}"
         content = _study(recipe, overrides, folds(document, label, column, data_root()), leave_out, accept_changes)
     elif seeds:
-        from asr_lab.runs.study import seeds as seeds_of
+        from asr_lab.commands.study import seeds as seeds_of
 
         command += ["--seeds", seeds]
         name = re.sub(r"\W+", "-", title.lower()).strip("-") or f"{name}-seeds"
@@ -74,8 +74,8 @@ def results(
 def _study(
     recipe: Path, overrides: Sequence[str], folds: Sequence[Fold], label: str, accept_changes: bool
 ) -> dict[str, Any]:
+    from asr_lab.commands.study import score_folds
     from asr_lab.compiler.load import load_recipe
-    from asr_lab.runs.study import score_folds
 
     runs = []
     for number, fold in enumerate(folds, start=1):
@@ -96,7 +96,7 @@ def _train(recipe: Path, overrides: Sequence[str], accept_changes: bool) -> RunD
     from asr_lab.compiler.load import load_recipe
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.dispatch import prepare, run_inline, write_request
-    from asr_lab.runs.stopping import INTERRUPTED
+    from asr_lab.runs.job.stopping import INTERRUPTED
 
     document = load_recipe(recipe, overrides)
     prepared = prepare(document, runs_root(), accept_changes=accept_changes)
@@ -109,7 +109,7 @@ def _train(recipe: Path, overrides: Sequence[str], accept_changes: bool) -> RunD
 
 def _test_scores(run: RunDirectory) -> dict[str, Any]:
     from asr_lab.errors import RunError
-    from asr_lab.evaluation.results import read_evaluation
+    from asr_lab.evaluation.evaluation_files import read_evaluation
 
     path = run.eval / "test.json"
     if not path.exists():

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.following import say_stopped, watch_to_end
 from cli.options import AcceptChanges, AsJson, Overrides
+from cli.watching import say_stopped, watch_to_end
 
 if TYPE_CHECKING:
-    from asr_lab.launch import Launch
     from asr_lab.runs.dispatch import Prepared
+    from asr_lab.slots.launch import Launch
 
 
 def run(
@@ -66,7 +66,7 @@ def _say_standing(prepared: Prepared) -> None:
 def _start(prepared: Prepared, snapshot: Path, launch: Launch, detach: bool) -> bool:
     """Start the job and see it through; True when it was left to itself."""
     from asr_lab.runs.dispatch import run_inline, start_local
-    from asr_lab.runs.stopping import INTERRUPTED
+    from asr_lab.runs.job.stopping import INTERRUPTED
 
     if launch.cluster is None and not detach:
         if run_inline(prepared.run) == INTERRUPTED:

@@ -33,9 +33,9 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     import time
 
     from asr_lab.errors import RunError
-    from asr_lab.runs.story import state_of, story_of
+    from asr_lab.runs.status import state_of, status_of
 
-    story = story_of(run)
+    story = status_of(run)
     try:
         state = state_of(run, story)[0]
     except RunError:

@@ -14,7 +14,7 @@ from cli.options import Checkpoint, Run
 if TYPE_CHECKING:
     import socket
 
-    from asr_lab.runs.listening import Listener
+    from asr_lab.commands.listen import StreamingRun
 
 PACKAGES = ("starlette", "uvicorn", "websockets")
 UNCHUNKED_MS = 320.0
@@ -52,7 +52,7 @@ def serve(
 
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.runs.listening import listener_of
+    from asr_lab.commands.listen import listener_of
     from asr_lab.serving.server import bind
 
     with bind(host, port) as listening:
@@ -62,10 +62,10 @@ def serve(
     print("stopped", file=sys.stderr)
 
 
-def _listen(name: str, listener: Listener, listening: socket.socket, host: str, max_clients: int) -> None:
+def _listen(name: str, listener: StreamingRun, listening: socket.socket, host: str, max_clients: int) -> None:
     from asr_lab.serving.app import About, build_app
     from asr_lab.serving.guard import is_loopback
-    from asr_lab.serving.limits import Limits
+    from asr_lab.serving.limits import ServingLimits
     from asr_lab.serving.server import serve, url_of
     from asr_lab.serving.worker import Worker
     from asr_lab.units import ms_to_samples
@@ -76,6 +76,6 @@ def _listen(name: str, listener: Listener, listening: socket.socket, host: str, 
     delay_ms = listener.recognizer.algorithmic_delay_ms
     about = About(name, rate, chunk_ms, delay_ms, "; ".join(listener.notes[1:]))
     worker = Worker(listener.recognizer, rate, ms_to_samples(chunk_ms, rate))
-    limits = Limits(max_clients=max_clients)
+    limits = ServingLimits(max_clients=max_clients)
     app = build_app(worker, about, limits, host)
     serve(app, worker, listening, limits, lambda: print(f"open {url_of(listening)} (Ctrl-C stops)", flush=True))

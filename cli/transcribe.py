@@ -11,8 +11,8 @@ import typer
 from cli.options import AsJson, Checkpoint, Overrides
 
 if TYPE_CHECKING:
-    from asr_lab.evaluation.recognize import Recognizer, Segment
-    from asr_lab.runs.listening import Listener
+    from asr_lab.commands.listen import StreamingRun
+    from asr_lab.recognition.recognizer import Recognizer, TranscriptSegment
 
 STDIN = Path("-")
 RunOption = Annotated[
@@ -51,11 +51,11 @@ def transcribe(
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
     if stream or microphone:
-        from asr_lab.runs.listening import listener_of
+        from asr_lab.commands.listen import listener_of
 
         listener = listener_of(found, checkpoint, overrides, chunk_ms)
         return _stream(listener, None if microphone else files[0], sample_rate, as_json)
-    from asr_lab.runs.recognizing import recognizer_of
+    from asr_lab.commands.transcribe import recognizer_of
 
     recognizer = recognizer_of(found, checkpoint, overrides)
     records = []
@@ -88,10 +88,10 @@ def _check(files: list[Path], live: bool, chunk_ms: float | None, sample_rate: i
         raise typer.BadParameter("- is heard with --stream" if files else "give a FILE to hear, or --microphone")
 
 
-def _stream(listener: Listener, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
+def _stream(listener: StreamingRun, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
     """Hear one source live; no file = the microphone."""
-    from asr_lab.audio.sources import file_samples, microphone_samples, pipe_samples
-    from cli.listening import listen, view_of
+    from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples
+    from cli.terminal import listen, view_of
 
     for note in listener.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -118,7 +118,7 @@ def _hear(recognizer: Recognizer, path: Path, with_words: bool) -> dict[str, Any
     return _record(recognizer, path, segments)
 
 
-def _record(recognizer: Recognizer, path: Path, segments: list[Segment]) -> dict[str, Any]:
+def _record(recognizer: Recognizer, path: Path, segments: list[TranscriptSegment]) -> dict[str, Any]:
     words: list[dict[str, Any]] | None = []
     for segment in segments:
         if segment.words is None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.following import watch_to_end
 from cli.options import AsJson
+from cli.watching import watch_to_end
 
 RunName = Annotated[
     str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest that runs.")

@@ -38,7 +38,7 @@ _RATE, _PITCH = 1, 3
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-class Request(NamedTuple):
+class SpeechRequest(NamedTuple):
     """What to say and how."""
 
     text: str
@@ -71,7 +71,7 @@ def languages() -> tuple[str, ...]:
     return tuple(sorted(p.name.lower() for p in folder.rglob("*") if p.is_file()))
 
 
-def synthesize(request: Request, sample_rate: int) -> NDArray[np.int16]:
+def synthesize(request: SpeechRequest, sample_rate: int) -> NDArray[np.int16]:
     """The spoken request, (S,) int16 at `sample_rate` Hz; ValueError for a voice that there is not."""
     import espeakng_loader
 
@@ -109,7 +109,7 @@ def synthesize(request: Request, sample_rate: int) -> NDArray[np.int16]:
     return np.clip(np.rint(resample(wave, rate, sample_rate)), -32768, 32767).astype(np.int16)
 
 
-def write_shard(path: Path, requests: Sequence[Request], sample_rate: int) -> list[int]:
+def write_shard(path: Path, requests: Sequence[SpeechRequest], sample_rate: int) -> list[int]:
     """Say the requests into one FLAC file, one after the other; the length of each in samples."""
     import soundfile
 
@@ -122,7 +122,7 @@ def main() -> None:
     """Shards to write come as lines of JSON on stdin; their lengths go to stdout, a line each."""
     for line in sys.stdin:
         task = json.loads(line)
-        requests = [Request(*r) for r in task["requests"]]
+        requests = [SpeechRequest(*r) for r in task["requests"]]
         try:
             answer: dict[str, Any] = {"lengths": write_shard(Path(task["path"]), requests, task["sample_rate"])}
         except ValueError as error:

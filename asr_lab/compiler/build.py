@@ -14,21 +14,23 @@ import attrs
 import torch
 
 from asr_lab.audio.augmentation import Augmentations
+from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
 from asr_lab.data.corpus import Corpus, spell, training_texts
 from asr_lab.data.cuts import Cuts, read_cuts
-from asr_lab.data.evaluation import EvaluationData, build_evaluation
-from asr_lab.data.loader import TrainingData
+from asr_lab.data.evaluation_data import EvaluationData, build_evaluation
+from asr_lab.data.training_data import TrainingData
 from asr_lab.data.utterance import BadCut
-from asr_lab.datasets import Dataset
-from asr_lab.decoders import Decoder
+from asr_lab.devices import num_workers
 from asr_lab.errors import CheckpointError
-from asr_lab.features import Features
-from asr_lab.models.model import SpeechModel, build_model
-from asr_lab.processors import num_workers
-from asr_lab.recipe import Decode, Encoder, Recipe, Score
+from asr_lab.models.decode_options import DecodeOptions
+from asr_lab.models.model import SpeechModel
+from asr_lab.recipe import Encoder, Recipe, Score
+from asr_lab.slots.datasets import Dataset
+from asr_lab.slots.decoders import Decoder
+from asr_lab.slots.features import Features
 from asr_lab.streaming import Streamable
-from asr_lab.text.steps import Normalizer
+from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.init import Lineage, find_checkpoint, initialise, load_weights
 from asr_lab.training.learner import Learner
@@ -52,7 +54,7 @@ class Experiment:
     vocabulary: Vocabulary
     valid: tuple[EvaluationData, ...]
     test: tuple[EvaluationData, ...]
-    decode: Decode
+    decode: DecodeOptions
     score: Score
     bad: tuple[BadCut, ...]
     """Training utterances that cannot be used, with their reasons."""
@@ -113,7 +115,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
     """
     recipe, root = document.value, data_root()
     cuts = read_cuts(
-        recipe.data.train,
+        [d.build(root) for d in recipe.data.train],
         root,
         channel=recipe.data.channel,
         max_bad_cuts=recipe.data.max_bad_cuts,
@@ -140,7 +142,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         vocabulary=vocabulary,
         valid=valid,
         test=test,
-        decode=recipe.decode,
+        decode=recipe.decode.build(),
         score=recipe.score,
         bad=corpus.bad,
         lineage=lineage,
@@ -172,7 +174,7 @@ def seeded_model(recipe: Recipe, vocab_size: int) -> SpeechModel:
 def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> tuple[EvaluationData, ...]:
     """Sets to score, those of one name as one."""
     return build_evaluation(
-        datasets,
+        [d.build(root) for d in datasets],
         root,
         sample_rate=recipe.features.sample_rate,
         batch_s=min(recipe.parallel.max_rank_batch_s or MAX_EVALUATION_BATCH_S, MAX_EVALUATION_BATCH_S),

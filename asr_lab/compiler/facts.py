@@ -6,10 +6,10 @@ from collections import Counter
 
 import attrs
 
-from asr_lab.blocks import Block
 from asr_lab.config.identity import identify
 from asr_lab.config.load import Document
 from asr_lab.recipe import EVALUATION, EXECUTION, ContextSpec, Recipe
+from asr_lab.slots.blocks import Block
 
 
 @attrs.frozen

@@ -12,11 +12,12 @@ from torch import nn
 
 from asr_lab.compiler.cost import Unfilled, macs, weightless
 from asr_lab.compiler.facts import kind
-from asr_lab.decoders import Decoder
-from asr_lab.features import Features
-from asr_lab.models.model import SpeechModel, build_model
-from asr_lab.nn.decoding import DecoderHead, Targets
+from asr_lab.compiler.model import build_model
+from asr_lab.models.model import SpeechModel
+from asr_lab.nn.decoder import DecoderHead, Targets
 from asr_lab.recipe import Encoder, Recipe
+from asr_lab.slots.decoders import Decoder
+from asr_lab.slots.features import Features
 from asr_lab.streaming import Context, Frames, Streamable
 
 MEASURED_S = 10

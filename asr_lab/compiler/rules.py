@@ -13,9 +13,10 @@ from fractions import Fraction
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
-from asr_lab.datasets import Dataset
 from asr_lab.errors import Problem
-from asr_lab.recipe import TWO_PASSES, ContextSpec, Recipe
+from asr_lab.models.decode_options import TWO_PASSES
+from asr_lab.recipe import ContextSpec, Recipe
+from asr_lab.slots.datasets import Dataset
 
 Found = Iterator[tuple[str, str]]
 STOPS = ("max_epochs", "max_steps", "max_audio_h", "max_wall_min")

@@ -11,7 +11,7 @@ from asr_lab.config.paths import Path, spell
 
 
 @attrs.frozen
-class Change:
+class KeyChange:
     """One key whose value differs."""
 
     path: str
@@ -21,7 +21,7 @@ class Change:
     """None where it is absent."""
 
 
-def difference(a: dict[str, Any], b: dict[str, Any]) -> list[Change]:
+def difference(a: dict[str, Any], b: dict[str, Any]) -> list[KeyChange]:
     """The keys that differ, in the order of `a`, then of `b`; 1 and 1.0 are the same.
 
     A table or list element that only one side has is one change. Lists of plain values are compared as a whole.
@@ -29,7 +29,7 @@ def difference(a: dict[str, Any], b: dict[str, Any]) -> list[Change]:
     return list(_changes(a, b, ()))
 
 
-def _changes(a: Any, b: Any, path: Path) -> Iterator[Change]:
+def _changes(a: Any, b: Any, path: Path) -> Iterator[KeyChange]:
     if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
         for key in [*a, *(k for k in b if k not in a)]:
             yield from _changes(a.get(key), b.get(key), (*path, key))
@@ -39,7 +39,7 @@ def _changes(a: Any, b: Any, path: Path) -> Iterator[Change]:
             other = b[index] if index < len(b) else None
             yield from _changes(one, other, (*path, index))
     elif a != b or isinstance(a, bool) != isinstance(b, bool):
-        yield Change(spell(path), a, b)
+        yield KeyChange(spell(path), a, b)
 
 
 def _has_tables(value: Any) -> bool:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from asr_lab.audio.resampling import resampled_length
 from asr_lab.data.cuts import Cuts, check_bad
-from asr_lab.data.strings import Ragged, Strings
+from asr_lab.data.packed import Ragged, Strings
 from asr_lab.data.utterance import BadCut
 from asr_lab.errors import DataError
-from asr_lab.text.steps import Normalizer
+from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
 from asr_lab.units import s_to_samples
 

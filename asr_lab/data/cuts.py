@@ -13,14 +13,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.draws import Keys, text_key
+from asr_lab.audio.keyed_random import Keys, text_key
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info, tolerance_s
 from asr_lab.data.cache import cache_root
-from asr_lab.data.columns import Where
 from asr_lab.data.fingerprint import Fingerprint
-from asr_lab.data.strings import Strings, StringsBuilder
-from asr_lab.data.utterance import BadCut, Utterance
-from asr_lab.datasets import Dataset, Join
+from asr_lab.data.packed import Strings, StringsBuilder
+from asr_lab.data.utterance import BadCut, DataSource, Joining, Utterance
+from asr_lab.data.where import Where
 from asr_lab.errors import DataError
 
 ChannelChoice = Literal["mix", "first", "split"]
@@ -39,7 +38,7 @@ class Part(NamedTuple):
 
     label: str
     weight: float
-    join: Join | None
+    join: Joining | None
 
 
 @attrs.frozen(eq=False)
@@ -77,7 +76,7 @@ class Cuts:
 
 
 def read_cuts(
-    datasets: Sequence[Dataset],
+    sources: Sequence[DataSource],
     root: Path,
     *,
     channel: ChannelChoice = "mix",
@@ -85,7 +84,7 @@ def read_cuts(
     keep_columns: bool = False,
     usable: Callable[[Utterance], str | None] = lambda _: None,
 ) -> Cuts:
-    """All utterances of the datasets that fit their `where` and can be used.
+    """All utterances of the sources that fit their `where` and can be used; `root` is where relative paths start.
 
     The others are named with their reason: a file that is missing, empty, not audio or shorter than it says; a
     declared length that is off by more than 0.1 s and 1 %; a second utterance of one id; and what `usable` says of
@@ -93,8 +92,8 @@ def read_cuts(
     nothing is left.
     """
     reader = _Reader(root, channel, keep_columns, usable)
-    for number, dataset in enumerate(datasets):
-        reader.read(number, dataset)
+    for number, source in enumerate(sources):
+        reader.read(number, source)
         check_bad(reader.bad, max_bad_cuts)
     return reader.cuts()
 
@@ -106,11 +105,6 @@ def check_bad(bad: Sequence[BadCut], max_bad_cuts: int) -> None:
     shown = "\n".join(f"  {b.id}: {b.reason} ({b.audio})" for b in bad[:MAX_BAD_SHOWN])
     more = f"\n  … and {len(bad) - MAX_BAD_SHOWN} more" if len(bad) > MAX_BAD_SHOWN else ""
     raise DataError(f"{len(bad)} utterances cannot be used (data.max_bad_cuts = {max_bad_cuts}):\n{shown}{more}")
-
-
-def label_of(dataset: Dataset) -> str:
-    """What a dataset is called: its name, or else its type."""
-    return dataset.name or dataset.tag()
 
 
 class _Reader:
@@ -138,21 +132,21 @@ class _Reader:
         self.groups: dict[tuple[int, str], int] = {}
         self.infos: dict[str, AudioInfo | AudioError] = {}
 
-    def read(self, number: int, dataset: Dataset) -> None:
-        """Add one dataset."""
-        label = label_of(dataset)
-        where = Where(dataset.where, f"{label}: where")
-        source = dataset.read(self.root)
-        self.parts.append(Part(label, dataset.weight, dataset.join))
+    def read(self, number: int, given: DataSource) -> None:
+        """Add one source."""
+        label = given.label
+        where = Where(given.where, f"{label}: where")
+        source = given.read()
+        self.parts.append(Part(label, given.weight, given.join))
         before, num_read, seen = len(self.ids), 0, set[str]()
-        self.fingerprint.add(label, dataset.weight)
+        self.fingerprint.add(label, given.weight)
         wanted = (u for u in source.utterances if where.fits_columns(u.id, u.text, u.columns))
         with ThreadPoolExecutor(NUM_THREADS) as pool:
             while portion := list(islice(wanted, PORTION)):
                 num_read += len(portion)
                 self._read_headers(portion, pool)
                 for utterance in portion:
-                    self._take(utterance, number, dataset, where, seen)
+                    self._take(utterance, number, given, where, seen)
         self.infos.clear()
         self.bad += source.bad
         where.check_columns()
@@ -166,7 +160,7 @@ class _Reader:
             paths = list(dict.fromkeys(u.audio for u in portion))
         self.infos.update(zip(paths, pool.map(_info_or_error, paths, chunksize=64), strict=True))
 
-    def _take(self, utterance: Utterance, number: int, dataset: Dataset, where: Where, seen: set[str]) -> None:
+    def _take(self, utterance: Utterance, number: int, given: DataSource, where: Where, seen: set[str]) -> None:
         info = self.infos[utterance.audio]
         if isinstance(info, AudioError):
             self._refuse(utterance, info.reason)
@@ -183,7 +177,7 @@ class _Reader:
                 continue
             seen.add(cut.id)
             whole = utterance.duration_s is None or abs(cut.start_s + duration_s - info.duration_s) < 1e-3
-            self._add(cut, channel, number, dataset, whole, info)
+            self._add(cut, channel, number, given, whole, info)
 
     def _channels(self, utterance: Utterance, info: AudioInfo) -> Iterator[tuple[Utterance, int]]:
         """The utterances to make of one, with the channel of each."""
@@ -195,8 +189,8 @@ class _Reader:
         else:
             yield utterance, 0 if self.channel == "first" or info.num_channels == 1 else MIX
 
-    def _add(self, cut: Utterance, channel: int, number: int, dataset: Dataset, whole: bool, info: AudioInfo) -> None:
-        same = dataset.join.same if dataset.join else None
+    def _add(self, cut: Utterance, channel: int, number: int, given: DataSource, whole: bool, info: AudioInfo) -> None:
+        same = given.join.same if given.join else None
         value = str(cut.columns.get(same, "")) if same else ""
         group = self.groups.setdefault((number, value), len(self.groups))
         assert cut.duration_s is not None

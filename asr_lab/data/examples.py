@@ -8,10 +8,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.draws import Keys, mix, uniform
+from asr_lab.audio.keyed_random import Keys, mix, uniform
 from asr_lab.data.cuts import Part
-from asr_lab.data.strings import Ragged
-from asr_lab.datasets import Join
+from asr_lab.data.packed import Ragged
+from asr_lab.data.utterance import Joining
 
 MAX_REDRAWS = 32
 
@@ -93,7 +93,7 @@ def _redraw(
 
 
 def _join(
-    durations_s: NDArray[np.float64], keys: Keys, group: NDArray[np.int64], join: Join
+    durations_s: NDArray[np.float64], keys: Keys, group: NDArray[np.int64], join: Joining
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """An order (n,) of the utterances, how many at a time make an example, and the silence before each (n,)."""
     order = np.lexsort((mix(keys, 3), group))

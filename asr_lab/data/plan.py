@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.draws import Keys, mix, uniform
+from asr_lab.audio.keyed_random import Keys, mix, uniform
 
 BUCKET_RATIO = 1.2
 """Longest over shortest utterance of a bucket."""

@@ -1,14 +1,11 @@
-"""An utterance as the data layer sees it: where its audio is, and what was said."""
+"""An utterance as the data layer sees it: where its audio is, and its transcript."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
-from torch import Tensor
-
-from asr_lab.nn.decoding import Targets
 
 
 @attrs.frozen(slots=True)
@@ -49,14 +46,31 @@ class Source:
     bad: Sequence[BadCut] = ()
 
 
-class Batch(NamedTuple):
-    """One microbatch, on its way from the workers to the model."""
+@attrs.frozen
+class Joining:
+    """How short utterances of one set are concatenated into longer ones, drawn anew each epoch."""
 
-    audio: Tensor  # (B, S) float32, zeros in the padding
-    audio_lengths: Tensor  # (B,) int64, samples
-    targets: Targets
-    ids: tuple[str, ...]
-    keys: tuple[int, ...]
-    """A 64-bit number per utterance from (seed, epoch, utterance): what its augmentation is drawn from."""
-    texts: tuple[str, ...]
-    """Normalised transcripts."""
+    max_utterances: int = 5
+    """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
+    min_utterances: int = 1
+    max_s: float = 30.0
+    """No joined utterance is longer, in seconds before speed perturbation."""
+    gap_s: tuple[float, float] = (0.05, 0.3)
+    """Silence between two, in seconds, drawn uniformly from this range."""
+    same: str | None = "speaker"
+    """Only utterances that agree in this column are joined; None or "" joins any."""
+
+
+@attrs.frozen
+class DataSource:
+    """A set to read: its utterances, and how they are selected, weighted and joined."""
+
+    label: str
+    """What tables call it; sets of one label are scored as one."""
+    read: Callable[[], Source]
+    """The utterances, unfiltered; DataError when they are absent."""
+    weight: float = 1.0
+    """How often an epoch passes over it."""
+    where: Mapping[str, Any] = attrs.field(factory=dict)
+    """Conditions as `Where` takes them."""
+    join: Joining | None = None

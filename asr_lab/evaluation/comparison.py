@@ -11,7 +11,7 @@ import numpy as np
 
 from asr_lab.errors import DataError
 from asr_lab.evaluation.bootstrap import DRAWS_AT_ONCE, LEVEL, Ints, Units, resample_totals, resampling_units
-from asr_lab.evaluation.counting import error_rate
+from asr_lab.evaluation.error_counts import error_rate
 from asr_lab.evaluation.hypotheses import read_hypotheses
 
 ERRORS = ("substitutions", "deletions", "insertions")

@@ -7,25 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from asr_lab.errors import DataError
-
-
-@attrs.frozen
-class Transcript:
-    """One utterance as it was read and as it was heard."""
-
-    id: str
-    reference: str
-    """What was said, as the manifest writes it; scoring normalises it."""
-    hypothesis: str
-    """What the model heard, as decoded."""
-    columns: dict[str, Any] = attrs.field(factory=dict)
-    """The manifest's other columns: `speaker`, `language`, …"""
-    duration_s: float = 0.0
-    audio: str = ""
-    """Path of the recording."""
 
 
 def write_hypotheses(path: Path, records: Sequence[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from asr_lab.errors import LabError
 from asr_lab.evaluation.curve import Series, draw_curve
-from asr_lab.evaluation.results import read_evaluation
+from asr_lab.evaluation.evaluation_files import read_evaluation
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from asr_lab.evaluation.results import Evaluation
-from asr_lab.evaluation.scoring import Rate, Row, Score, Scored
+from asr_lab.evaluation.evaluation_files import Evaluation
+from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +93,7 @@ def interval(rate: Rate) -> str:
     return f"{100 * rate.low:.2f} to {percent(rate.high)}"
 
 
-def _explanation(total: Score) -> str:
+def _explanation(total: SetScore) -> str:
     said = {"utterance": f"the {total.units:,} utterances", "speaker": f"the {total.units:,} speakers"}[total.resampled]
     return (
         "rate = (wrong + missing + extra) / of; 0 is perfect, above 100 % is possible. Had other recordings of the "
@@ -102,7 +102,7 @@ def _explanation(total: Score) -> str:
     )
 
 
-def _group_table(name: str, rows: Sequence[Row]) -> Table:
+def _group_table(name: str, rows: Sequence[Slice]) -> Table:
     ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.wer.value, r.label))
     shown = ordered[:ROWS_SHOWN]
     table = new_table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")

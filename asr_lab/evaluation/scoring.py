@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from asr_lab.evaluation.bootstrap import Ints, rate_interval, resampling_units
-from asr_lab.evaluation.counting import (
+from asr_lab.evaluation.error_counts import (
     DELETIONS,
     INSERTIONS,
     REFERENCE,
@@ -23,8 +23,8 @@ from asr_lab.evaluation.counting import (
     error_rate,
     num_errors,
 )
-from asr_lab.evaluation.hypotheses import Transcript
-from asr_lab.text.steps import Normalizer
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.text.normalizer import Normalizer
 
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Where the table by length is cut, in seconds."""
@@ -54,7 +54,7 @@ class Rate:
 
 
 @attrs.frozen
-class Row:
+class Slice:
     """Some of the utterances, scored: those of one speaker, or of about one length."""
 
     label: str
@@ -68,7 +68,7 @@ class Row:
 class Scored:
     """One utterance with its normalised texts and its errors."""
 
-    transcript: Transcript
+    transcript: DecodedUtterance
     reference: str
     hypothesis: str
     words: tuple[int, int, int, int]
@@ -83,7 +83,7 @@ class Scored:
 
 
 @attrs.frozen
-class Score:
+class SetScore:
     """How well a set of utterances was heard."""
 
     name: str
@@ -102,7 +102,7 @@ class Score:
     """How many of them there are."""
     resamples: int
     seed: int
-    tables: dict[str, tuple[Row, ...]]
+    tables: dict[str, tuple[Slice, ...]]
     """`length`, and `speaker` and `language` where the manifest has them."""
     scored: tuple[Scored, ...]
     """Every utterance, in the order given."""
@@ -114,8 +114,8 @@ class Score:
 
 
 def score(
-    transcripts: Sequence[Transcript], normalizer: Normalizer, bootstrap: int, seed: int, name: str = ""
-) -> Score:
+    transcripts: Sequence[DecodedUtterance], normalizer: Normalizer, bootstrap: int, seed: int, name: str = ""
+) -> SetScore:
     """WER and CER of transcripts after normalising both texts, with 95 % bootstrap intervals.
 
     The rates are errors summed over utterances by reference units summed, jiwer's definition. The interval is the
@@ -129,7 +129,7 @@ def score(
     counts = count_errors(references, hypotheses)
     units = resampling_units([_column(t, "speaker") for t in transcripts])
     wer, cer = _rates(counts, units.total, bootstrap, seed)
-    return Score(
+    return SetScore(
         name=name,
         wer=wer,
         cer=cer,
@@ -151,7 +151,7 @@ def score(
     )
 
 
-def set_hash(transcripts: Sequence[Transcript]) -> str:
+def set_hash(transcripts: Sequence[DecodedUtterance]) -> str:
     """What identifies the utterances scored: SHA-256, hexadecimal, the same in any order."""
     lines = sorted(json.dumps([t.id, round(t.duration_s, 2), t.reference], ensure_ascii=False) for t in transcripts)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -180,8 +180,8 @@ def _rate(counts: Counts, interval: tuple[float, float]) -> Rate:
 
 
 def _tables(
-    transcripts: Sequence[Transcript], counts: ErrorCounts, resamples: int, seed: int
-) -> dict[str, tuple[Row, ...]]:
+    transcripts: Sequence[DecodedUtterance], counts: ErrorCounts, resamples: int, seed: int
+) -> dict[str, tuple[Slice, ...]]:
     tables = {}
     for column in GROUPED_BY:
         labels = [_column(t, column) or "(not given)" for t in transcripts]
@@ -196,13 +196,13 @@ def _tables(
 
 
 def _rows(
-    transcripts: Sequence[Transcript],
+    transcripts: Sequence[DecodedUtterance],
     counts: ErrorCounts,
     labels: Sequence[str],
     order: Sequence[str],
     resamples: int,
     seed: int,
-) -> tuple[Row, ...]:
+) -> tuple[Slice, ...]:
     members: dict[str, list[int]] = {label: [] for label in order}
     for number, label in enumerate(labels):
         members[label].append(number)
@@ -211,11 +211,11 @@ def _rows(
         part = ErrorCounts(counts.words[numbers], counts.characters[numbers])
         units = resampling_units([_column(transcripts[i], "speaker") for i in numbers])
         wer, cer = _rates(part, units.total, resamples, seed)
-        rows.append(Row(label, len(numbers), sum(transcripts[i].duration_s for i in numbers), wer, cer))
+        rows.append(Slice(label, len(numbers), sum(transcripts[i].duration_s for i in numbers), wer, cer))
     return tuple(rows)
 
 
-def _column(transcript: Transcript, name: str) -> str | None:
+def _column(transcript: DecodedUtterance, name: str) -> str | None:
     value: Any = transcript.columns.get(name)
     return None if value in (None, "", "unknown") else str(value)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from asr_lab.decoders import Decoder
-from asr_lab.features import Features
-from asr_lab.nn.decoding import DecoderHead, Hypothesis, SearchOptions, Targets
-from asr_lab.recipe import TWO_PASSES, ContextSpec, Decode, Encoder
+from asr_lab.models.decode_options import TWO_PASSES, DecodeOptions
+from asr_lab.nn.decoder import DecoderHead, Hypothesis, SearchOptions, Targets
 from asr_lab.streaming import WHOLE, Chain, Context, Frames
-from asr_lab.units import ms_to_frames
 
 
 class Losses(NamedTuple):
@@ -79,10 +75,10 @@ class SpeechModel(nn.Module):
         return Losses(total, parts)
 
     def search(
-        self, features: Frames, decode: Decode | None = None, context: Context = WHOLE
+        self, features: Frames, decode: DecodeOptions | None = None, context: Context = WHOLE
     ) -> list[list[Hypothesis]]:
         """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
-        decode = decode or Decode()
+        decode = decode or DecodeOptions()
         passes = self._passes(decode)
         frames = self.encode(features, context)
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
@@ -92,7 +88,7 @@ class SpeechModel(nn.Module):
             return found
         return [_rescored(found[row], *rest[0], row, decode) for row in range(len(found))]
 
-    def _passes(self, decode: Decode) -> list[DecoderHead]:
+    def _passes(self, decode: DecodeOptions) -> list[DecoderHead]:
         """The decoder that finds texts, and the one that scores them again, if any."""
         heads = {kind: self.heads[index] for kind, index in self.speaking.items()}
         kind = decode.decoder
@@ -107,7 +103,7 @@ class SpeechModel(nn.Module):
 
     @torch.no_grad()
     def transcribe(
-        self, features: Tensor | Frames, lengths: Tensor | None = None, decode: Decode | None = None
+        self, features: Tensor | Frames, lengths: Tensor | None = None, decode: DecodeOptions | None = None
     ) -> list[list[int]]:
         """Token numbers of each utterance; features are (B, T, F) or (T, F), `lengths` (B,) their valid frames."""
         if isinstance(features, Tensor):
@@ -122,7 +118,7 @@ class SpeechModel(nn.Module):
 
 
 def _rescored(
-    hypotheses: Sequence[Hypothesis], second: DecoderHead, frames: Frames, row: int, decode: Decode
+    hypotheses: Sequence[Hypothesis], second: DecoderHead, frames: Frames, row: int, decode: DecodeOptions
 ) -> list[Hypothesis]:
     """The hypotheses of one row of the frames that `second` reads, by both decoders' scores, best first.
 
@@ -144,7 +140,7 @@ def _rescored(
     return sorted(rescored, key=lambda h: -h.score)
 
 
-def _mixed(attention: float, ctc: float, decode: Decode) -> float:
+def _mixed(attention: float, ctc: float, decode: DecodeOptions) -> float:
     parts = ((1 - decode.ctc_weight, attention), (decode.ctc_weight, ctc))
     return sum(weight * part for weight, part in parts if weight)  # 0 times infinity is no number
 
@@ -154,42 +150,3 @@ def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:
     for row, values in enumerate(rows):
         tokens[row, : len(values)] = torch.tensor(values, dtype=torch.int64)
     return Targets(tokens, torch.tensor([len(r) for r in rows], device=device))
-
-
-def build_context(spec: ContextSpec, frame_ms: Fraction) -> Context:
-    """A recipe's context in frames of `frame_ms` milliseconds; ValueError when they don't divide it."""
-    if spec.chunk_ms is None:
-        return WHOLE
-    left = None if spec.left_ms is None else ms_to_frames(spec.left_ms, frame_ms)
-    return Context(ms_to_frames(spec.chunk_ms, frame_ms), left)
-
-
-class Parts(NamedTuple):
-    """What a model is made of; see SpeechModel."""
-
-    encoder: Chain
-    heads: list[DecoderHead]
-    weights: list[float]
-    taps: list[int]
-    contexts: list[tuple[Context, float]]
-    vocab_size: int
-
-
-def build_parts(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> Parts:
-    """The parts of the model of these sections."""
-    parts = [encoder.stem.build(features.dim, encoder.dim)]
-    parts += [encoder.block[name].build(encoder.dim, encoder.dropout) for name in encoder.layer_names]
-    heads = [d.build(encoder.dim, vocab_size, encoder.dropout) for d in decoders]
-    return Parts(
-        Chain(parts),
-        heads,
-        [d.weight for d in decoders],
-        [len(parts) if d.tap is None else d.tap + 1 for d in decoders],
-        [(build_context(spec, features.frame_ms), spec.weight) for spec in encoder.contexts],
-        vocab_size,
-    )
-
-
-def build_model(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> SpeechModel:
-    """The model of these sections; under `torch.device("meta")` it costs no memory."""
-    return SpeechModel(*build_parts(features, encoder, decoders, vocab_size))

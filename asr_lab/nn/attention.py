@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr_lab.nn.dropout import dropout, keep
+from asr_lab.nn.kernels.dropout import dropout, keep
+from asr_lab.nn.kernels.softmax_attention import softmax_attention, softmax_attention_by_head
 from asr_lab.nn.positions import DistanceScores, rotate
-from asr_lab.nn.softmax_attention import softmax_attention, softmax_attention_by_head
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 MIN_BLOCK_FRAMES = 64

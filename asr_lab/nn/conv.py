@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from asr_lab.nn.autocast import without_autocast
-from asr_lab.nn.dropout import dropout
+from asr_lab.nn.kernels.autocast import without_autocast
+from asr_lab.nn.kernels.dropout import dropout
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
 
 

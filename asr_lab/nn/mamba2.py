@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr_lab.nn.conv import DepthwiseConv
-from asr_lab.nn.dropout import dropout
+from asr_lab.nn.kernels.dropout import dropout
+from asr_lab.nn.kernels.ssd import ssd
 from asr_lab.nn.norm import GatedRMSNorm
-from asr_lab.nn.ssd import ssd
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, last_valid, run_whole
 
 A_RANGE = (1.0, 16.0)

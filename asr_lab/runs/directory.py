@@ -15,8 +15,8 @@ from asr_lab.compiler.load import load_recipe
 from asr_lab.config.identity import Identity, identify
 from asr_lab.config.load import Document
 from asr_lab.errors import RunError
+from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
-from asr_lab.runs.files import write_text
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
 

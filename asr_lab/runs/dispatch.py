@@ -17,17 +17,17 @@ import attrs
 
 from asr_lab.config.load import Document
 from asr_lab.errors import RunError
-from asr_lab.launch import Launch
-from asr_lab.launch.local import Local
 from asr_lab.recipe import Recipe
+from asr_lab.runs.code_snapshot import Code, running_code, snapshot_environment, take_snapshot
 from asr_lab.runs.directory import RunDirectory, create_run, identity_of
 from asr_lab.runs.find import changed_defaults, run_of
 from asr_lab.runs.lock import Liveness, last_attempt, process_started
-from asr_lab.runs.provenance import Change, changes, refusal
-from asr_lab.runs.request import Request
-from asr_lab.runs.snapshot import Code, running_code, snapshot_environment, take_snapshot
-from asr_lab.runs.story import Story, state_of, story_of
+from asr_lab.runs.provenance import RecordChange, changes, refusal
+from asr_lab.runs.request import AttemptRequest
+from asr_lab.runs.status import RunStatus, state_of, status_of
 from asr_lab.runs.view import follow, open_view
+from asr_lab.slots.launch import Launch
+from asr_lab.slots.launch.local import Local
 
 Standing = Literal["new", "resume", "running", "finished", "score"]
 
@@ -40,7 +40,7 @@ class Prepared:
     standing: Standing
     """`new`; `resume` = trained in part; `score` = trained, but decoded or scored otherwise than asked for now;
     `finished`; `running` = somebody else is at it."""
-    story: Story
+    story: RunStatus
     code: Code
 
 
@@ -53,15 +53,15 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     identity, code = identity_of(document.value), running_code()
     run = None if again else run_of(identity, root)
     if run is None:
-        return Prepared(create_run(document, root, again), "new", Story(), code)
-    story = story_of(run)
+        return Prepared(create_run(document, root, again), "new", RunStatus(), code)
+    story = status_of(run)
     state, _ = state_of(run, story)
     if state == "running":
         return Prepared(run, "running", story, code)
     found = [] if accept_changes else changes(run, code, None)
     if drift := changed_defaults(run, identity):
         lines = tuple(f"{c.path}: {c.old!r} -> {c.new!r}" for c in drift)
-        found += [] if accept_changes else [Change("defaults", lines)]
+        found += [] if accept_changes else [RecordChange("defaults", lines)]
     if found:
         raise RunError(refusal(run, found, state == "finished"))
     if state == "finished":
@@ -82,13 +82,13 @@ def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
 def write_request(prepared: Prepared, document: Document[Recipe], accept_changes: bool) -> Path:
     """Put everything that the job needs into the run's directory; give the snapshot of the code."""
     prepared.run.write_recipe(document)
-    Request(command=tuple(sys.argv), folder=str(Path.cwd()), accept_changes=accept_changes).write(prepared.run)
+    AttemptRequest(command=tuple(sys.argv), folder=str(Path.cwd()), accept_changes=accept_changes).write(prepared.run)
     return take_snapshot(prepared.code, prepared.run.code)
 
 
 def run_inline(run: RunDirectory) -> int:
     """Do the job in this process, with the live view beside it; the job's exit code, and its errors."""
-    from asr_lab.runs.job import main
+    from asr_lab.runs.job.entry import main
 
     with _shown(run):
         return main(str(run.path))

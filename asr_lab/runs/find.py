@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from asr_lab.config.difference import Change, difference
+from asr_lab.config.difference import KeyChange, difference
 from asr_lab.config.identity import Identity
 from asr_lab.errors import LabError, RunError
 from asr_lab.runs.directory import RunDirectory, identity_of
@@ -35,7 +35,7 @@ def run_of(identity: Identity, root: Path) -> RunDirectory | None:
     return None
 
 
-def changed_defaults(run: RunDirectory, identity: Identity) -> list[Change]:
+def changed_defaults(run: RunDirectory, identity: Identity) -> list[KeyChange]:
     """What the run was trained with that the same recipe would not mean today: defaults that changed since."""
     stored = run.resolved()["experiment"]
     return [change for change in difference(stored, identity.experiment) if _has(stored, change.path)]

@@ -25,7 +25,7 @@ from types import TracebackType
 import attrs
 
 from asr_lab.errors import RunError
-from asr_lab.runs.files import create_text, write_text
+from asr_lab.files import create_text, write_text
 
 BEAT_S = 5.0
 """Seconds between heartbeats."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import attrs
 
-from asr_lab.processors import num_processors
+from asr_lab.devices import num_processors
+from asr_lab.files import write_text
+from asr_lab.runs.code_snapshot import Code, changed_files
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.files import write_text
-from asr_lab.runs.snapshot import Code, changed_files
 
 KINDS = ("code", "environment", "data", "tokenizer", "normalizer")
 """The hashes that a run must keep from its first attempt to its last, unless the user accepts a change."""
@@ -39,7 +39,7 @@ class Host:
 
 
 @attrs.frozen
-class Change:
+class RecordChange:
     """Something that is not as it was: its kind, and lines on what differs."""
 
     kind: str
@@ -122,7 +122,7 @@ def record_attempt(
     }
 
 
-def changes(run: RunDirectory, code: Code, hashes: dict[str, str] | None) -> list[Change]:
+def changes(run: RunDirectory, code: Code, hashes: dict[str, str] | None) -> list[RecordChange]:
     """What differs from the newest attempt's record; `hashes` None leaves data, tokenizer and normalizer out."""
     attempts = read_provenance(run)
     if not attempts:
@@ -140,11 +140,11 @@ def changes(run: RunDirectory, code: Code, hashes: dict[str, str] | None) -> lis
             lines = _versions(before["environment"], environment())
         else:
             lines = [f"{old[:12]} -> {new[:12]}"]
-        found.append(Change(kind, tuple(lines)))
+        found.append(RecordChange(kind, tuple(lines)))
     return found
 
 
-def refusal(run: RunDirectory, found: Sequence[Change], is_finished: bool) -> str:
+def refusal(run: RunDirectory, found: Sequence[RecordChange], is_finished: bool) -> str:
     """Why a run does not go on, with the diff and the ways out."""
     kinds = ", ".join(change.kind for change in found)
     what = "is finished, but has changed since" if is_finished else "was begun with something else"

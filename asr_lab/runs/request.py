@@ -7,12 +7,12 @@ import shlex
 
 import attrs
 
+from asr_lab.files import write_text
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.files import write_text
 
 
 @attrs.frozen
-class Request:
+class AttemptRequest:
     """Who asked for the attempt, and under what terms."""
 
     command: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Request:
         write_text(run.path / "request.json", json.dumps(attrs.asdict(self)) + "\n")
 
     @classmethod
-    def read(cls, run: RunDirectory) -> Request:
+    def read(cls, run: RunDirectory) -> AttemptRequest:
         """What was laid down last; one that asks for nothing where there is none."""
         path = run.path / "request.json"
         if not path.exists():

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from asr_lab.files import write_text
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.files import write_text
-from asr_lab.runs.job import main as job
+from asr_lab.runs.job.entry import main as job
 
 SIGNAL_DELAY_S = 120
 """Seconds before the time limit at which the job is told to save."""

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import EventReader
 from asr_lab.runs.lock import Liveness
-from asr_lab.runs.story import Story
+from asr_lab.runs.status import RunStatus
 
 POLL_S = 0.25
 PLAIN_EVERY_S = 15.0
@@ -26,7 +26,7 @@ LOG_TAIL = 20
 class View(Protocol):
     """Something that shows a story."""
 
-    def show(self, story: Story) -> None:
+    def show(self, story: RunStatus) -> None:
         """Show how things stand."""
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class LiveView:
         self._told = 0
         self._progress.start()
 
-    def show(self, story: Story) -> None:
+    def show(self, story: RunStatus) -> None:
         """Redraw the line; warnings stay above it."""
         self._told = _tell_notes(story, self._told, lambda note: self._console.print(f"note: {note}", style="yellow"))
         self._progress.update(self._task, completed=story.share, line=describe(story))
@@ -70,7 +70,7 @@ class PlainView:
         self._at = -PLAIN_EVERY_S
         self._told = 0
 
-    def show(self, story: Story) -> None:
+    def show(self, story: RunStatus) -> None:
         """Write a line when the phase or a score is new, or some time has gone by and there is something to say."""
         self._told = _tell_notes(story, self._told, lambda note: self._write(f"note: {note}"))
         mark = (story.attempt, story.phase if story.phase != "training" else "", story.valid, story.best_step)
@@ -91,7 +91,7 @@ def open_view(run: RunDirectory) -> View:
     return PlainView(run, lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def describe(story: Story) -> str:
+def describe(story: RunStatus) -> str:
     """How things stand, on one line."""
     parts = [story.phase]
     if story.step:
@@ -128,12 +128,12 @@ def follow(
     since: int = 0,
     is_starting: Callable[[], bool] = lambda: False,
     is_over: Callable[[], bool] = lambda: False,
-) -> Story:
+) -> RunStatus:
     """Show a run until its newest attempt ends, is gone, or `is_over` says so; give its story.
 
     Attempts up to `since` are past; while there is no newer one, `is_starting` tells whether one may still come.
     """
-    reader, liveness, story = EventReader(run.events_file), Liveness(run.lock), Story()
+    reader, liveness, story = EventReader(run.events_file), Liveness(run.lock), RunStatus()
     while True:
         over = is_over()
         # Asked before the events are read: whatever the holder wrote before it went is then in them.
@@ -158,7 +158,7 @@ def log_tail(run: RunDirectory) -> tuple[Path, list[str]] | None:
     return logs[-1], logs[-1].read_text(errors="replace").splitlines()[-LOG_TAIL:]
 
 
-def _tell_notes(story: Story, told: int, tell: Callable[[str], None]) -> int:
+def _tell_notes(story: RunStatus, told: int, tell: Callable[[str], None]) -> int:
     for note in story.notes[told:]:
         tell(note)
     return len(story.notes)

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from asr_lab.serving import protocol
 from asr_lab.serving.connection import Seats, serve_client
 from asr_lab.serving.guard import Guard
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.worker import Worker
 
 STATIC = Path(__file__).parent / "static"
@@ -38,7 +38,7 @@ class About:
     """What its reader should know, such as that the model was not trained in this context."""
 
 
-def build_app(worker: Worker, about: About, limits: Limits, bound: str) -> ASGIApp:
+def build_app(worker: Worker, about: About, limits: ServingLimits, bound: str) -> ASGIApp:
     """The application in front of a worker; `bound` is the address that it will listen on."""
     seats = Seats(limits.max_clients)
     ready = protocol.ready(about.sample_rate, about.chunk_ms, about.delay_ms)

@@ -10,9 +10,9 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from asr_lab.serving import protocol
-from asr_lab.serving.limits import Limits
-from asr_lab.serving.line import Answer, Audio, Line
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.protocol import INTERNAL, TRY_LATER, ClientError, Hello
+from asr_lab.serving.queue import Answer, Audio, Line
 from asr_lab.serving.resampled import Resampled
 from asr_lab.serving.worker import Worker
 
@@ -51,7 +51,7 @@ class Pace:
 
 
 async def serve_client(
-    websocket: WebSocket, worker: Worker, seats: Seats, limits: Limits, ready: dict[str, Any]
+    websocket: WebSocket, worker: Worker, seats: Seats, limits: ServingLimits, ready: dict[str, Any]
 ) -> None:
     """A WebSocket's whole life: `protocol` says what is spoken; `ready` is the answer to the hello."""
     await websocket.accept()
@@ -68,7 +68,7 @@ async def serve_client(
 class Connection:
     """A client that has a seat."""
 
-    def __init__(self, websocket: WebSocket, worker: Worker, limits: Limits) -> None:
+    def __init__(self, websocket: WebSocket, worker: Worker, limits: ServingLimits) -> None:
         self._websocket = websocket
         self._worker = worker
         self._limits = limits

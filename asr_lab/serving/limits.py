@@ -8,7 +8,7 @@ RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_00
 
 
 @attrs.frozen
-class Limits:
+class ServingLimits:
     """Bounds that hold for each client on its own; going past one ends that client's stream and no other."""
 
     max_clients: int = 32

@@ -38,7 +38,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 
 Source = Literal["microphone", "file"]
 SOURCES: tuple[Source, ...] = ("microphone", "file")
@@ -66,7 +66,7 @@ class Hello:
     source: Source
 
 
-class Word(Protocol):
+class WordMessage(Protocol):
     """A settled word."""
 
     @property
@@ -79,7 +79,7 @@ class Word(Protocol):
     def confidence(self) -> float: ...
 
 
-def read_message(text: str, limits: Limits) -> dict[str, Any]:
+def read_message(text: str, limits: ServingLimits) -> dict[str, Any]:
     """A JSON object with a `type`; ClientError for anything else."""
     if len(text) > limits.max_text_chars:
         raise ClientError("malformed", f"a JSON message has at most {limits.max_text_chars} characters")
@@ -92,7 +92,7 @@ def read_message(text: str, limits: Limits) -> dict[str, Any]:
     return message
 
 
-def read_hello(text: str, model_rate: int, limits: Limits) -> Hello:
+def read_hello(text: str, model_rate: int, limits: ServingLimits) -> Hello:
     """A client's first message; ClientError when it is not a hello that can be served."""
     message = read_message(text, limits)
     if message["type"] != "hello":
@@ -106,7 +106,7 @@ def read_hello(text: str, model_rate: int, limits: Limits) -> Hello:
     return Hello(rate, source)
 
 
-def read_end(text: str, limits: Limits) -> None:
+def read_end(text: str, limits: ServingLimits) -> None:
     """The only text message behind the hello; ClientError when it is another."""
     kind = read_message(text, limits)["type"]
     if kind != "end":
@@ -126,7 +126,7 @@ def ready(sample_rate: int, chunk_ms: float, delay_ms: float) -> dict[str, Any]:
 
 
 def update(
-    settled: Sequence[Word],
+    settled: Sequence[WordMessage],
     partial: str,
     *,
     segment_ended: bool,

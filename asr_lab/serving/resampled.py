@@ -6,8 +6,8 @@ import functools
 
 import torch
 
-from asr_lab.audio.resampler import Resampler
-from asr_lab.serving.line import Audio
+from asr_lab.audio.streaming_resampler import Resampler
+from asr_lab.serving.queue import Audio
 from asr_lab.streaming import WHOLE, Frames
 
 

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from asr_lab.errors import LabError
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.worker import Worker
 
 CLOSING_S = 3
@@ -57,7 +57,7 @@ def not_the_clients_fault(record: logging.LogRecord) -> bool:
     return True
 
 
-def build_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+def build_server(app: ASGIApp, limits: ServingLimits) -> uvicorn.Server:
     """The server of an application; it reads a client's next message when the last one is dealt with."""
     config = uvicorn.Config(
         app,
@@ -78,7 +78,9 @@ def build_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(app: ASGIApp, worker: Worker, listening: socket.socket, limits: Limits, announce: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp, worker: Worker, listening: socket.socket, limits: ServingLimits, announce: Callable[[], None]
+) -> None:
     """Serve until Ctrl-C (or SIGTERM), then let clients and the worker go; `announce` is called first."""
     worker.start()
     try:

@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from asr_lab.serving.line import Answer, Audio, Line
-from asr_lab.serving.protocol import INTERNAL, ClientError, Word, update
+from asr_lab.serving.protocol import INTERNAL, ClientError, WordMessage, update
+from asr_lab.serving.queue import Answer, Audio, Line
 
 _log = logging.getLogger(__name__)
 STOP_S = 30.0
@@ -21,12 +21,12 @@ STOP_S = 30.0
 
 
 class Heard(Protocol):
-    """What a step gave one stream; see `asr_lab.evaluation.live.Update`."""
+    """What a step gave one stream; see `asr_lab.recognition.live.Update`."""
 
     @property
     def stream(self) -> int: ...
     @property
-    def settled(self) -> Sequence[Word]: ...
+    def settled(self) -> Sequence[WordMessage]: ...
     @property
     def partial(self) -> str: ...
     @property
@@ -37,8 +37,8 @@ class Heard(Protocol):
     def audio_s(self) -> float: ...
 
 
-class Recognizer(Protocol):
-    """Many live streams in one batch; `asr_lab.evaluation.live.LiveRecognizer` is one."""
+class StreamRecognizer(Protocol):
+    """Many live streams in one batch; `asr_lab.recognition.live.LiveRecognizer` is one."""
 
     def open(self) -> int: ...
     def push(self, stream: int, samples: Tensor) -> None: ...
@@ -65,7 +65,7 @@ class Worker:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        recognizer: StreamRecognizer,
         sample_rate: int,
         turn_samples: int,
         clock: Callable[[], float] = time.monotonic,

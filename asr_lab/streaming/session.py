@@ -58,7 +58,7 @@ class Sessions:
         self.max_streams, self.max_hops = max_streams, max_hops
         self._shape = () if dim is None else (dim,)
         self._like = _first_floats(layer)
-        self._streams: dict[int, _Stream] = {}  # in the order of their rows
+        self._streams: dict[int, _OpenStream] = {}  # in the order of their rows
         self._opened = 0
         self._state: Any = None
         self._owned = True  # nobody else can hold a part of the state's memory
@@ -84,7 +84,7 @@ class Sessions:
         self._state = join([self._state, fresh] if self._streams else [fresh])
         self._owned = True
         self._opened += 1
-        self._streams[self._opened] = _Stream()
+        self._streams[self._opened] = _OpenStream()
         return self._opened
 
     def push(self, stream: int, x: Tensor) -> None:
@@ -147,17 +147,17 @@ class Sessions:
         self._forget({number for number, output in outputs.items() if output.final})
         return outputs
 
-    def _hops(self, row: _Stream) -> int | None:
+    def _hops(self, row: _OpenStream) -> int | None:
         """Hops that a stream could give now, a partial last one counted; None when it is not due."""
         held = row.count - (0 if row.begun else self.lookahead_frames)
         if row.finished:
             return max(0, -(-held // self.hop_frames))
         return held // self.hop_frames if held >= self.hop_frames else None
 
-    def _wanted(self, row: _Stream, hops: int) -> int:
+    def _wanted(self, row: _OpenStream, hops: int) -> int:
         return hops * self.hop_frames + (0 if row.begun else self.lookahead_frames)
 
-    def _chunk(self, rows: Sequence[_Stream], counts: Sequence[int], final: Sequence[bool]) -> Frames:
+    def _chunk(self, rows: Sequence[_OpenStream], counts: Sequence[int], final: Sequence[bool]) -> Frames:
         """The next `counts` frames of some streams, taken out of their buffers."""
         x = self._like.new_zeros(len(rows), max(1, *counts), *self._shape)
         for i, (row, count) in enumerate(zip(rows, counts, strict=True)):
@@ -197,14 +197,14 @@ class Sessions:
             self._owned = True
             self._streams = {number: self._streams[number] for number in kept}
 
-    def _stream(self, number: int) -> _Stream:
+    def _stream(self, number: int) -> _OpenStream:
         try:
             return self._streams[number]
         except KeyError:
             raise ValueError(f"no open stream {number}: it was never opened, or has ended, or was closed") from None
 
 
-class _Stream:
+class _OpenStream:
     """One stream's input that is not yet stepped over: pieces as they were pushed, none of them joined or moved."""
 
     def __init__(self) -> None:

@@ -11,18 +11,24 @@ import attrs
 import torch
 from torch.optim import Optimizer
 
-from asr_lab.data.utterance import Batch
+from asr_lab.data.batch import Batch
 from asr_lab.errors import CheckpointError, TrainingError
 from asr_lab.models.model import SpeechModel
 from asr_lab.streaming import Streamable
-from asr_lab.training import checkpoint, draws, state
+from asr_lab.training import checkpoint, randomness, state
 from asr_lab.training.average import WeightAverage
+from asr_lab.training.forward_backward import (
+    FeatureAugmentation,
+    ForwardBackward,
+    StepLosses,
+    TrainingStep,
+    TrainingSteps,
+)
 from asr_lab.training.limits import Limits, Progress
-from asr_lab.training.passes import FeatureAugmentation, Passes, Sums, TrainingStep, TrainingSteps
 from asr_lab.training.precision import PrecisionManager
 from asr_lab.training.report import StepReport
 from asr_lab.training.stopwatch import Stopwatch
-from asr_lab.training.update import Measured, Update
+from asr_lab.training.update import Measured, OptimizerUpdate
 
 
 class Learner:
@@ -60,9 +66,9 @@ class Learner:
         self.device = next(model.parameters()).device
         self.average = None if average_decay is None else WeightAverage(model, average_decay)
         self.scaler = precision.scaler(self.device)
-        self._passes = Passes(model, features, augmentations, precision, self.scaler, seed)
-        self._update = Update(model, optimizer, self.scaler, clip_norm, self.average)
-        self._rng = draws.rng_state()
+        self._forward_backward = ForwardBackward(model, features, augmentations, precision, self.scaler, seed)
+        self._update = OptimizerUpdate(model, optimizer, self.scaler, clip_norm, self.average)
+        self._rng = randomness.rng_state()
 
     @property
     def done(self) -> bool:
@@ -104,11 +110,11 @@ class Learner:
         number, epoch = self.progress.step, self.progress.epoch
         share = self.limits.share(self.progress, epoch_steps)
         lr = self._update.set_lr(self.schedule(number, share))
-        context = draws.draw_context(self.model.contexts, self.seed, number)
+        context = randomness.draw_context(self.model.contexts, self.seed, number)
         if not self.model.training:
             self.model.train()
-        sums = self._passes.run(step, number, context, watch)
-        self._rng = draws.rng_state()
+        sums = self._forward_backward.run(step, number, context, watch)
+        self._rng = randomness.rng_state()
         measured = self._update.measure(sums)
         watch.synchronised()
         self._update.apply(measured)
@@ -201,7 +207,7 @@ class Learner:
             self.scaler.load_state_dict(numbers["scaler"])
         self.progress = Progress(**numbers["progress"])
         self._rng = snapshot.tensors["rng"]
-        draws.set_rng_state(self._rng)
+        randomness.set_rng_state(self._rng)
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint to `folder`, whole or not at all."""
@@ -218,7 +224,7 @@ class Learner:
         return state.fingerprint(state.Snapshot(snapshot.tensors, {**snapshot.numbers, "progress": progress}))
 
 
-def _suspects(step: TrainingStep, sums: Sums) -> tuple[str, ...]:
+def _suspects(step: TrainingStep, sums: StepLosses) -> tuple[str, ...]:
     if not sums.rows:
         return ()
     ids = tuple(i for batch in step.batches for i in batch.ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_lab.errors import LabError, MissingPackageError
-from asr_lab.training.metrics import Listener
+from asr_lab.training.metrics import MetricsListener
 
 LISTENERS = ("tensorboard", "wandb")
 
@@ -45,7 +45,7 @@ class WeightsAndBiases:
         self._run.finish()
 
 
-def open_listener(kind: str, folder: Path, name: str, identity: str, start_step: int = 0) -> Listener:
+def open_listener(kind: str, folder: Path, name: str, identity: str, start_step: int = 0) -> MetricsListener:
     """The listener `tensorboard` or `wandb` of a run; MissingPackageError when its package is not installed.
 
     `identity` is the run's hash, `start_step` the step that the run goes on from.

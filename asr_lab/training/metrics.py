@@ -14,7 +14,7 @@ from asr_lab.training.checkpoint import sync
 _TEMPORARY = ".cutting"
 
 
-class Listener(Protocol):
+class MetricsListener(Protocol):
     """Gets every record that is written, as it is written."""
 
     def record(self, record: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ class MetricsWriter:
     are not finite become null.
     """
 
-    def __init__(self, path: Path, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, path: Path, listeners: Sequence[MetricsListener] = ()) -> None:
         self.path = path
         self.listeners = tuple(listeners)
         path.parent.mkdir(parents=True, exist_ok=True)

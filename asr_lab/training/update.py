@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from asr_lab.training.average import WeightAverage
-from asr_lab.training.passes import Sums
+from asr_lab.training.forward_backward import StepLosses
 
 _LOWEST_SCALE = 1.0
 """Below this loss scale an overflow under fp16 is a fault of the model, not of the scale."""
@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     """Whether that counts against `max_nonfinite`: an overflow that a lower loss scale heals does not."""
 
 
-class Update:
+class OptimizerUpdate:
     """Moves the weights by the gradients that a step left on them."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Update:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def measure(self, sums: Sums) -> Measured:
+    def measure(self, sums: StepLosses) -> Measured:
         """Read losses and gradient norm, in the step's only synchronisation, and judge them; unscales the gradients."""
         if not sums.rows:
             return Measured(0.0, {}, 0.0, "no usable utterance in the step", False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from asr_lab.processors import num_processors
+from asr_lab.devices import num_processors
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from environment import resident_mb
 
-from asr_lab.audio.draws import mix
+from asr_lab.audio.keyed_random import mix
 from asr_lab.data.plan import plan_epoch
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from environment import Environment
 from tables import sentences, tables
 
-from asr_lab.evaluation.published import replace_section, with_section
+from asr_lab.evaluation.readme import replace_section, with_section
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "bench"

@@ -6,14 +6,14 @@ import random
 import time
 from collections.abc import Sequence
 
-from asr_lab.evaluation.hypotheses import Transcript
 from asr_lab.evaluation.scoring import score
-from asr_lab.text.steps import Normalizer
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.text.normalizer import Normalizer
 
 WORDS = [f"{a}{b}" for a in ("ba", "lo", "mi", "stra", "quen") for b in ("n", "ter", "s", "ly", "ment", "d")]
 
 
-def transcripts(utterances: int, words: int, speakers: int, seed: int) -> Sequence[Transcript]:
+def transcripts(utterances: int, words: int, speakers: int, seed: int) -> Sequence[DecodedUtterance]:
     """Made-up hypotheses with about one word in ten wrong."""
     draw = random.Random(seed)
     made = []
@@ -21,7 +21,7 @@ def transcripts(utterances: int, words: int, speakers: int, seed: int) -> Sequen
         spoken = draw.choices(WORDS, k=words)
         heard = [w if draw.random() > 0.08 else draw.choice(WORDS) for w in spoken if draw.random() > 0.02]
         columns = {"speaker": f"s{draw.randrange(speakers)}"}
-        made.append(Transcript(f"u{i}", " ".join(spoken), " ".join(heard), columns, draw.uniform(0.5, 25)))
+        made.append(DecodedUtterance(f"u{i}", " ".join(spoken), " ".join(heard), columns, draw.uniform(0.5, 25)))
     return made
 
 

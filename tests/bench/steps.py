@@ -17,10 +17,10 @@ from asr_lab.audio.augmentation import Augmentations
 from asr_lab.compiler.build import seeded_model
 from asr_lab.compiler.cost import macs
 from asr_lab.compiler.load import load_recipe
-from asr_lab.data.loader import Step
-from asr_lab.data.utterance import Batch
+from asr_lab.data.batch import Batch
+from asr_lab.data.training_data import Step
 from asr_lab.models.model import SpeechModel
-from asr_lab.nn.decoding import Targets
+from asr_lab.nn.decoder import Targets
 from asr_lab.recipe import Recipe
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 from asr_lab.training.learner import Learner

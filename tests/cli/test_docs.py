@@ -12,7 +12,7 @@ import torch
 
 from asr_lab.compiler.load import checked
 from asr_lab.config.load import loads
-from asr_lab.models.ssm import SSMConfig
+from asr_lab.families.ssm import SSMConfig
 from asr_lab.recipe import Recipe
 from cli.check import check
 from cli.main import COMMANDS

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.evaluation.live import LiveWord, Update
-from cli.listening import JsonLines, LiveText, PlainText, View, listen, view_of
+from asr_lab.recognition.live import LiveWord, Update
+from cli.terminal import JsonLines, LiveText, PlainText, View, listen, view_of
 
 Capture = pytest.CaptureFixture[str]
 

@@ -17,12 +17,12 @@ import attrs
 import torch
 from law import Case
 
-from asr_lab.audio.resampler import Resampler
-from asr_lab.blocks import Block, Mixer
+from asr_lab.audio.streaming_resampler import Resampler
 from asr_lab.config.section import Slot
-from asr_lab.features import Features
-from asr_lab.nn.stem import FrameStack
-from asr_lab.stems import Stem
+from asr_lab.nn.stems import FrameStack
+from asr_lab.slots.blocks import Block, Mixer
+from asr_lab.slots.features import Features
+from asr_lab.slots.stems import Stem
 from asr_lab.streaming import WHOLE, Chain, Context
 
 WHOLE_ONLY = {

@@ -10,7 +10,7 @@ from typing import Any
 from law import Case
 
 from asr_lab.compiler.load import load_recipe
-from asr_lab.models.model import build_context
+from asr_lab.compiler.model import build_context
 from asr_lab.recipe import Recipe
 from asr_lab.streaming import Chain
 

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from asr_lab.decoders import Decoder
-from asr_lab.nn.decoding import DecoderHead, SearchOptions, Targets
+from asr_lab.nn.decoder import DecoderHead, SearchOptions, Targets
+from asr_lab.slots.decoders import Decoder
 from asr_lab.streaming import Frames
 
 DIM, VOCAB = 32, 9

@@ -7,8 +7,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from asr_lab.slots.tokenizers import Tokenizer
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.tokenizers import Tokenizer
 
 TEXTS = [
     "the quick brown fox jumps over the lazy dog",

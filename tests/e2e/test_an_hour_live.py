@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_lab.audio.reading import read_audio
-from asr_lab.blocks.attention import Attention
-from asr_lab.blocks.macaron import Macaron
-from asr_lab.blocks.mamba2 import Mamba2
 from asr_lab.compiler.build import Loaded
-from asr_lab.evaluation.live import LiveRecognizer
-from asr_lab.evaluation.live_words import MAX_WORD_TOKENS
-from asr_lab.features.log_mel import LogMel
 from asr_lab.models.model import SpeechModel
-from asr_lab.nn.ctc import CTCHead
+from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.recipe import Decode
-from asr_lab.stems.depthwise_stride import DepthwiseStride
+from asr_lab.recognition.live import LiveRecognizer
+from asr_lab.recognition.live_words import MAX_WORD_TOKENS
+from asr_lab.slots.blocks.attention import Attention
+from asr_lab.slots.blocks.macaron import Macaron
+from asr_lab.slots.blocks.mamba2 import Mamba2
+from asr_lab.slots.features.log_mel import LogMel
+from asr_lab.slots.stems.depthwise_stride import DepthwiseStride
+from asr_lab.slots.tokenizers.chars import Chars
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, run_whole
-from asr_lab.tokenizers.chars import Chars
 
 RATE = 8000
 DIM = 48
@@ -98,7 +98,7 @@ class Costs(NamedTuple):
     """At the end of every minute."""
 
 
-class Listening:
+class Playback:
     """One live stream: its text so far, and the processor time of each chunk."""
 
     def __init__(self, loaded: Loaded) -> None:
@@ -127,7 +127,7 @@ def stream(loaded: Loaded, audio: NDArray[np.float32]) -> tuple[str, Costs]:
     How fast a processor is changes within an hour, with its clock and with what else it does: so another stream begins
     when the last minute does, and hears the first.
     """
-    old, fresh = Listening(loaded), Listening(small_ssm(60)[0])
+    old, fresh = Playback(loaded), Playback(small_ssm(60)[0])
     chunks = [audio[start : start + CHUNK_SAMPLES] for start in range(0, len(audio), CHUNK_SAMPLES)]
     memory_mb: list[float] = []
     for number, chunk in enumerate(chunks, start=1):

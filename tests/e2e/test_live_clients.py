@@ -19,10 +19,11 @@ from websockets.asyncio.client import connect
 
 from asr_lab.audio.reading import read_audio
 from asr_lab.compiler.load import load_recipe
-from asr_lab.evaluation.live import Endpointing, LiveRecognizer, live_context
-from asr_lab.models.model import SpeechModel, build_model
+from asr_lab.compiler.model import build_model
+from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Decode, Recipe
-from asr_lab.serving.limits import Limits
+from asr_lab.recognition.live import Endpointing, LiveRecognizer, live_context
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.protocol import samples_of
 from asr_lab.streaming import Streamable
 from asr_lab.text.vocabulary import Word
@@ -116,7 +117,7 @@ def test_32_clients_are_heard_in_real_time_by_the_base_ssm(speech: Path) -> None
     rate = recipe.features.sample_rate
     recognizer = recognizer_of(recipe, 1024, clients)
     audio = b"".join(speech_pcm(speech, rate, 40))
-    with running(recognizer, Limits(), rate, CHUNK_MS * rate // 1000) as server:
+    with running(recognizer, ServingLimits(), rate, CHUNK_MS * rate // 1000) as server:
 
         async def all_of_them() -> list[Live]:
             tasks = []

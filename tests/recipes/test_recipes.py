@@ -14,10 +14,10 @@ import torch
 
 from asr_lab.compiler.graph import Graph, graph, recipe_graph
 from asr_lab.compiler.load import load_recipe
-from asr_lab.models.conformer import ConformerASRModel, ConformerConfig
-from asr_lab.models.family import FamilyConfig, FamilyModel
-from asr_lab.models.ssm import SSMASRModel, SSMConfig
-from asr_lab.models.whisper import WhisperASRModel, WhisperConfig
+from asr_lab.families.conformer import ConformerASRModel, ConformerConfig
+from asr_lab.families.family import FamilyConfig, FamilyModel
+from asr_lab.families.ssm import SSMASRModel, SSMConfig
+from asr_lab.families.whisper import WhisperASRModel, WhisperConfig
 from asr_lab.recipe import Recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.draws import Keys, mix, mixed
+from asr_lab.audio.keyed_random import Keys, mix, mixed
 from asr_lab.audio.resampling import Audio
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import generator
+from asr_lab.audio.keyed_random import generator
 from asr_lab.audio.reading import is_audio, read_audio, read_info
 from asr_lab.audio.resampling import Audio
 from asr_lab.errors import DataError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import generator, mix, uniform
+from asr_lab.audio.keyed_random import generator, mix, uniform
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import Keys, fraction, uniform
+from asr_lab.audio.keyed_random import Keys, fraction, uniform
 from asr_lab.audio.resampling import Audio, at_speed, speed_ratio
 
 

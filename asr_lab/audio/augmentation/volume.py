@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asr_lab.audio.augmentation import Augmentation
-from asr_lab.audio.draws import generator
+from asr_lab.audio.keyed_random import generator
 from asr_lab.audio.resampling import Audio
 
 

@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="needs the extra `demo`")
 
-from asr_lab.audio.espeak import VARIANTS, Request, languages, synthesize
+from asr_lab.audio.espeak import VARIANTS, SpeechRequest, languages, synthesize
 
 REQUESTS = [
-    Request("the red house is near the river", "en-us+m3", 170, 50),
-    Request("my brother bought seven apples", "en-us+f1", 150, 60),
-    Request("hello", "de+whisper", 120, 40),
-    Request("hello", "en-us+klatt2", 200, 30),
+    SpeechRequest("the red house is near the river", "en-us+m3", 170, 50),
+    SpeechRequest("my brother bought seven apples", "en-us+f1", 150, 60),
+    SpeechRequest("hello", "de+whisper", 120, 40),
+    SpeechRequest("hello", "en-us+klatt2", 200, 30),
 ]
 
 
@@ -32,7 +32,7 @@ def test_bits_do_not_depend_on_what_was_said_before() -> None:
 def test_bits_do_not_depend_on_the_process() -> None:
     code = (
         "from asr_lab.audio.espeak import *; import hashlib;"
-        f"print(hashlib.sha256(synthesize(Request(*{tuple(REQUESTS[2])!r}), 16000).tobytes()).hexdigest())"
+        f"print(hashlib.sha256(synthesize(SpeechRequest(*{tuple(REQUESTS[2])!r}), 16000).tobytes()).hexdigest())"
     )
     hashes = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
     assert len(hashes) == 1
@@ -40,7 +40,7 @@ def test_bits_do_not_depend_on_the_process() -> None:
 
 
 def test_voices_are_all_there_and_differ() -> None:
-    sounds = {synthesize(Request("yes", f"en-us+{v}", 170, 50), 16000).tobytes() for v in VARIANTS}
+    sounds = {synthesize(SpeechRequest("yes", f"en-us+{v}", 170, 50), 16000).tobytes() for v in VARIANTS}
     assert len(sounds) == len(VARIANTS) >= 60
 
 
@@ -48,9 +48,9 @@ def test_over_a_hundred_languages_speak() -> None:
     assert len(languages()) > 100
     for language in ("de", "fr", "ru", "cmn", "sw"):
         assert language in languages()
-        assert len(synthesize(Request("1 2 3", language, 170, 50), 8000)) > 2000
+        assert len(synthesize(SpeechRequest("1 2 3", language, 170, 50), 8000)) > 2000
 
 
 def test_a_voice_that_there_is_not_is_named() -> None:
     with pytest.raises(ValueError, match="no voice 'xx-nowhere'"):
-        synthesize(Request("yes", "xx-nowhere", 170, 50), 16000)
+        synthesize(SpeechRequest("yes", "xx-nowhere", 170, 50), 16000)

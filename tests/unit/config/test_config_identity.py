@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from asr_lab.config.difference import Change, difference
+from asr_lab.config.difference import KeyChange, difference
 from asr_lab.config.identity import canonical, identify, merge
 from asr_lab.config.load import load, loads
 from asr_lab.config.section import section
@@ -107,24 +107,28 @@ def test_the_canonical_form_spells_each_value_one_way() -> None:
 class Case:
     a: Any
     b: Any
-    changes: list[Change]
+    changes: list[KeyChange]
 
 
 @pytest.mark.parametrize(
     "case",
     [
         Case({"a": 1}, {"a": 1.0}, []),
-        Case({"a": 1}, {"a": True}, [Change("a", 1, True)]),
-        Case({"a": 1, "c": 3}, {"b": 2, "c": 3}, [Change("a", 1, None), Change("b", None, 2)]),
-        Case({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, [Change("a.b", [1, 2], [1, 3])]),
-        Case({"a": [{"b": 1}]}, {"a": [{"b": 2}, {"b": 3}]}, [Change("a[0].b", 1, 2), Change("a[1]", None, {"b": 3})]),
-        Case({"a": {"type": "x", "k": 1}}, {"a": {"type": "x", "k": 2}}, [Change("a.k", 1, 2)]),
+        Case({"a": 1}, {"a": True}, [KeyChange("a", 1, True)]),
+        Case({"a": 1, "c": 3}, {"b": 2, "c": 3}, [KeyChange("a", 1, None), KeyChange("b", None, 2)]),
+        Case({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, [KeyChange("a.b", [1, 2], [1, 3])]),
+        Case(
+            {"a": [{"b": 1}]},
+            {"a": [{"b": 2}, {"b": 3}]},
+            [KeyChange("a[0].b", 1, 2), KeyChange("a[1]", None, {"b": 3})],
+        ),
+        Case({"a": {"type": "x", "k": 1}}, {"a": {"type": "x", "k": 2}}, [KeyChange("a.k", 1, 2)]),
         Case(
             {"a": {"type": "x", "k": 1}},
             {"a": {"type": "y"}},
-            [Change("a", {"type": "x", "k": 1}, {"type": "y"})],
+            [KeyChange("a", {"type": "x", "k": 1}, {"type": "y"})],
         ),
-        Case({"a": {}}, {"a": 3}, [Change("a", {}, 3)]),
+        Case({"a": {}}, {"a": 3}, [KeyChange("a", {}, 3)]),
     ],
 )
 def test_a_difference_names_each_key_that_differs(case: Case) -> None:

@@ -12,9 +12,9 @@ import soundfile
 
 from asr_lab.data.corpus import Corpus, spell, training_texts
 from asr_lab.data.cuts import read_cuts
-from asr_lab.datasets.folder import Folder
 from asr_lab.errors import DataError
-from asr_lab.text.steps import Normalizer
+from asr_lab.slots.datasets.folder import Folder
+from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
 
 NORMALIZER = Normalizer(["lower", "strip_punctuation"])
@@ -34,7 +34,7 @@ REASONS = {
 
 def corpus_of(folder: Path, vocabulary: Vocabulary, max_bad_cuts: int = 100, **settings: Any) -> Corpus:
     return spell(
-        read_cuts([Folder(path=str(folder), **settings)], folder, max_bad_cuts=max_bad_cuts),
+        read_cuts([Folder(path=str(folder), **settings).build(folder)], folder, max_bad_cuts=max_bad_cuts),
         vocabulary,
         NORMALIZER,
         sample_rate=8000,
@@ -87,14 +87,14 @@ def test_nothing_left_says_what_there_is(good: Path, letters: Vocabulary) -> Non
 
 
 def test_the_tokenizer_sees_the_usable_normalised_texts(with_bad: Path) -> None:
-    texts = list(training_texts(read_cuts([Folder(path=str(with_bad))], with_bad), NORMALIZER))
+    texts = list(training_texts(read_cuts([Folder(path=str(with_bad)).build(with_bad)], with_bad), NORMALIZER))
     assert "großer" in texts
     assert all(texts)
     assert len(texts) == 200 - 6 - 2
 
 
 def test_two_sets_may_use_the_same_names(good: Path, letters: Vocabulary) -> None:
-    cuts = read_cuts([Folder(path=str(good)), Folder(path=str(good), name="again")], good)
+    cuts = read_cuts([Folder(path=str(good)).build(good), Folder(path=str(good), name="again").build(good)], good)
     assert len(cuts) == 120
     assert len(set(cuts.keys.tolist())) == 120
     assert [p.label for p in cuts.parts] == ["folder", "again"]
@@ -106,7 +106,7 @@ def test_stereo_is_mixed_taken_or_split(tmp_path: Path) -> None:
     (tmp_path / "manifest.tsv").write_text("audio\ttext\na.wav\thello\nb.wav\tyou\n")
 
     def channels(choice: Any) -> list[tuple[str, int]]:
-        cuts = read_cuts([Folder(path=str(tmp_path))], tmp_path, channel=choice)
+        cuts = read_cuts([Folder(path=str(tmp_path)).build(tmp_path)], tmp_path, channel=choice)
         return list(zip(cuts.ids, cuts.channel.tolist(), strict=True))
 
     assert channels("mix") == [("a", -1), ("b", 0)]
@@ -116,7 +116,7 @@ def test_stereo_is_mixed_taken_or_split(tmp_path: Path) -> None:
 
 def test_the_fingerprint_changes_with_the_data_and_not_with_the_place(good: Path, tmp_path: Path) -> None:
     def fingerprint(root: Path, **settings: Any) -> str:
-        return read_cuts([Folder(path=".", **settings)], root).fingerprint
+        return read_cuts([Folder(path=".", **settings).build(root)], root).fingerprint
 
     copy = tmp_path / "elsewhere"
     shutil.copytree(good, copy)
@@ -132,7 +132,7 @@ def test_a_thousand_cuts_take_little_memory(tmp_path: Path, letters: Vocabulary)
     soundfile.write(tmp_path / "a.wav", np.zeros(80000), 8000)
     rows = "".join(f"u{i}\ta.wav\t{i / 200}\t1.5\tsome words of a transcript here\n" for i in range(1000))
     (tmp_path / "manifest.tsv").write_text(f"id\taudio\tstart_s\tduration_s\ttext\n{rows}")
-    cuts = read_cuts([Folder(path=str(tmp_path))], tmp_path)
+    cuts = read_cuts([Folder(path=str(tmp_path)).build(tmp_path)], tmp_path)
     arrays = [cuts.start_s, cuts.duration_s, cuts.whole, cuts.channel, cuts.part, cuts.group, cuts.keys]
     total = sum(a.nbytes for a in arrays) + sum(s.num_bytes for s in (cuts.ids, cuts.audio, cuts.texts))
     assert total / 1000 < 250

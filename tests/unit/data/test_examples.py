@@ -11,16 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_lab.audio.augmentation.speed import SpeedPerturbation
-from asr_lab.audio.draws import mix
+from asr_lab.audio.keyed_random import mix
 from asr_lab.data.cuts import Part
 from asr_lab.data.examples import Examples, draw_examples
-from asr_lab.datasets import Join
+from asr_lab.data.utterance import Joining
 
 NUM = 60
 
 
 def draw(
-    weight: float = 1.0, join: Join | None = None, factors: tuple[float, ...] = (1.0,), tight: bool = False, **kind: int
+    weight: float = 1.0,
+    join: Joining | None = None,
+    factors: tuple[float, ...] = (1.0,),
+    tight: bool = False,
+    **kind: int,
 ) -> tuple[Examples, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     durations_s, group = rng.uniform(0.5, 3, NUM), rng.integers(0, 4, NUM)
@@ -64,7 +68,7 @@ def test_the_drawn_half_is_another_in_each_epoch() -> None:
 
 @given(st.integers(1, 4), st.integers(4, 8), st.floats(2, 12), st.integers(0, 50))
 def test_joined_utterances_obey_their_limits(low: int, high: int, max_s: float, epoch: int) -> None:
-    join = Join(min_utterances=low, max_utterances=high, max_s=max_s, gap_s=(0.1, 0.2))
+    join = Joining(min_utterances=low, max_utterances=high, max_s=max_s, gap_s=(0.1, 0.2))
     examples, durations_s, group = draw(join=join, epoch=epoch)
     assert sorted(examples.rows.values.tolist()) == list(range(NUM))
     place = 0
@@ -80,7 +84,7 @@ def test_joined_utterances_obey_their_limits(low: int, high: int, max_s: float, 
 
 
 def test_joined_groups_change_with_epoch_and_seed_only() -> None:
-    join = Join()
+    join = Joining()
     first = members(draw(join=join)[0])
     assert first == members(draw(join=join)[0])
     assert first != members(draw(join=join, epoch=1)[0])
@@ -105,4 +109,4 @@ def test_tight_utterances_are_never_shortened() -> None:
 )
 def test_a_join_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"min_utterances|gap_s"):
-        Join(**settings)
+        Joining(**settings)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_lab.audio.draws import mix
+from asr_lab.audio.keyed_random import mix
 from asr_lab.data.plan import plan_epoch
 
 durations = st.lists(st.floats(0.05, 40), min_size=0, max_size=200)

@@ -11,9 +11,9 @@ import pytest
 
 from asr_lab.errors import DataError
 from asr_lab.evaluation.comparison import compare
-from asr_lab.evaluation.hypotheses import Transcript
-from asr_lab.evaluation.results import evaluate, read_evaluation, write_evaluation
-from asr_lab.text.steps import Normalizer, Step
+from asr_lab.evaluation.evaluation_files import evaluate, read_evaluation, write_evaluation
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.text.normalizer import Normalizer, Step
 
 WORDS = ["one", "two", "three", "four", "five"]
 
@@ -22,7 +22,7 @@ def written(
     folder: Path, name: str, hypotheses: list[str], references: list[str], steps: tuple[Step, ...] = ("nfc",)
 ) -> dict[str, Any]:
     rows = [
-        Transcript(f"u{i}", r, h, {"speaker": f"s{i % 12}"}, 1.0)
+        DecodedUtterance(f"u{i}", r, h, {"speaker": f"s{i % 12}"}, 1.0)
         for i, (r, h) in enumerate(zip(references, hypotheses, strict=True))
     ]
     return read_evaluation(write_evaluation(evaluate({"x": rows}, Normalizer(steps), 100, 0), folder, name))

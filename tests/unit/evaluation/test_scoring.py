@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lab.evaluation.bootstrap import exact_interval, rate_interval, resampling_units
-from asr_lab.evaluation.counting import count_errors
-from asr_lab.evaluation.hypotheses import Transcript
-from asr_lab.evaluation.scoring import Score, score, set_hash
-from asr_lab.text.steps import Normalizer
+from asr_lab.evaluation.error_counts import count_errors
+from asr_lab.evaluation.scoring import SetScore, score, set_hash
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.text.normalizer import Normalizer
 
 TEXT = st.lists(st.sampled_from(["a", "be", "sea", "straße", "été", "Ω"]), max_size=8).map(" ".join)
 
 
-def transcripts(pairs: list[tuple[str, str]], **columns: list[str]) -> list[Transcript]:
+def transcripts(pairs: list[tuple[str, str]], **columns: list[str]) -> list[DecodedUtterance]:
     rows = []
     for i, (reference, hypothesis) in enumerate(pairs):
-        rows.append(Transcript(f"u{i}", reference, hypothesis, {k: v[i] for k, v in columns.items()}, 1.5))
+        rows.append(DecodedUtterance(f"u{i}", reference, hypothesis, {k: v[i] for k, v in columns.items()}, 1.5))
     return rows
 
 
-def scored(pairs: list[tuple[str, str]], **columns: list[str]) -> Score:
+def scored(pairs: list[tuple[str, str]], **columns: list[str]) -> SetScore:
     return score(transcripts(pairs, **columns), Normalizer(("nfc", "lower")), bootstrap=200, seed=3, name="x")
 
 

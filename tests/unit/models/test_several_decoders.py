@@ -10,9 +10,9 @@ import torch
 
 from asr_lab.compiler.build import seeded_model
 from asr_lab.compiler.load import load_recipe
-from asr_lab.evaluation.forced_alignment import ctc_reading
 from asr_lab.models.model import SpeechModel
-from asr_lab.nn.decoding import DecoderHead, SearchOptions, Targets
+from asr_lab.nn.decoder import DecoderHead, SearchOptions, Targets
+from asr_lab.recognition.alignment import ctc_reading
 from asr_lab.streaming import Frames
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"

@@ -18,7 +18,7 @@ from asr_lab.errors import LabError
 from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.find import all_runs
 from asr_lab.runs.lock import Liveness
-from asr_lab.runs.story import story_of
+from asr_lab.runs.status import status_of
 from cli.main import app
 
 Write = Callable[..., Path]
@@ -52,7 +52,7 @@ def test_a_recipe_is_run_to_a_table_and_not_trained_twice(recipe: Write) -> None
     assert second.exit_code == 0
     assert "is finished" in second.output
     assert second.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
-    assert story_of(only_run()).attempt == 1
+    assert status_of(only_run()).attempt == 1
     printed = json.loads(asrlab("run", path, "--json").stdout)
     assert printed["test"]["wer"].keys() >= {"value", "low", "high", "substitutions", "deletions", "insertions"}
     (row,) = json.loads(asrlab("runs", "--json").stdout)
@@ -96,7 +96,7 @@ def no_leftovers(recipe: Write) -> Iterator[None]:
 
 def wait_for_a_step() -> RunDirectory:
     deadline = time.monotonic() + 180
-    while not all_runs(runs_root()) or story_of(only_run()).step < 1:
+    while not all_runs(runs_root()) or status_of(only_run()).step < 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return only_run()
@@ -110,7 +110,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe: Write) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    step = story_of(run).step
+    step = status_of(run).step
     assert f"stopped by Ctrl-C after step {step:,}, saved" in said
     assert "--set train.max_steps=5000" in said.splitlines()[-1]
     assert "asrlab run" in said.splitlines()[-1]

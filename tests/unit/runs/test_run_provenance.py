@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from asr_lab.runs.code_snapshot import Code, code_of, take_snapshot
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.provenance import (
     add_provenance,
@@ -19,7 +20,6 @@ from asr_lab.runs.provenance import (
     refusal,
     this_host,
 )
-from asr_lab.runs.snapshot import Code, code_of, take_snapshot
 
 HASHES = {"data": "d" * 64, "tokenizer": "t" * 64, "normalizer": "nfc/1"}
 

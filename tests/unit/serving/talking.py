@@ -19,15 +19,15 @@ from torch import Tensor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from asr_lab.evaluation.live_words import LiveWord, Update
+from asr_lab.recognition.live_words import LiveWord, Update
 from asr_lab.serving.app import About, build_app
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.server import bind, build_server
-from asr_lab.serving.worker import Recognizer, Worker
+from asr_lab.serving.worker import StreamRecognizer, Worker
 
 RATE = 16000
 TURN = 1600
-LIMITS = Limits()
+LIMITS = ServingLimits()
 T = TypeVar("T")
 
 
@@ -108,8 +108,8 @@ class Running(NamedTuple):
 
 @contextlib.contextmanager
 def running(
-    recognizer: Recognizer,
-    limits: Limits = LIMITS,
+    recognizer: StreamRecognizer,
+    limits: ServingLimits = LIMITS,
     rate: int = RATE,
     turn_samples: int = TURN,
     bound: str = "127.0.0.1",

@@ -31,7 +31,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from asr_lab.audio.resampling import resample
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 
 MICROPHONE = hello(source="microphone")
 
@@ -82,7 +82,7 @@ def test_audio_at_another_rate_is_resampled_for_its_client() -> None:
 
 
 def test_a_file_is_taken_no_faster_than_it_is_heard() -> None:
-    limits = Limits(file_buffer_s=0.5)
+    limits = ServingLimits(file_buffer_s=0.5)
     data = pcm(6.0, seed=3)
     with running(Digesting(step_s=0.01), limits) as server:
         most = 0
@@ -133,14 +133,14 @@ def test_a_message_above_the_limit_is_not_read(server: Running) -> None:
 @pytest.mark.parametrize(
     ("limits", "messages", "code"),
     [
-        (Limits(max_stream_s=0.5), (hello(), *pieces(pcm(0.6, 1))), "too_long"),
-        (Limits(max_ahead_s=0.5), (MICROPHONE, *pieces(pcm(1.0, 1))), "too_fast"),
-        (Limits(idle_s=0.1), (hello(), pcm(0.1, 1), 5.0), "idle"),
-        (Limits(hello_s=0.1), (5.0,), "no_hello"),
+        (ServingLimits(max_stream_s=0.5), (hello(), *pieces(pcm(0.6, 1))), "too_long"),
+        (ServingLimits(max_ahead_s=0.5), (MICROPHONE, *pieces(pcm(1.0, 1))), "too_fast"),
+        (ServingLimits(idle_s=0.1), (hello(), pcm(0.1, 1), 5.0), "idle"),
+        (ServingLimits(hello_s=0.1), (5.0,), "no_hello"),
     ],
 )
 def test_each_limit_ends_the_stream_that_goes_past_it(
-    limits: Limits, messages: tuple[str | bytes | float, ...], code: str
+    limits: ServingLimits, messages: tuple[str | bytes | float, ...], code: str
 ) -> None:
     with running(Digesting(), limits) as server:
         assert run(talk(server.url, *messages)).error == code
@@ -148,13 +148,13 @@ def test_each_limit_ends_the_stream_that_goes_past_it(
 
 
 def test_a_microphone_that_the_recogniser_cannot_follow_is_given_up() -> None:
-    with running(Digesting(step_s=0.3), Limits(max_behind_s=0.4)) as server:
+    with running(Digesting(step_s=0.3), ServingLimits(max_behind_s=0.4)) as server:
         heard = run(talk(server.url, MICROPHONE, *pieces(pcm(2.0, 1))))
         assert (heard.error, heard.code) == ("behind", 1013)
 
 
 def test_one_client_too_many_is_turned_away_until_another_leaves() -> None:
-    with running(Digesting(max_streams=1), Limits(max_clients=1)) as server:
+    with running(Digesting(max_streams=1), ServingLimits(max_clients=1)) as server:
 
         async def three() -> tuple[Heard, Heard]:
             async with connect(server.url) as first:
@@ -176,7 +176,10 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
             return [attrs.evolve(update, partial="x" * 1_000_000) for update in Digesting.step(self)]
 
     wordy = Wordy()
-    with running(wordy, Limits(send_s=0.3)) as server, socket.create_connection(("127.0.0.1", server.port)) as deaf:
+    with (
+        running(wordy, ServingLimits(send_s=0.3)) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as deaf,
+    ):
         deaf.sendall(upgrade(server.port))
         deaf.recv(4096)
         for message in (hello().encode(), *pieces(pcm(5.0, 1))):

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lab.serving import protocol
-from asr_lab.serving.limits import Limits
+from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.protocol import ClientError, Hello
 
-LIMITS = Limits()
+LIMITS = ServingLimits()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (

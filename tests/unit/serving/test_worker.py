@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from talking import RATE, TURN, Digesting, pcm, wait_until, words_of
 
-from asr_lab.serving.line import MAX_MARKS, Answer, Line
 from asr_lab.serving.protocol import ClientError, samples_of
+from asr_lab.serving.queue import MAX_MARKS, Answer, Line
 from asr_lab.serving.worker import Worker
 
 

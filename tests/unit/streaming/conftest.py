@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from asr_lab.audio.reading import read_audio
-from asr_lab.blocks.attention import Attention
-from asr_lab.blocks.macaron import Macaron
-from asr_lab.blocks.mamba2 import Mamba2
-from asr_lab.features.log_mel import LogMel
-from asr_lab.stems.depthwise_stride import DepthwiseStride
-from asr_lab.stems.whisper_conv import WhisperConv
+from asr_lab.slots.blocks.attention import Attention
+from asr_lab.slots.blocks.macaron import Macaron
+from asr_lab.slots.blocks.mamba2 import Mamba2
+from asr_lab.slots.features.log_mel import LogMel
+from asr_lab.slots.stems.depthwise_stride import DepthwiseStride
+from asr_lab.slots.stems.whisper_conv import WhisperConv
 from asr_lab.streaming import Chain
 
 RATE = 8000

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.nn.stem import FrameConv, FrameStack
+from asr_lab.nn.stems import FrameConv, FrameStack
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, cut, run_whole, scan
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.nn.stem import FrameStack
+from asr_lab.nn.stems import FrameStack
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable, run_whole
 from asr_lab.streaming.rows import num_bytes
 from asr_lab.streaming.session import Output, Sessions
@@ -250,7 +250,7 @@ def test_a_layer_that_cannot_be_cut_is_refused_by_the_name_of_its_part(encoder: 
 
 
 def test_the_reason_is_the_parts_own_where_it_has_one() -> None:
-    from asr_lab.features.log_mel import LogMel
+    from asr_lab.slots.features.log_mel import LogMel
 
     features = LogMel(level="utterance").build()
     assert features.whole_because

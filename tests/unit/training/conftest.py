@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr_lab.data.utterance import BadCut, Batch
+from asr_lab.data.batch import Batch
+from asr_lab.data.utterance import BadCut
 from asr_lab.models.model import SpeechModel
-from asr_lab.nn.ctc import CTCHead
-from asr_lab.nn.decoding import Targets
+from asr_lab.nn.ctc.head import CTCHead
+from asr_lab.nn.decoder import Targets
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable
 from asr_lab.training.groups import parameter_groups
 from asr_lab.training.learner import Learner

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from asr_lab.errors import LabError
-from asr_lab.optimizers import Group
+from asr_lab.slots.optimizers import Group
 from asr_lab.training.groups import nearest, parameter_groups
 
 

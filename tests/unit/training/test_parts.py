@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from asr_lab.errors import CheckpointError, LabError
-from asr_lab.training import PrecisionManager, draws, get_precision_manager
+from asr_lab.training import PrecisionManager, get_precision_manager, randomness
 from asr_lab.training.average import WeightAverage
 from asr_lab.training.determinism import apply_determinism
 from asr_lab.training.init import initialise, load_weights
@@ -78,7 +78,7 @@ def test_epochs_end_the_run_and_the_cursor_is_at_the_start_of_the_next(lab: Any)
 
 def test_contexts_come_as_often_as_their_weights_say() -> None:
     choices = [("a", 1.0), ("b", 2.0), ("c", 0.5)]
-    drawn = Counter(draws.draw_context(choices, 5, step) for step in range(3500))
+    drawn = Counter(randomness.draw_context(choices, 5, step) for step in range(3500))
     assert drawn["a"] == pytest.approx(1000, rel=0.1)
     assert drawn["b"] == pytest.approx(2000, rel=0.1)
     assert drawn["c"] == pytest.approx(500, rel=0.15)
@@ -87,24 +87,24 @@ def test_contexts_come_as_often_as_their_weights_say() -> None:
 def test_the_context_of_a_step_depends_on_seed_and_step_alone() -> None:
     choices = [("a", 1.0), ("b", 2.0), ("c", 0.5)]
     steps = list(range(200))
-    drawn = {seed: [draws.draw_context(choices, seed, step) for step in steps] for seed in (5, 6)}
+    drawn = {seed: [randomness.draw_context(choices, seed, step) for step in steps] for seed in (5, 6)}
     torch.manual_seed(0)
-    again = {step: draws.draw_context(choices, 5, step) for step in reversed(steps)}
+    again = {step: randomness.draw_context(choices, 5, step) for step in reversed(steps)}
     assert [again[step] for step in steps] == drawn[5] != drawn[6]
     before = torch.get_rng_state()
-    draws.draw_context(choices, 5, 0)
+    randomness.draw_context(choices, 5, 0)
     assert torch.equal(torch.get_rng_state(), before)
     scaled = [(name, 7 * weight) for name, weight in choices]
-    assert [draws.draw_context(scaled, 5, step) for step in steps] == drawn[5]
+    assert [randomness.draw_context(scaled, 5, step) for step in steps] == drawn[5]
 
 
 def test_dropout_depends_on_seed_step_and_microbatch_alone() -> None:
     seen = {}
     for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]:
-        draws.seed_torch(*key, torch.device("cpu"))
+        randomness.seed_torch(*key, torch.device("cpu"))
         seen[key] = tuple(torch.rand(4).tolist())
         torch.rand(7)
-        draws.seed_torch(*key, torch.device("cpu"))
+        randomness.seed_torch(*key, torch.device("cpu"))
         assert tuple(torch.rand(4).tolist()) == seen[key]
     assert len(set(seen.values())) == 4
 

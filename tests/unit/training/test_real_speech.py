@@ -10,24 +10,24 @@ import pytest
 import torch
 
 from asr_lab.audio.augmentation import Augmentations
-from asr_lab.augments.spec_augment import SpecAugment
-from asr_lab.augments.speed import Speed
-from asr_lab.blocks.attention import Attention
-from asr_lab.blocks.macaron import Macaron
+from asr_lab.compiler.model import build_model
 from asr_lab.data.corpus import Corpus, spell
 from asr_lab.data.cuts import read_cuts
-from asr_lab.data.loader import TrainingData
-from asr_lab.datasets.folder import Folder
-from asr_lab.decoders.ctc import CTC
-from asr_lab.features.log_mel import LogMel
-from asr_lab.models.model import build_model
-from asr_lab.nn.alignment import required_frames
-from asr_lab.optimizers.muon import Muon
-from asr_lab.precision.bf16 import BF16
+from asr_lab.data.training_data import TrainingData
+from asr_lab.nn.ctc.alignment import required_frames
 from asr_lab.recipe import ContextSpec, Encoder, Stack
-from asr_lab.schedules.cosine import Cosine
-from asr_lab.stems.frame_stack import FrameStack
-from asr_lab.text.steps import Normalizer
+from asr_lab.slots.augments.spec_augment import SpecAugment
+from asr_lab.slots.augments.speed import Speed
+from asr_lab.slots.blocks.attention import Attention
+from asr_lab.slots.blocks.macaron import Macaron
+from asr_lab.slots.datasets.folder import Folder
+from asr_lab.slots.decoders.ctc import CTC
+from asr_lab.slots.features.log_mel import LogMel
+from asr_lab.slots.optimizers.muon import Muon
+from asr_lab.slots.precision.bf16 import BF16
+from asr_lab.slots.schedules.cosine import Cosine
+from asr_lab.slots.stems.frame_stack import FrameStack
+from asr_lab.text.normalizer import Normalizer
 from asr_lab.tokenizers import CharacterTokenizer
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
@@ -50,7 +50,7 @@ def corpus(speech: Path) -> Corpus:
         return num_samples // 320 >= required_frames(tokens)
 
     normalizer = Normalizer(["lower"])
-    cuts = read_cuts([digits], speech)
+    cuts = read_cuts([digits.build(speech)], speech)
     return spell(cuts, CharacterTokenizer(), normalizer, sample_rate=8000, alignable=fits)
 
 

@@ -1,0 +1,1 @@
+"""The body of each command: a function that returns a result, for the command line and for Python."""

@@ -1,0 +1,71 @@
+"""What a finished run came to, read back from its directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asr_lab.evaluation.evaluation_files import Evaluation, read_evaluation
+from asr_lab.evaluation.hypotheses import read_hypotheses
+from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.job.validation import TEST
+from asr_lab.runs.status import status_of
+
+
+def evaluation_of(run: RunDirectory) -> Evaluation | None:
+    """The scores of the run's test sets; None when it has none."""
+    path = run.eval / f"{TEST}.json"
+    if not path.exists():
+        return None
+    content = read_evaluation(path)
+    scored: dict[str, list[Scored]] = {}
+    for record in read_hypotheses(run.eval / f"{TEST}.jsonl"):
+        scored.setdefault(record["set"], []).append(_scored(record))
+    sets = tuple(_score(one, tuple(scored[one["name"]])) for one in content["sets"])
+    total = _score(content, tuple(s for one in sets for s in one.scored))
+    return Evaluation(total, sets, (), content["about"])
+
+
+def result_json(run: RunDirectory) -> dict[str, Any]:
+    """What `--json` prints of a run: where it stands, and the documented scores of its test sets."""
+    story, path = status_of(run), run.eval / f"{TEST}.json"
+    test = read_evaluation(path) if path.exists() else None
+    found = {"run": run.name, "path": str(run.path), "step": story.step, "metric": story.metric}
+    return {**found, "best": story.best, "best_step": story.best_step, "test": test}
+
+
+def _score(content: dict[str, Any], scored: tuple[Scored, ...]) -> SetScore:
+    interval = content["interval"]
+    return SetScore(
+        name=content["name"],
+        wer=Rate(**content["wer"]),
+        cer=Rate(**content["cer"]),
+        normaliser=content["normaliser"],
+        utterances=content["utterances"],
+        audio_s=content["audio_s"],
+        hash=content["hash"],
+        resampled=interval["resampled"],
+        units=interval["units"],
+        resamples=interval["resamples"],
+        seed=interval["seed"],
+        tables={name: tuple(_row(row) for row in rows) for name, rows in content["tables"].items()},
+        scored=scored,
+    )
+
+
+def _row(row: dict[str, Any]) -> Slice:
+    return Slice(row["label"], row["utterances"], row["audio_s"], Rate(**row["wer"]), Rate(**row["cer"]))
+
+
+def _scored(record: dict[str, Any]) -> Scored:
+    columns = {"speaker": record["speaker"]} if record["speaker"] else {}
+    transcript = DecodedUtterance(
+        record["id"], record["reference"], record["hypothesis"], columns, record["duration_s"], record["audio"]
+    )
+    texts, words, characters = record["normalised"], _counts(record["words"]), _counts(record["characters"])
+    return Scored(transcript, texts["reference"], texts["hypothesis"], words, characters)
+
+
+def _counts(counts: dict[str, int]) -> tuple[int, int, int, int]:
+    return counts["substitutions"], counts["deletions"], counts["insertions"], counts["reference"]

@@ -1,0 +1,114 @@
+"""Studies: several runs that differ in one thing, scored side by side.
+
+Leave-one-out trains without one speaker (or any other value of a column) and tests on that one, for each in turn;
+seeds train the same recipe from other first weights and in other orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from asr_lab.commands.evaluate import inline_toml
+from asr_lab.config.load import Document
+from asr_lab.config.structure import unstructure
+from asr_lab.data.where import Where
+from asr_lab.errors import DataError
+from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, read_evaluation
+from asr_lab.evaluation.hypotheses import read_hypotheses
+from asr_lab.recipe import Recipe
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.slots.datasets import Dataset
+from asr_lab.text.normalizer import Normalizer
+
+PARTS = ("train", "valid", "test")
+NOT_WANTED = ("where", "join", "weight", "name")
+
+
+@attrs.frozen
+class Fold:
+    """One run of a study."""
+
+    value: str
+    """What is its own: the value left out, or the seed."""
+    overrides: tuple[str, ...]
+    """What makes the recipe this one."""
+
+
+def folds(document: Document[Recipe], label: str, column: str, root: Path) -> list[Fold]:
+    """A fold for each value of a column of the set called `label`, in order of the values.
+
+    Train and valid lose the value; test is everything of it, under the conditions that the set's tables in train,
+    valid and test agree in. DataError when there is no such set, or it has fewer than two values, or the recipe has a
+    condition on the column already.
+    """
+    data = document.value.data
+    own = {part: [(i, d) for i, d in enumerate(getattr(data, part)) if d.label == label] for part in PARTS}
+    if not own["train"]:
+        names = ", ".join(sorted({d.label for d in data.train}))
+        raise DataError(f"data.train has no set called {label!r} (have: {names})")
+    every = [d for part in PARTS for _, d in own[part]]
+    if any(column in d.where for d in every):
+        raise DataError(f"the recipe chooses by {column!r} in {label!r} already; leave that out first")
+    whole = _whole(every)
+    values = _values(own["train"][0][1], whole["where"], column, root)
+    if len(values) < 2:
+        raise DataError(f"{label!r} has {len(values)} values of {column!r}; leaving one out takes two")
+    made = []
+    for value in values:
+        without = [f'data.{p}[{i}].where.{column}="!{value}"' for p in ("train", "valid") for i, _ in own[p]]
+        test = {**whole, "name": value, "where": {**whole["where"], column: value}}
+        name = f'name="{document.value.name}_without_{_slug(value)}"'
+        made.append(Fold(value, (name, *without, f"data.test=[{inline_toml(test)}]")))
+    return made
+
+
+def seeds(document: Document[Recipe], numbers: Sequence[int]) -> list[Fold]:
+    """A fold for each seed; DataError for fewer than two, or one twice."""
+    if len(set(numbers)) < max(2, len(numbers)):
+        raise DataError(f"a study of seeds takes two different ones or more, got {', '.join(map(str, numbers))}")
+    name = document.value.name
+    return [Fold(f"seed {n}", (f"seed={n}", f'name="{name}_seed_{n}"')) for n in numbers]
+
+
+def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirectory]], label: str) -> dict[str, Any]:
+    """The folds' test sets scored as one evaluation: a set for each fold, and all of them together."""
+    heard: dict[str, list[DecodedUtterance]] = {}
+    for fold, run in runs:
+        content = read_evaluation(run.eval / "test.json")
+        heard[fold.value] = [_transcript(r) for r in read_hypotheses(Path(content["hypotheses"]))]
+    score, recipe = document.value.score, document.value
+    about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
+    evaluation = evaluate(heard, Normalizer(score.normalizer), score.bootstrap, recipe.seed, (), about)
+    return evaluation_json(evaluation, "")
+
+
+def _whole(datasets: Sequence[Dataset]) -> dict[str, Any]:
+    """The set's table, with the conditions that all its tables share."""
+    table = {k: v for k, v in unstructure(datasets[0]).items() if k not in NOT_WANTED and v is not None}
+    shared = {k: v for k, v in datasets[0].where.items() if all(d.where.get(k) == v for d in datasets)}
+    return {**table, "where": shared}
+
+
+def _values(dataset: Dataset, conditions: dict[str, Any], column: str, root: Path) -> list[str]:
+    where = Where(conditions)
+    found = set()
+    for one in dataset.read(root).utterances:
+        if where.fits_columns(one.id, one.text, one.columns) and one.columns.get(column) not in (None, ""):
+            found.add(str(one.columns[column]))
+    return sorted(found)
+
+
+def _transcript(record: dict[str, Any]) -> DecodedUtterance:
+    columns = {"speaker": record["speaker"]} if record.get("speaker") else {}
+    return DecodedUtterance(
+        record["id"], record["reference"], record["hypothesis"], columns, record["duration_s"], record["audio"]
+    )
+
+
+def _slug(value: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in value.lower())

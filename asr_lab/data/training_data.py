@@ -1,0 +1,158 @@
+"""Training data as steps and evaluation data as batches, read ahead by worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lab.audio.augmentation import Augmentation
+from asr_lab.audio.reading import AudioError
+from asr_lab.data.batch import Batch, BatchRow, BatchRows, stack
+from asr_lab.data.corpus import Corpus
+from asr_lab.data.evaluation_data import EvaluationData as EvaluationData
+from asr_lab.data.examples import Examples, draw_examples
+from asr_lab.data.plan import Plan, plan_epoch
+from asr_lab.data.reader import AudioReader
+from asr_lab.data.utterance import BadCut
+from asr_lab.data.workers import read_ahead
+from asr_lab.errors import DataError
+
+
+class Step(NamedTuple):
+    """One optimizer step's data."""
+
+    batches: tuple[Batch, ...]
+    """Its microbatches; none when every utterance of the step turned out bad."""
+    audio_s: float
+    """Seconds of audio, padding not counted."""
+    num_tokens: int
+    """Target tokens of all microbatches."""
+    num_utterances: int
+    bad: tuple[BadCut, ...]
+    """Utterances that could not be decoded after all; they are left out, each time alike."""
+
+
+class TrainingData:
+    """A corpus, cut into the steps of each epoch; the same seed and epoch always give the same bits.
+
+    `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
+    from one epoch to the next. DataError when an utterance is longer than a microbatch.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        seed: int,
+        batch_s: float,
+        max_rank_batch_s: float | None = None,
+        augmentation: Augmentation | None = None,
+        num_workers: int = 2,
+        cache_mb: int = 1024,
+    ) -> None:
+        self.corpus = corpus
+        self.seed = seed
+        self.batch_s = batch_s
+        self.max_rank_batch_s = min(max_rank_batch_s or batch_s, batch_s)
+        self.augmentation = augmentation or Augmentation()
+        self.num_workers = num_workers
+        self._reader = AudioReader(corpus.cuts, corpus.sample_rate, cache_mb)
+        self._planned: tuple[int, Examples, Plan] | None = None
+        longest = int(np.argmax(corpus.durations_s))
+        if (length_s := float(corpus.durations_s[longest])) > self.max_rank_batch_s:
+            name = "train.batch_s" if self.batch_s <= self.max_rank_batch_s else "parallel.max_rank_batch_s"
+            raise DataError(
+                f"utterance {corpus.cuts.ids[int(corpus.kept[longest])]} lasts {length_s:.2f} s, longer than {name} = "
+                f"{self.max_rank_batch_s:g}: raise it, or leave long ones out with where = {{ max_s = … }}"
+            )
+
+    @property
+    def bad(self) -> tuple[BadCut, ...]:
+        """Utterances that were left out before training."""
+        return self.corpus.bad
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the data, hexadecimal."""
+        return self.corpus.fingerprint
+
+    def plan(self, epoch: int) -> tuple[Examples, Plan]:
+        """The examples of an epoch and how steps hold them."""
+        if self._planned is None or self._planned[0] != epoch:
+            corpus = self.corpus
+            examples = draw_examples(
+                corpus.durations_s,
+                corpus.cuts.keys[corpus.kept],
+                corpus.cuts.part[corpus.kept],
+                corpus.cuts.group[corpus.kept],
+                corpus.tight,
+                corpus.cuts.parts,
+                seed=self.seed,
+                epoch=epoch,
+                duration_factors=self.augmentation.duration_factors,
+            )
+            if not len(examples):
+                raise DataError("an epoch of this data is empty: raise the weights in data.train")
+            sizes = {"batch_s": self.batch_s, "max_rank_batch_s": self.max_rank_batch_s}
+            self._planned = (epoch, examples, plan_epoch(examples.durations_s, examples.keys, **sizes))
+        return self._planned[1:]
+
+    def num_steps(self, epoch: int) -> int:
+        """Steps of an epoch."""
+        return self.plan(epoch)[1].num_steps
+
+    def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
+        """The steps of an epoch from `start_step` on; where it starts changes nothing in them."""
+        examples, plan = self.plan(epoch)
+        first = int(plan.steps[min(start_step, plan.num_steps)])
+
+        def read(microbatch: int) -> BatchRows:
+            return self._read(examples, plan.microbatch(microbatch))
+
+        rows = read_ahead(read, range(first, plan.num_microbatches), self.num_workers)
+        for step in range(start_step, plan.num_steps):
+            parts = [next(rows) for _ in range(plan.steps[step], plan.steps[step + 1])]
+            yield _step(parts, self.corpus.sample_rate)
+
+    def _read(self, examples: Examples, chosen: NDArray[np.int64]) -> BatchRows:
+        rows: list[BatchRow] = []
+        bad: list[BadCut] = []
+        for example in chosen.tolist():
+            row = self._row(examples, example)
+            if isinstance(row, BadCut):
+                bad.append(row)
+            else:
+                rows.append(row)
+        return stack(rows, bad)
+
+    def _row(self, examples: Examples, example: int) -> BatchRow | BadCut:
+        corpus = self.corpus
+        span = slice(examples.rows.ends[example], examples.rows.ends[example + 1])
+        members = examples.rows.values[span].tolist()
+        cuts = corpus.kept[members].tolist()
+        name = "+".join(corpus.cuts.ids[c] for c in cuts)
+        key = int(examples.keys[example])
+        try:
+            audio = self._reader.joined(cuts, examples.gaps_s[span].tolist())
+        except AudioError as error:
+            return BadCut(name, corpus.cuts.audio[cuts[0]], error.reason)
+        audio = self.augmentation.waveform(audio, corpus.sample_rate, key)
+        text = " ".join(corpus.texts[m] for m in members)
+        tokens = corpus.tokens[members[0]].tolist() if len(members) == 1 else corpus.vocabulary.encode(text)
+        if not corpus.alignable(len(audio), tokens):
+            reason = f"too short for its text as drawn: {len(tokens)} tokens in {len(audio)} samples (U > T)"
+            return BadCut(name, corpus.cuts.audio[cuts[0]], reason)
+        return BatchRow(audio, tokens, name, key, text)
+
+
+def _step(parts: Sequence[BatchRows], sample_rate: int) -> Step:
+    return Step(
+        batches=tuple(p.batch() for p in parts if len(p.ids)),
+        audio_s=sum(int(p.audio_lengths.sum()) for p in parts) / sample_rate,
+        num_tokens=sum(int(p.token_lengths.sum()) for p in parts),
+        num_utterances=sum(len(p.ids) for p in parts),
+        bad=tuple(b for p in parts for b in p.bad),
+    )

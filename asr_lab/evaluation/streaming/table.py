@@ -1,0 +1,190 @@
+"""The table of streaming: error rates, delays and costs of one model, offline and in each context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import attrs
+import torch
+from torch import Tensor
+
+from asr_lab.data.evaluation_data import EvaluationData
+from asr_lab.errors import DataError
+from asr_lab.evaluation.comparison import Comparison, Difference, compare
+from asr_lab.evaluation.evaluation_files import evaluate, read_evaluation, write_evaluation
+from asr_lab.evaluation.scoring import Rate, SetScore
+from asr_lab.evaluation.streaming.contexts import AlgorithmicDelay
+from asr_lab.evaluation.streaming.latency import Latency, Shown, summarise
+from asr_lab.evaluation.streaming.playback import ComputeCost, Contender, Kind
+from asr_lab.recognition.alignment import Aligner, TimedWord
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.text.normalizer import Normalizer
+
+TIMED_S = 30.0
+"""Audio that is heard a second time to be timed, one stream alone, at least an utterance."""
+
+Key = tuple[str, str]
+"""Set and utterance."""
+
+
+@attrs.frozen
+class ContextRow:
+    """One way of hearing the sets."""
+
+    label: str
+    kind: Kind
+    decoder: str
+    chunk_ms: float | None
+    """None = the whole utterance."""
+    left_ms: float | None
+    trained: bool
+    """Whether the model was trained with this context."""
+    wer: Rate
+    cer: Rate
+    wer_difference: Difference | None
+    """To the offline row of the same decoder, paired by utterance; None for that row itself."""
+    cer_difference: Difference | None
+    delay: AlgorithmicDelay | None
+    """None where the utterance is needed whole."""
+    latency: Latency
+    """Without delays where words have no times: the model has no CTC decoder, or no reference could be aligned."""
+    speed: ComputeCost
+    state_bytes: int | None
+    """Memory of one live stream; None where nothing is carried."""
+    reencoded_s_per_s: float | None
+    """Local agreement alone: seconds encoded for each second of audio."""
+    utterances: int
+    evaluation: str
+    """The file of its scores, beside the table; its hypotheses are a jsonl of the same name."""
+
+
+class Scoring(NamedTuple):
+    """How texts are compared with references."""
+
+    normalizer: Normalizer
+    bootstrap: int
+    """Resamples."""
+    seed: int
+
+
+class Playback:
+    """All contenders hearing the same recordings, batch by batch."""
+
+    def __init__(self, contenders: Sequence[Contender], aligner: Aligner | None, device: torch.device | str) -> None:
+        self.contenders, self.aligner, self.device = contenders, aligner, device
+        self.shown: dict[str, dict[Key, Shown]] = {c.label: {} for c in contenders}
+        self.said: dict[Key, tuple[TimedWord, ...]] = {}
+        self.unaligned: dict[Key, str] = {}
+        self.timed: list[Tensor] = []
+
+    def hear(self, data: EvaluationData, time_ids: Sequence[str]) -> Iterator[int]:
+        """Let all hear a set; yields how many recordings one of them has heard, each time that one has.
+
+        Recordings in `time_ids` are kept to be timed.
+        """
+        references = {u.id: u.text for u in data.utterances}
+        for batch in data.batches():
+            keys = [(data.name, id) for id in batch.ids]
+            audio = batch.audio.to(self.device)
+            recordings = [row[:n] for row, n in zip(audio, batch.audio_lengths.tolist(), strict=True)]
+            self.timed += [r for (_, id), r in zip(keys, recordings, strict=True) if id in time_ids]
+            for key, samples in zip(keys, recordings, strict=True):
+                self._align(key, samples, references[key[1]])
+            for contender in self.contenders:
+                found = contender.hear(recordings)
+                self.shown[contender.label].update(zip(keys, found, strict=True))
+                yield len(keys)
+
+    def time(self) -> Iterator[tuple[str, ComputeCost]]:
+        """What each contender's computing costs, by its label."""
+        for contender in self.contenders:
+            yield contender.label, contender.time_alone(self.timed)
+
+    def latency(self, label: str) -> Latency:
+        """Delays of a contender's words, and how often they changed."""
+        return summarise((self.said.get(key, ()), shown) for key, shown in self.shown[label].items())
+
+    def _align(self, key: Key, samples: Tensor, text: str) -> None:
+        if self.aligner is None:
+            return
+        try:
+            self.said[key] = self.aligner.audio(samples, text).words
+        except DataError as error:
+            self.unaligned[key] = str(error)
+
+
+def score_rows(
+    listening: Playback,
+    sets: Sequence[EvaluationData],
+    speeds: Mapping[str, ComputeCost],
+    folder: Path,
+    scoring: Scoring,
+    about: Mapping[str, Any],
+) -> tuple[list[ContextRow], SetScore]:
+    """The rows of the table, each with its scores and hypotheses written into a folder, and the first one's score."""
+    contenders = listening.contenders
+    scores: dict[str, SetScore] = {}
+    paths: dict[str, Path] = {}
+    skipped = [(data.name, cut) for data in sets for cut in data.bad]
+    for one in contenders:
+        heard = {data.name: _transcripts(data, listening.shown[one.label]) for data in sets}
+        what = {**about, "heard": one.label, "decoder": one.decoder}
+        evaluation = evaluate(heard, scoring.normalizer, scoring.bootstrap, scoring.seed, skipped, what)
+        scores[one.label] = evaluation.score
+        paths[one.label] = write_evaluation(evaluation, folder, row_stem(one.label))
+    rows = []
+    for one in contenders:
+        base = _baseline(one, contenders)
+        change = None
+        if base is not one:
+            ours, theirs = (read_evaluation(paths[label]) for label in (base.label, one.label))
+            change = compare(ours, theirs, scoring.bootstrap, scoring.seed)
+        latency = listening.latency(one.label)
+        rows.append(_row(one, scores[one.label], change, latency, speeds[one.label], paths[one.label].name))
+    return rows, scores[contenders[0].label]
+
+
+def _row(
+    one: Contender, score: SetScore, change: Comparison | None, latency: Latency, speed: ComputeCost, evaluation: str
+) -> ContextRow:
+    return ContextRow(
+        label=one.label,
+        kind=one.kind,
+        decoder=one.decoder,
+        chunk_ms=one.candidate.chunk_ms,
+        left_ms=one.candidate.left_ms,
+        trained=one.candidate.trained,
+        wer=score.wer,
+        cer=score.cer,
+        wer_difference=None if change is None else change.wer,
+        cer_difference=None if change is None else change.cer,
+        delay=None if one.kind == "offline" else one.candidate.delay,
+        latency=latency,
+        speed=speed,
+        state_bytes=one.state_bytes,
+        reencoded_s_per_s=one.reencoded_s_per_s,
+        utterances=score.utterances,
+        evaluation=evaluation,
+    )
+
+
+def row_stem(label: str) -> str:
+    """A row's label as the name of its files: `320 ms` is `320ms`."""
+    return re.sub(r"[^\w.,-]+", "", label.replace(", ", "-"))
+
+
+def _transcripts(data: EvaluationData, shown: Mapping[Key, Shown]) -> list[DecodedUtterance]:
+    return [
+        DecodedUtterance(u.id, u.text, " ".join(w.text for w in found.words), dict(u.columns), u.duration_s, u.audio)
+        for u in data.utterances
+        if (found := shown.get((data.name, u.id))) is not None
+    ]
+
+
+def _baseline(contender: Contender, contenders: Sequence[Contender]) -> Contender:
+    """The offline one with the same decoder, or else the first offline one."""
+    offline = [c for c in contenders if c.kind == "offline"]
+    return next((c for c in offline if c.decoder == contender.decoder), offline[0])

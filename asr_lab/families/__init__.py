@@ -1,0 +1,1 @@
+"""The named sizes of the three families."""

@@ -1,0 +1,123 @@
+"""Beam search for a decoder that spells a text token by token: all utterances and texts of a batch at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from asr_lab.nn.decoder import Hypothesis, SearchOptions
+
+S = TypeVar("S")
+
+
+class Speller(Protocol[S]):
+    """What gives the next token's logits, and keeps a state of Q texts over each of B utterances."""
+
+    blank: int
+    """A token that is never given."""
+    end: int
+    """The token that ends a text, and stands before its first."""
+
+    def step(self, state: S, tokens: Tensor, source: Tensor) -> tuple[S, Tensor]:
+        """The next token (B, Q) of each text, which goes on from the text `source` (B, Q); logits (B, Q, V)."""
+
+    def keep(self, state: S, utterances: Tensor) -> S:
+        """The state of these utterances, (b,) ascending numbers below B."""
+
+
+class Opening(NamedTuple):
+    """How each utterance's text begins: tokens that a search has no choice in."""
+
+    tokens: Tensor  # (B, P) int64
+    lengths: Tensor  # (B,) int64, none included
+    then: Tensor  # (V,) bool, what may follow an opening that is not empty, besides the end
+
+
+class _Live(NamedTuple):
+    """The texts that have not ended, b utterances with k each."""
+
+    rows: Tensor  # (b,) int64, numbers of the utterances in the batch
+    scores: Tensor  # (b, k) float32, log-probabilities
+    tokens: Tensor  # (b, k, 1 + U) int64, the start first
+    source: Tensor  # (b, k) int64, which of the utterance's texts of a step ago each goes on from
+
+
+def beam_search(
+    speller: Speller[S], state: S, limits: Tensor, options: SearchOptions, opening: Opening | None = None
+) -> list[list[Hypothesis]]:
+    """The best complete texts of each utterance, best first, at most `options.beam`.
+
+    `state` holds one text per utterance, still without a token; `limits` (B,) is how many it may have, 0 = it is empty.
+    A text whose end ranks within the beam is complete; an utterance is done when it has `beam` of them, or at its
+    limit, where only the end is allowed. The score is log-probability / (tokens + 1) ** length_penalty, the end
+    counting as a token. With an `opening`, no longer than the limit, texts begin with it; its tokens count like others.
+    """
+    found: list[list[Hypothesis]] = [[] if limit else [Hypothesis((), 0.0)] for limit in limits.tolist()]
+    rows = limits.nonzero()[:, 0]
+    state = speller.keep(state, rows)
+    none = torch.zeros(len(rows), 1, dtype=torch.int64, device=rows.device)
+    live = _Live(rows, none.float(), none[..., None] + speller.end, none)
+    length = 0
+    while len(live.rows):
+        state, logits = speller.step(state, live.tokens[:, :, -1], live.source)
+        last = limits[live.rows] == length
+        barred = _barred(speller, live, logits.shape[2], last, opening)
+        scores, source, token = _candidates(logits, live, barred, options.beam)
+        length += 1
+        done = _collect(found, live, scores, source, token == speller.end, options, length)
+        going = (~(done.to(last.device) | last)).nonzero()[:, 0]
+
+        state = speller.keep(state, going)
+        scores, slot = scores.masked_fill(token == speller.end, -torch.inf).topk(min(options.beam, scores.shape[1]))
+        source, token = source.gather(1, slot), token.gather(1, slot)
+        tokens = live.tokens.gather(1, source[..., None].expand(-1, -1, length))
+        tokens = torch.cat([tokens, token[..., None]], dim=2)
+        live = _Live(live.rows[going], scores[going], tokens[going], source[going])
+    return [sorted(texts, key=lambda h: -h.score)[: options.beam] for texts in found]
+
+
+def _barred(speller: Speller[S], live: _Live, vocab_size: int, last: Tensor, opening: Opening | None) -> Tensor:
+    """Tokens that may not come next, (b, 1, V) bool. Utterances marked in `last`, (b,), can only end."""
+    number = torch.arange(vocab_size, device=last.device)
+    barred = (number == speller.blank) | (last[:, None] & (number != speller.end))  # (b, V)
+    if opening is not None:
+        length, lengths = live.tokens.shape[2] - 1, opening.lengths[live.rows]
+        if length < opening.tokens.shape[1]:
+            others = number != opening.tokens[live.rows, length, None]
+            barred = torch.where((length < lengths)[:, None], others, barred)
+        follows = (length == lengths) & (lengths > 0)
+        barred = barred | (follows[:, None] & ~(opening.then | (number == speller.end)))
+    return barred[:, None]
+
+
+def _candidates(logits: Tensor, live: _Live, barred: Tensor, beam: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The best 2 * beam ways to go on, best first: score, which text, and its token, each (b, c).
+
+    At most `beam` of them end, so that `beam` go on.
+    """
+    vocab_size = logits.shape[2]
+    log_probs = logits.float().log_softmax(-1)  # (b, k, V)
+    totals = (live.scores[..., None] + log_probs).masked_fill(barred, -torch.inf).flatten(1)
+    scores, pick = totals.topk(min(2 * beam, totals.shape[1]))
+    return scores, pick // vocab_size, pick % vocab_size
+
+
+def _collect(
+    found: list[list[Hypothesis]],
+    live: _Live,
+    scores: Tensor,
+    source: Tensor,
+    ends: Tensor,
+    options: SearchOptions,
+    length: int,
+) -> Tensor:
+    """Put candidates that end and rank within the beam into `found`; tells which utterances have enough, (b,) bool."""
+    complete = ends & (scores > -torch.inf)
+    complete[:, options.beam :] = False
+    for r, c in complete.nonzero().tolist():
+        tokens = live.tokens[r, source[r, c], 1:].tolist()
+        score = scores[r, c].item() / length**options.length_penalty
+        found[int(live.rows[r])].append(Hypothesis(tuple(tokens), score))
+    return torch.tensor([len(found[row]) >= options.beam for row in live.rows.tolist()], dtype=torch.bool)

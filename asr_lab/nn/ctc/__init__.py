@@ -1,0 +1,1 @@
+"""CTC: head, search, alignment."""

@@ -1,0 +1,1 @@
+"""Recordings and streams to text."""

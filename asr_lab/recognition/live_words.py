@@ -1,0 +1,132 @@
+"""What is said of a live stream, and how settled tokens become settled words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.nn.decoder import Emission
+from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.units import frames_to_s
+
+MAX_WORD_TOKENS = 256
+"""A word of more tokens is settled in pieces of about so many: text without blanks must not be held for ever."""
+
+TimesFrom = Literal["ctc", "attention", "proportion"]
+"""What words' places are read from: CTC, where an attention decoder looks, or each token's share of the audio."""
+
+
+@attrs.frozen
+class LiveWord:
+    """A word that is settled, with its place in the stream.
+
+    CTC says in which frame a token begins, and nothing of how long it lasts: the word ends with its last token's frame.
+    """
+
+    text: str
+    start_s: float
+    """Where its first token was emitted, in seconds from the stream's start."""
+    end_s: float
+    """The end of the frame that emitted its last token."""
+    confidence: float
+    """Mean probability of its tokens where they were emitted (geometric), 0 to 1."""
+
+
+@attrs.frozen
+class Update:
+    """What a step made of one stream."""
+
+    stream: int
+    settled: tuple[LiveWord, ...]
+    """Words that are new since the last update; they never change."""
+    partial: str
+    """What follows them as it looks now."""
+    segment_ended: bool
+    """A segment ends behind these words; `partial` is empty."""
+    final: bool
+    """The stream has ended: this is its last update."""
+    audio_s: float
+    """Seconds of the stream that were heard so far."""
+    times_from: TimesFrom = "ctc"
+    """What the settled words' places were read from."""
+
+
+@attrs.frozen
+class Endpointing:
+    """When a segment ends. Both are looked at after every chunk."""
+
+    silence_s: float = attrs.field(default=0.8, validator=v.gt(0))
+    """Time without a new token, behind at least one word."""
+    max_segment_s: float = attrs.field(default=30.0, validator=v.gt(0))
+    """A longer segment ends wherever it has got to, be it within a word."""
+
+
+class LiveSegment:
+    """The words of one stretch of a stream, made of the tokens that a search finds in its frames."""
+
+    def __init__(self, vocabulary: Vocabulary, frame_ms: Fraction, start_s: float) -> None:
+        self.start_s = start_s
+        self.num_frames = 0
+        self._vocabulary = vocabulary
+        self._frame_ms = frame_ms
+        self._num_words = 0  # settled ones
+        self._pending: list[Emission] = []  # settled tokens of a word that may go on
+        self._unsettled: Sequence[Emission] = ()
+        self._newest_frame = 0  # of the settled tokens
+
+    def hear(self, num_frames: int, settled: Sequence[Emission], unsettled: Sequence[Emission]) -> None:
+        """Take in what the search says after so many more frames: tokens that are newly settled, and all others."""
+        self.num_frames += num_frames
+        self._pending += settled
+        self._unsettled = unsettled
+        if settled:
+            self._newest_frame = settled[-1].frame
+
+    @property
+    def partial(self) -> str:
+        """The text behind the settled words as it looks now."""
+        return " ".join(self._vocabulary.decode(self._tokens()).split())
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of its frames so far."""
+        return frames_to_s(self.num_frames, self._frame_ms)
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds without a new token, behind at least one word; 0 before the first."""
+        if not self._num_words and not self._vocabulary.words(self._tokens()):
+            return 0.0
+        newest = self._unsettled[-1].frame if self._unsettled else self._newest_frame
+        return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
+
+    def settle(self, ended: bool) -> tuple[LiveWord, ...]:
+        """The words that cannot change any more, each given once.
+
+        Those behind which another word or a space is settled; where the segment ends, all.
+        """
+        tokens = [e.token for e in self._pending]
+        words = self._vocabulary.words(tokens)
+        going_on = [] if ended else words[-1:]
+        if going_on and self._vocabulary.decode(tokens[going_on[0].last + 1 :]).isspace():
+            going_on = []
+        if going_on and going_on[0].last - going_on[0].first >= MAX_WORD_TOKENS:
+            going_on = []
+        done = words[: len(words) - len(going_on)]
+        settled = tuple(self._word(word.text, self._pending[word.first : word.last + 1]) for word in done)
+        self._pending = self._pending[going_on[0].first :] if going_on else []
+        self._num_words += len(settled)
+        return settled
+
+    def _tokens(self) -> list[int]:
+        return [e.token for e in (*self._pending, *self._unsettled)]
+
+    def _word(self, text: str, emissions: Sequence[Emission]) -> LiveWord:
+        first, last = (frames_to_s(n, self._frame_ms) for n in (emissions[0].frame, emissions[-1].frame + 1))
+        logs = [math.log(e.confidence) if e.confidence > 0 else -math.inf for e in emissions]
+        return LiveWord(text, self.start_s + first, self.start_s + last, math.exp(sum(logs) / len(logs)))

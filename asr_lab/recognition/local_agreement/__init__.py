@@ -1,0 +1,1 @@
+"""Streams through an attention decoder: decoded again and again, kept where texts agree."""

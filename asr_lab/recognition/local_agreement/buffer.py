@@ -1,0 +1,214 @@
+"""The newest stretch of a stream that is heard again and again: words that settle by agreement, and where it is cut."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Tensor
+
+from asr_lab.recognition.live_words import LiveWord
+from asr_lab.recognition.local_agreement.decoder import Placed, Reading
+from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.units import s_to_samples, samples_to_s
+
+KEPT = 0.5
+"""Share of the longest buffer that a cut leaves, if it can: frames need a past, and settled words to go on from."""
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+"""What bytes that are not a whole character are decoded to."""
+
+
+@attrs.frozen
+class BufferWord:
+    """A word with its tokens, placed in seconds from the stream's start."""
+
+    text: str
+    before: tuple[int, ...]
+    """Tokens between the word before and this one."""
+    tokens: tuple[Placed, ...]
+
+    @property
+    def start_s(self) -> float:
+        return self.tokens[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.tokens[-1].end_s
+
+    def live(self, after_s: float) -> LiveWord:
+        """What is said of it: words of one stream do not overlap, though each is placed by another hearing."""
+        logs = [math.log(t.confidence) if t.confidence > 0 else -math.inf for t in self.tokens]
+        start_s = max(self.start_s, after_s)
+        return LiveWord(self.text, start_s, max(self.end_s, start_s), math.exp(sum(logs) / len(logs)))
+
+
+class Cut(NamedTuple):
+    """A place where a buffer may be cut."""
+
+    place_s: float
+    """In seconds from the stream's start."""
+    num_words: int
+    """Words of the buffer's text that stand before it."""
+
+
+class Buffer:
+    """A stream's newest audio, what was read in it, and what of that is settled.
+
+    `hear` takes the text of all of its audio, which begins with `opening`. What the last `agreeing` texts have in
+    common, in whole words, is settled. `make_room` cuts audio off where another step would make it longer than
+    `max_samples`: behind a settled word, so that half is left if it can be. The settled words that are left are how
+    the next text begins, so that one that is not cut off cleanly is neither lost nor doubled. Where no settled word
+    could go, the newest ones are settled without agreement; where there is one endless word, a part of it.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, sample_rate: int, step_samples: int, max_samples: int, agreeing: int
+    ) -> None:
+        self.audio = torch.zeros(0)
+        self.unsettled: tuple[BufferWord, ...] = ()
+        self._vocabulary, self._sample_rate = vocabulary, sample_rate
+        self._step_samples, self._max_samples = step_samples, max_samples
+        self._agreeing = agreeing
+        self._first = 0  # number of the stream's sample that the audio begins with
+        self._settled: list[BufferWord] = []  # those in the audio
+        self._earlier: list[tuple[str, ...]] = []  # unsettled words of the texts before the newest
+        self._spoken_s = 0.0  # end of the last settled word
+
+    @property
+    def opening(self) -> list[int]:
+        """The tokens of the settled words in the audio: what its next text begins with."""
+        return [token for word in self._settled for token in (*word.before, *(t.token for t in word.tokens))]
+
+    @property
+    def end_s(self) -> float:
+        """Where the audio ends, in seconds from the stream's start."""
+        return samples_to_s(self._first + len(self.audio), self._sample_rate)
+
+    def add(self, samples: Tensor) -> None:
+        """More audio, (S,)."""
+        self.audio = torch.cat([self.audio.to(samples), samples])
+
+    def hear(self, reading: Reading) -> list[LiveWord]:
+        """Take in the text of all audio; what is newly settled."""
+        words = self._words(reading)
+        assert [w.text for w in words[: len(self._settled)]] == [w.text for w in self._settled]
+        self.unsettled = tuple(words[len(self._settled) :])
+        texts = [*self._earlier, tuple(word.text for word in self.unsettled)]
+        agreed = _common(texts) if len(texts) == self._agreeing else 0
+        others = self._agreeing - 1
+        self._earlier = [text[agreed:] for text in texts][max(0, len(texts) - others) :]
+        return self._settle(agreed)
+
+    def make_room(self, full: bool = False) -> list[LiveWord]:
+        """Cut audio off where another step does not fit; what that settles. `full`: no longer text can be given."""
+        needed = len(self.audio) + self._step_samples - self._max_samples
+        if needed <= 0 and not full:
+            return []
+        first_s = self._from_s + samples_to_s(max(1, needed), self._sample_rate)
+        cut = self._choose(first_s)
+        if needed > 0:
+            return self._cut_off(cut or self._split(first_s))
+        # A text that is too long waits until words of it are settled.
+        return self._cut_off(cut) if cut and cut.num_words <= len(self._settled) else []
+
+    def finish(self) -> list[LiveWord]:
+        """Settle all that was read."""
+        return self._settle(len(self.unsettled))
+
+    def _words(self, reading: Reading) -> list[BufferWord]:
+        start_s = self._from_s
+        tokens = [attrs.evolve(t, start_s=start_s + t.start_s, end_s=start_s + t.end_s) for t in reading.tokens]
+        words, behind = [], 0
+        for text, first, last in self._vocabulary.words([t.token for t in tokens]):
+            before, own = tokens[behind:first], tokens[first : last + 1]
+            if before and reading.times_from != "ctc":
+                # A decoder that gives a blank looks at the word behind it already.
+                own[0] = attrs.evolve(own[0], start_s=before[0].start_s)
+            words.append(BufferWord(text, tuple(t.token for t in before), tuple(own)))
+            behind = last + 1
+        return words
+
+    def _settle(self, count: int) -> list[LiveWord]:
+        found = []
+        for word in self.unsettled[:count]:
+            found.append(word.live(self._spoken_s))
+            self._spoken_s = found[-1].end_s
+            self._settled.append(word)
+        self.unsettled = self.unsettled[count:]
+        return found
+
+    @property
+    def _from_s(self) -> float:
+        return samples_to_s(self._first, self._sample_rate)
+
+    @property
+    def _middle_s(self) -> float:
+        """Where a cut leaves what should be left."""
+        return self.end_s - KEPT * samples_to_s(len(self.audio), self._sample_rate)
+
+    def _choose(self, first_s: float) -> Cut | None:
+        """The best cut between words, not before `first_s`; None where there is none."""
+        words, middle_s = [*self._settled, *self.unsettled], self._middle_s
+
+        def may_go_on(cut: Cut) -> bool:
+            return bool(self.unsettled) and cut.num_words == len(words) and cut.place_s > middle_s
+
+        def worth(cut: Cut) -> tuple[int, bool, float]:
+            # Best with a settled word left behind it, at worst with words in front that are not settled.
+            kind = (cut.num_words >= len(self._settled)) + (cut.num_words > len(self._settled))
+            return kind, cut.place_s > middle_s, abs(cut.place_s - middle_s)
+
+        gaps = _gaps(words, self._from_s, self.end_s)
+        return min((c for c in gaps if c.place_s >= first_s and not may_go_on(c)), key=worth, default=None)
+
+    def _split(self, first_s: float) -> Cut:
+        """Make two words of the last one, which goes on and on, and give the cut between them."""
+        word, number, place_s = self.unsettled[-1], len(self._settled) + len(self.unsettled), self._middle_s
+        count = max(1, sum(token.end_s <= place_s for token in word.tokens))
+        while count > 1 and self._text(word.tokens[:count]).endswith(BROKEN):
+            count -= 1
+        head, tail = word.tokens[:count], word.tokens[count:]
+        parts = [BufferWord(self._text(head), word.before, head)]
+        if tail:
+            parts.append(BufferWord(self._text(tail), (), tail))
+            between_s = (head[-1].end_s + tail[0].start_s) / 2
+            place_s = between_s if between_s >= first_s else place_s
+        self.unsettled = (*self.unsettled[:-1], *parts)
+        return Cut(place_s, number)
+
+    def _cut_off(self, cut: Cut) -> list[LiveWord]:
+        """Let go of what lies before a cut; what that settles."""
+        forced: list[LiveWord] = []
+        if cut.num_words > len(self._settled):
+            forced = self._settle(cut.num_words - len(self._settled))
+            self._earlier = [tuple(word.text for word in self.unsettled)] if self._agreeing > 1 else []
+        self._settled = self._settled[cut.num_words :]
+        if self._settled:
+            self._settled[0] = attrs.evolve(self._settled[0], before=())
+        count = s_to_samples(cut.place_s - self._from_s, self._sample_rate)
+        self._first += count
+        self.audio = self.audio[count:].clone()
+        return forced
+
+    def _text(self, tokens: Sequence[Placed]) -> str:
+        return self._vocabulary.decode([t.token for t in tokens]).strip()
+
+
+def _gaps(words: Sequence[BufferWord], from_s: float, end_s: float) -> list[Cut]:
+    """The middles between words, before the first and behind the last too.
+
+    Words are not cut at their very ends: CTC tells where tokens are emitted, not where they end.
+    """
+    starts = [word.start_s for word in words] + [end_s]
+    ends = [from_s] + [word.end_s for word in words]
+    return [Cut((end + start) / 2, count) for count, (end, start) in enumerate(zip(ends, starts, strict=True))]
+
+
+def _common(texts: Sequence[Sequence[str]]) -> int:
+    """How many words at their beginnings texts have in common."""
+    places = zip(*texts, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda words: len(set(words)) == 1, places))

@@ -1,0 +1,34 @@
+"""One attempt at a run, by the process that holds its lock: what its parts share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.events import EventWriter
+from asr_lab.runs.job.stopping import Stopper
+from asr_lab.runs.lock import RunLock
+
+if TYPE_CHECKING:
+    from asr_lab.data.utterance import BadCut
+
+
+@attrs.frozen
+class Attempted:
+    """The run, this process's hold on it, where it says what happens, and whether it was asked to end."""
+
+    run: RunDirectory
+    lock: RunLock
+    events: EventWriter
+    stop: Stopper
+
+    def warn(self, message: str) -> None:
+        """Write down what somebody should know."""
+        self.events.write("warning", {"message": message})
+
+    def warn_of(self, cut: BadCut) -> None:
+        """Write down an utterance that cannot be used, and why."""
+        message = f"{cut.id} is left out: {cut.reason} ({cut.audio})"
+        self.events.write("warning", {"message": message, "cut": cut._asdict()})

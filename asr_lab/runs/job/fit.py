@@ -1,0 +1,131 @@
+"""The loop around the learner's steps: log, validate, select, save, stop, in this order after each step."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asr_lab.data.cuts import check_bad
+from asr_lab.data.utterance import BadCut
+from asr_lab.runs.job.selection import Selection
+from asr_lab.runs.job.validation import validate
+from asr_lab.text.normalizer import Normalizer
+
+if TYPE_CHECKING:
+    from asr_lab.compiler.build import Experiment
+    from asr_lab.recipe import Recipe
+    from asr_lab.runs.job.attempt import Attempted
+    from asr_lab.training.metrics import MetricsWriter
+    from asr_lab.training.report import StepReport
+    from asr_lab.training.store import CheckpointStore
+
+STEP_EVENT_S = 0.5
+"""Step events are for watching: at most two a second. metrics.jsonl holds every logged step."""
+
+
+@attrs.define
+class Fit:
+    """Training, from wherever the learner stands to its limits or to the end of patience."""
+
+    attempt: Attempted
+    experiment: Experiment
+    recipe: Recipe
+    store: CheckpointStore
+    selection: Selection
+    metrics: MetricsWriter
+    _saved_step: int | None = attrs.field(default=None, init=False)
+    _told_at: float = attrs.field(default=0.0, init=False)
+    _share: float = attrs.field(default=0.0, init=False)
+    _bad: dict[str, BadCut] = attrs.field(init=False)
+    """Utterances that this attempt could not use, by name."""
+
+    @_bad.default
+    def _bad_before_training(self) -> dict[str, BadCut]:
+        return {cut.id: cut for cut in self.experiment.bad}
+
+    def train(self) -> bool:
+        """Take the steps that are left; False when a signal ended it before, with all saved."""
+        if self.step:
+            self._saved_step = self.step
+        self._say("training")
+        if not self.selection.is_over:
+            for report in self.experiment.learner.steps():
+                self._log(report)
+                is_due = self._is_validation_due()
+                value = self._validate() if is_due else None
+                if is_due or self._is_save_due():
+                    self._save(value)
+                if self.attempt.stop.reason is not None:
+                    self._end_early(self.attempt.stop.reason)
+                    return False
+                if self.selection.is_over:
+                    break
+        value = self._validate() if self.step != self.selection.step else None
+        if value is not None or self.step != self._saved_step:
+            self._save(value)
+        return True
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return self.experiment.learner.progress.step
+
+    def _is_validation_due(self) -> bool:
+        every = self.recipe.train.valid_every_steps
+        if every is None:
+            return self.experiment.learner.progress.epoch_step == 0  # an epoch has just ended
+        return self.step % every == 0
+
+    def _is_save_due(self) -> bool:
+        every = self.recipe.train.save_every_steps
+        return every is not None and self.step % every == 0
+
+    def _validate(self) -> float | None:
+        """The error rate of the weights that would be kept; None without validation sets."""
+        if not self.experiment.valid:
+            return None
+        self._say("validating")
+        began = time.monotonic()
+        value, sets = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric)
+        is_best = self.selection.take(self.step, value)
+        record = {"step": self.step, "metric": self.selection.metric, "value": value, "is_best": is_best, "sets": sets}
+        record |= {"best": self.selection.best, "best_step": self.selection.best_step}
+        self.attempt.events.write("valid", {**record, "seconds": round(time.monotonic() - began, 3)})
+        self._say("training")
+        return value
+
+    def _save(self, value: float | None) -> None:
+        self.attempt.lock.check()
+        self.metrics.sync()
+        self.store.save(self.experiment.learner.snapshot(), value=value, job={"selection": self.selection.state()})
+        self._saved_step = self.step
+
+    def _end_early(self, reason: str) -> None:
+        if self.step != self._saved_step:
+            self._save(None)
+        self.attempt.events.write("state", {"state": "stopped", "step": self.step, "reason": reason})
+
+    def _log(self, report: StepReport) -> None:
+        self._share = report.share
+        if report.step % self.recipe.log.every_steps == 0 or report.skipped:
+            self.metrics.write(report.record())
+        for cut in report.bad:
+            self._leave_out(cut)
+        if report.skipped:
+            self.attempt.warn(f"step {report.step} is skipped: {report.cause}")
+        if time.monotonic() - self._told_at >= STEP_EVENT_S:
+            self._told_at = time.monotonic()
+            record = {key: getattr(report, key) for key in ("step", "epoch", "loss", "lr", "audio_s_per_s", "share")}
+            self.attempt.events.write("step", record)
+
+    def _leave_out(self, cut: BadCut) -> None:
+        """Name an utterance that showed to be unusable when it was read, once; DataError when they are too many."""
+        if cut.id not in self._bad:
+            self._bad[cut.id] = cut
+            self.attempt.warn_of(cut)
+            check_bad(list(self._bad.values()), self.recipe.data.max_bad_cuts)
+
+    def _say(self, state: str) -> None:
+        self.attempt.events.write("state", {"state": state, "step": self.step, "share": self._share})

@@ -1,0 +1,123 @@
+"""What a run's events add up to: where it stands, how good it is, when it will be done."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal
+
+import attrs
+
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.events import Event, read_events
+from asr_lab.runs.lock import Attempt, Liveness, last_attempt
+
+State = Literal["new", "running", "finished", "stopped", "failed", "dead"]
+CUTS_TOLD = 10
+ENDS = ("done", "stopped", "failed")
+"""Phases after which an attempt writes nothing more."""
+
+
+@attrs.define
+class RunStatus:
+    """The events so far, folded into one picture."""
+
+    attempt: int = 0
+    phase: str = ""
+    """`building`, `training`, `validating`, `scoring`; or how it ended: `done`, `stopped`, `failed`."""
+    step: int = 0
+    epoch: int = 0
+    share: float = 0.0
+    """Share of the training done, 0..1."""
+    loss: float | None = None
+    audio_s_per_s: float | None = None
+    """Seconds of audio trained on per second."""
+    metric: str = "wer"
+    """What selection looks at: `wer` or `cer`."""
+    valid: float | None = None
+    """The last validation's error rate, as a fraction."""
+    best: float | None = None
+    best_step: int | None = None
+    error: dict[str, Any] | None = None
+    """`message`, and `exit`, the command's exit code."""
+    result: dict[str, Any] | None = None
+    """What the record `done` says."""
+    reason: str = ""
+    """Why it stopped."""
+    notes: list[str] = attrs.field(factory=list)
+    """Warnings of this attempt; of utterances that are left out the first few."""
+    num_cuts: int = 0
+    """Utterances that are left out in this attempt."""
+    time: float = 0.0
+    """Of the last event, seconds since 1970."""
+    _pace: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=100), init=False)
+
+    def add(self, event: Event) -> None:
+        """Take in the next record."""
+        if event.attempt < self.attempt:
+            return  # written by one that was overtaken
+        if event.attempt > self.attempt:
+            self.attempt, self.error, self.result, self.reason, self.notes = event.attempt, None, None, "", []
+            self.loss, self.audio_s_per_s, self.num_cuts = None, None, 0
+            self._pace.clear()
+        self.time = event.time
+        data = event.data
+        self.step = data.get("step", self.step)
+        match event.kind:
+            case "state":
+                self.phase = data["state"]
+                self.share = data.get("share", self.share)
+                self.reason = data.get("reason", "")
+            case "step":
+                self.phase = "training"
+                self.epoch, self.share = data["epoch"], data["share"]
+                self.loss, self.audio_s_per_s = data["loss"], data["audio_s_per_s"]
+                self._pace.append((event.time, self.share))
+            case "valid":
+                self.metric, self.valid = data["metric"], data["value"]
+                self.best, self.best_step = data["best"], data["best_step"]
+            case "warning":
+                self._note(data)
+            case "error":
+                self.phase, self.error = "failed", data
+            case "done":
+                self.phase, self.result, self.share = "done", data, 1.0
+
+    def _note(self, data: dict[str, Any]) -> None:
+        self.num_cuts += "cut" in data
+        if "cut" not in data or self.num_cuts <= CUTS_TOLD:
+            self.notes.append(data["message"])
+        elif self.num_cuts == CUTS_TOLD + 1:
+            self.notes.append("more utterances are left out; events.jsonl has them all")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the newest attempt has written its last record."""
+        return self.phase in ENDS
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until training is done, at the pace of the last steps; validations are counted in."""
+        if len(self._pace) < 2:
+            return None
+        (then, before), (now, share) = self._pace[0], self._pace[-1]
+        return None if share <= before else (1.0 - share) * (now - then) / (share - before)
+
+
+def status_of(run: RunDirectory) -> RunStatus:
+    """The story of a run up to now."""
+    story = RunStatus()
+    for event in read_events(run.events_file):
+        story.add(event)
+    return story
+
+
+def state_of(run: RunDirectory, story: RunStatus) -> tuple[State, Attempt | None]:
+    """A run's state, and the attempt that holds it as far as one look tells."""
+    holder = Liveness(run.lock).holder()
+    if holder is not None:
+        return "running", holder
+    newest = last_attempt(run.lock)
+    if newest is None or story.attempt < newest.number:
+        return ("new" if newest is None else "dead"), None
+    states: dict[str, State] = {"done": "finished", "stopped": "stopped", "failed": "failed"}
+    return states.get(story.phase, "dead"), None

@@ -1,0 +1,38 @@
+"""SpecAugment: time is warped, bands and stretches of the features are masked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.slots.augments import Augment
+
+if TYPE_CHECKING:
+    from asr_lab.audio.augmentation import Augmentation
+
+
+@section
+class SpecAugment(Augment):
+    """Time warping, then frequency and time masks of the utterance's mean (arXiv 1904.08779, 1912.05533)."""
+
+    num_freq_masks: int = attrs.field(default=2, validator=v.ge(0))
+    """Frequency masks per utterance."""
+    max_freq_bins: int = attrs.field(default=27, validator=v.ge(0))
+    """Widest frequency mask, in mels; widths are drawn uniformly from 0 to it."""
+    num_time_masks: int = attrs.field(default=10, validator=v.ge(0))
+    """Time masks per utterance."""
+    max_time_share: float = attrs.field(default=0.05, validator=[v.ge(0), v.le(1)])
+    """Longest time mask, as a share of the utterance."""
+    max_warp_share: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(0.2)])
+    """How far a point from the middle half of the utterance is moved in time, as a share of it; 0 = no warping."""
+
+    def build(self, root: Path = Path()) -> Augmentation:
+        from asr_lab.audio.augmentation import Augmentations
+        from asr_lab.audio.augmentation.spec_augment import SpecMasks, TimeWarping
+
+        masks = SpecMasks(self.num_freq_masks, self.max_freq_bins, self.num_time_masks, self.max_time_share)
+        return Augmentations([TimeWarping(self.max_warp_share), masks]) if self.max_warp_share else masks

@@ -1,0 +1,32 @@
+"""Volume perturbation: a drawn gain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from asr_lab.config.section import section
+from asr_lab.slots.augments import Augment
+
+if TYPE_CHECKING:
+    from asr_lab.audio.augmentation import Augmentation
+
+
+def _ascending(_: Any, attribute: Any, value: tuple[float, float]) -> None:
+    if value[0] > value[1]:
+        raise ValueError(f"'{attribute.name}' must not fall: [{value[0]}, {value[1]}]")
+
+
+@section
+class Volume(Augment):
+    """Each utterance gets a gain of its own."""
+
+    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=_ascending)
+    """Least and greatest gain, in decibels; drawn uniformly."""
+
+    def build(self, root: Path = Path()) -> Augmentation:
+        from asr_lab.audio.augmentation.volume import VolumePerturbation
+
+        return VolumePerturbation(self.gain_db)

@@ -1,0 +1,44 @@
+"""Mamba-2 in both directions: for whole utterances only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.slots.blocks import Mixer
+
+if TYPE_CHECKING:
+    from asr_lab.nn.mamba2 import BidirectionalMamba2 as BidirectionalMamba2Layer
+
+
+@section
+class BidirectionalMamba2(Mixer):
+    """Two Mamba-2 mixers, one from each end of the utterance, summed; twice the cost of one, and it cannot stream."""
+
+    state_dim: int = attrs.field(default=64, validator=v.ge(1))
+    """Numbers remembered per inner channel and direction, N."""
+    head_dim: int = attrs.field(default=64, validator=v.ge(1))
+    """Inner channels that share a decay, P."""
+    expand: int = attrs.field(default=2, validator=v.ge(1))
+    """Inner channels per channel of the stack, in each direction."""
+    conv_width: int = attrs.field(default=4, validator=v.ge(1))
+    """Frames under the convolution before the recurrence: towards the past, or in the reversed scan the future."""
+
+    def whole_because(self) -> str | None:
+        return (
+            'mixer.type = "bidirectional_mamba2" scans backwards too, from the last frame of the utterance; '
+            '"mamba2" streams'
+        )
+
+    def dim_problems(self, dim: int) -> list[tuple[str, str]]:
+        if (self.expand * dim) % self.head_dim:
+            return [("head_dim", f"must divide expand * encoder.dim = {self.expand * dim}, got {self.head_dim}")]
+        return []
+
+    def build(self, dim: int, dropout: float) -> BidirectionalMamba2Layer:
+        from asr_lab.nn.mamba2 import BidirectionalMamba2 as BidirectionalMamba2Layer
+
+        return BidirectionalMamba2Layer(dim, self.state_dim, self.head_dim, self.expand, self.conv_width, dropout)

@@ -1,0 +1,69 @@
+"""Conformer's block around any mixer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.slots.blocks import Block, Mixer
+
+if TYPE_CHECKING:
+    from asr_lab.nn.blocks import Macaron as MacaronLayer
+
+
+@section
+class Convolution:
+    """The local part of a macaron block."""
+
+    kernel_frames: int = attrs.field(default=9, validator=v.ge(1))
+    """Frames under the kernel, the present one included."""
+    causal: bool = True
+    """Whether it sees the present and past only; else it is centred, with an odd kernel."""
+    lookahead: Literal["chunk"] | None = None
+    """`"chunk"` = a centred one reads zeros behind the end of its chunk, so that it streams."""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.causal and self.kernel_frames % 2 == 0:
+            raise ValueError(f"kernel_frames must be odd where causal = false, got {self.kernel_frames}")
+        if self.causal and self.lookahead is not None:
+            raise ValueError('lookahead: "chunk" has no effect where causal = true, which sees nothing ahead')
+
+    @property
+    def sees(self) -> Literal["past", "chunk", "utterance"]:
+        """The furthest that the kernel reads."""
+        if self.causal:
+            return "past"
+        return self.lookahead or "utterance"
+
+
+@section
+class Macaron(Block):
+    """Half a feed-forward, a mixer, a convolution, half a feed-forward, a norm."""
+
+    mixer: Mixer
+    """What moves information over long distances."""
+    conv: Convolution = Convolution()
+    """What moves it between neighbours."""
+    expansion: int = attrs.field(default=4, validator=v.ge(1))
+    """Hidden values of a feed-forward per value of the stack."""
+
+    def whole_because(self) -> str | None:
+        if self.conv.sees == "utterance":
+            return (
+                "its convolution is centred (conv.causal = false) and sees frames to the right of the chunk; "
+                'with conv.lookahead = "chunk" it streams'
+            )
+        return self.mixer.whole_because()
+
+    def dim_problems(self, dim: int) -> list[tuple[str, str]]:
+        return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]
+
+    def build(self, dim: int, dropout: float) -> MacaronLayer:
+        from asr_lab.nn.blocks import Macaron as MacaronLayer
+        from asr_lab.nn.conv import ConvModule
+
+        conv = ConvModule(dim, self.conv.kernel_frames, self.conv.sees, dropout)
+        return MacaronLayer(dim, self.mixer.build(dim, dropout), conv, self.expansion * dim, dropout)

@@ -1,0 +1,78 @@
+"""Slot `data.train`, `data.valid`, `data.test`: where utterances come from."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import Slot, section
+
+if TYPE_CHECKING:
+    from asr_lab.data.utterance import DataSource, Joining, Source
+
+
+def _at_most_max(instance: Join, _: Any, value: int) -> None:
+    if value > instance.max_utterances:
+        raise ValueError(f"'min_utterances' must not be above max_utterances = {instance.max_utterances}, got {value}")
+
+
+def _range_s(_: Any, attribute: Any, value: tuple[float, float]) -> None:
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError(f"'{attribute.name}' must rise from 0 or more, got [{value[0]}, {value[1]}]")
+
+
+@section
+class Join:
+    """Concatenate short utterances of one dataset into longer ones, drawn anew each epoch (seeded)."""
+
+    max_utterances: int = attrs.field(default=5, validator=v.ge(2))
+    """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
+    min_utterances: int = attrs.field(default=1, validator=[v.ge(1), _at_most_max])
+    """At least this many in one, where there are so many left."""
+    max_s: float = attrs.field(default=30.0, validator=v.gt(0))
+    """No joined utterance is longer, in seconds before speed perturbation."""
+    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=_range_s)
+    """Silence between two, in seconds, drawn uniformly from this range."""
+    same: str | None = "speaker"
+    """Only utterances that agree in this column are joined; "" joins any."""
+
+    def build(self) -> Joining:
+        """The options without their bounds."""
+        from asr_lab.data.utterance import Joining
+
+        return Joining(self.max_utterances, self.min_utterances, self.max_s, self.gap_s, self.same)
+
+
+@section
+class Dataset(Slot):
+    """Utterances with transcripts."""
+
+    name: str = ""
+    """A label for tables; sets of one name are scored as one."""
+    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    """How often an epoch passes over this set: 2 = twice, 0.5 = a drawn half."""
+    where: dict[str, Any] = attrs.field(factory=dict)
+    """Keep only utterances that fit: `min_s`, `max_s`, or a column with a value, a list of values, or a pattern with
+    `*` and `?`; a leading "!" negates."""
+    join: Join | None = None
+    """Concatenate short utterances."""
+
+    def read(self, root: Path) -> Source:
+        """The utterances, unfiltered; `root` is where relative data paths start. DataError when absent."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """What tables call it: its name, or else its type."""
+        return self.name or self.tag()
+
+    def build(self, root: Path) -> DataSource:
+        """The set as the data layer takes it; nothing is read yet."""
+        from asr_lab.data.utterance import DataSource
+
+        join = None if self.join is None else self.join.build()
+        return DataSource(self.label, functools.partial(self.read, root), self.weight, self.where, join)

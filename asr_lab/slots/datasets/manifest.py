@@ -1,0 +1,42 @@
+"""A lhotse manifest of cuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.errors import DataError
+from asr_lab.slots.datasets import Dataset
+
+if TYPE_CHECKING:
+    from asr_lab.data.utterance import Source
+
+ENDINGS = (".jsonl", ".jsonl.gz")
+
+
+@section
+class Manifest(Dataset):
+    """Cuts in lhotse's JSON lines: one channel or more of one recording, with one supervision each.
+
+    Columns: speaker, language, gender and what `custom` holds, as far as the manifest gives them.
+    """
+
+    path: str = attrs.field(validator=v.min_len(1))
+    """The manifest, `.jsonl` or `.jsonl.gz`; a relative one is under ASRLAB_DATA."""
+    audio_root: str = ""
+    """Where relative audio paths start; itself under ASRLAB_DATA if relative."""
+
+    def read(self, root: Path) -> Source:
+        """The cuts. A source that is no file (command, pipe, URL, memory) is refused for the whole manifest."""
+        from asr_lab.data.sources.lhotse import read_cuts_manifest
+
+        manifest = (root / self.path).resolve()
+        if not manifest.name.endswith(ENDINGS):
+            raise DataError(f"{manifest}: a lhotse manifest of cuts ends in {' or '.join(ENDINGS)}")
+        if not manifest.is_file():
+            raise DataError(f"no manifest {manifest}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+        return read_cuts_manifest(manifest, (root / self.audio_root).resolve())

@@ -1,0 +1,33 @@
+"""Linear warm-up, then half a cosine down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.slots.schedules import Schedule
+
+
+@section
+class Cosine(Schedule):
+    """Up linearly, then down along half a cosine to a floor (SGDR without restarts, arXiv 1608.03983)."""
+
+    warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
+    """Steps of linear warm-up."""
+    floor: float = attrs.field(default=0.01, validator=[v.ge(0), v.le(1)])
+    """The factor at the end."""
+
+    @property
+    def needs_total(self) -> bool:
+        return True
+
+    def build(self) -> Callable[[int, float], float]:
+        def factor(step: int, share: float) -> float:
+            warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
+            return warm * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+        return factor

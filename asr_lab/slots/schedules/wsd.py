@@ -1,0 +1,40 @@
+"""Linear warm-up, a plateau, and a decay at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import section
+from asr_lab.slots.schedules import Schedule
+
+
+@section
+class WSD(Schedule):
+    """Warm-up, stable, decay (arXiv 2404.06395, 2405.18392): a longer run shares all but the end with a shorter one."""
+
+    warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
+    """Steps of linear warm-up."""
+    decay_share: float = attrs.field(default=0.2, validator=[v.gt(0), v.le(1)])
+    """Share of the run that the decay takes, at its end."""
+    shape: Literal["linear", "sqrt", "cosine"] = "sqrt"
+    """How it decays; `sqrt` is 1 - sqrt(x), steep first."""
+    floor: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(1)])
+    """The factor at the end."""
+
+    @property
+    def needs_total(self) -> bool:
+        return True
+
+    def build(self) -> Callable[[int, float], float]:
+        def factor(step: int, share: float) -> float:
+            warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
+            x = min(1.0, max(0.0, share - (1 - self.decay_share)) / self.decay_share)
+            left = {"linear": 1 - x, "sqrt": 1 - math.sqrt(x), "cosine": 0.5 * (1 + math.cos(math.pi * x))}[self.shape]
+            return warm * (self.floor + (1 - self.floor) * left)
+
+        return factor

@@ -1,0 +1,113 @@
+"""Forward and backward through one step's microbatches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from asr_lab.data.batch import Batch
+from asr_lab.data.batch_features import batch_features
+from asr_lab.data.utterance import BadCut
+from asr_lab.models.model import Losses, SpeechModel
+from asr_lab.nn.decoder import Targets
+from asr_lab.streaming import WHOLE, Context, Frames, Streamable
+from asr_lab.training import randomness
+from asr_lab.training.precision import PrecisionManager
+from asr_lab.training.stopwatch import Stopwatch
+
+
+class TrainingStep(Protocol):
+    """What one optimizer step trains on."""
+
+    @property
+    def batches(self) -> tuple[Batch, ...]: ...
+    @property
+    def audio_s(self) -> float: ...
+    @property
+    def num_tokens(self) -> int: ...
+    @property
+    def num_utterances(self) -> int: ...
+    @property
+    def bad(self) -> tuple[BadCut, ...]: ...
+
+
+class TrainingSteps(Protocol):
+    """The training data: a fixed number of steps in each epoch, to be had from any step on."""
+
+    def num_steps(self, epoch: int) -> int: ...
+    def steps(self, epoch: int, start_step: int = 0) -> Iterator[TrainingStep]: ...
+
+
+class FeatureAugmentation(Protocol):
+    """A random change to features, drawn from each utterance's own key."""
+
+    def features(self, frames: Tensor, lengths: Tensor, keys: Sequence[int]) -> Tensor: ...
+
+
+class StepLosses(NamedTuple):
+    """What a step's microbatches add up to, on the device."""
+
+    rows: list[Tensor]  # per microbatch, (B,): each utterance's loss
+    parts: dict[str, Tensor]  # by decoder, ()
+
+
+class ForwardBackward:
+    """From audio to gradients: features, augmentation, model and loss, then back.
+
+    Features are computed in 32 bits outside autocast and without gradient, on the model's device. The loss of a step is
+    the sum over its utterances divided by its target tokens, so cutting it into microbatches changes nothing.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        features: Streamable[Any],
+        augmentations: Sequence[FeatureAugmentation],
+        precision: PrecisionManager,
+        scaler: torch.amp.GradScaler | None,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.features = features
+        self.augmentations = tuple(augmentations)
+        self.precision = precision
+        self.scaler = scaler
+        self.seed = seed
+        self.device = next(model.parameters()).device
+
+    def run(self, step: TrainingStep, number: int, context: Context, watch: Stopwatch) -> StepLosses:
+        """Add the gradient of step `number` to the parameters'; dropout is drawn from (seed, number, microbatch)."""
+        sums = StepLosses([], {})
+        tokens = max(1, step.num_tokens)
+        for place, batch in enumerate(step.batches):
+            randomness.seed_torch(self.seed, number, place, self.device)
+            losses = self.losses(batch, context)
+            for kind, values in losses.parts.items():
+                part = values.detach().sum()
+                sums.parts[kind] = sums.parts[kind] + part if kind in sums.parts else part
+            sums.rows.append(losses.total.detach())
+            loss = losses.total.sum() / tokens
+            watch.lap("forward")
+            torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
+            watch.lap("backward")
+        return sums
+
+    def losses(self, batch: Batch, context: Context = WHOLE) -> Losses:
+        """The training loss of each utterance, (B,); the context is in feature frames."""
+        frames = self.frames(batch)
+        tokens, lengths = (t.to(self.device, non_blocking=True) for t in batch.targets)
+        with self.precision.autocast(self.device):
+            losses: Losses = self.model(frames, Targets(tokens, lengths), context)
+        return losses
+
+    @torch.no_grad()
+    def frames(self, batch: Batch) -> Frames:
+        """The features that the model sees, (B, T, F) float32, augmented."""
+        with torch.autocast(self.device.type, enabled=False):
+            frames = batch_features(self.features, batch, self.device)
+            for augmentation in self.augmentations:
+                frames = frames.with_x(augmentation.features(frames.x, frames.lengths, batch.keys))
+        return frames

@@ -1,0 +1,76 @@
+"""Watching a run to its end: what `run` and `watch` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from asr_lab.runs.directory import RunDirectory
+    from asr_lab.runs.status import RunStatus
+
+
+def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bool] = lambda: False) -> None:
+    """Show a run until it is done; anything else ends the command with its reason and exit code.
+
+    Ctrl-C ends the watching, not the run.
+    """
+    from asr_lab.runs.view import follow, open_view
+
+    view = open_view(run)
+    try:
+        story = follow(run, view, since, is_starting)
+    except KeyboardInterrupt:
+        view.close()
+        print(
+            f"\nthe run goes on; watch it: asrlab watch {run.name}   end it: asrlab watch {run.name} --stop",
+            file=sys.stderr,
+        )
+        raise typer.Exit(0) from None
+    view.close()
+    conclude(run, story, since)
+
+
+def conclude(run: RunDirectory, story: RunStatus, since: int = 0) -> None:
+    """Raise what a story's end calls for; nothing when the run is done."""
+    from asr_lab.errors import RunError, TrainingError
+    from asr_lab.runs.job.stopping import INTERRUPTED
+
+    if story.attempt <= since or not story.ended:
+        raise TrainingError(_death(run, story, since))
+    if story.phase == "stopped":
+        say_stopped(run)
+        raise typer.Exit(INTERRUPTED)
+    if story.error is not None:
+        kind = RunError if story.error.get("exit") == 2 else TrainingError
+        raise kind(story.error["message"] + story.error.get("traceback", "").join(["\n", ""]).rstrip())
+
+
+def say_stopped(run: RunDirectory) -> None:
+    """How to go on with a run that was asked to end."""
+    from asr_lab.runs.request import AttemptRequest
+    from asr_lab.runs.status import status_of
+
+    story = status_of(run)
+    print(f"stopped by {story.reason} after step {story.step:,}, saved", file=sys.stderr)
+    print(f"go on with: {AttemptRequest.read(run).resume_command}", file=sys.stderr)
+
+
+def _death(run: RunDirectory, story: RunStatus, since: int) -> str:
+    """What is known of a job that ended without a word."""
+    from asr_lab.runs.request import AttemptRequest
+    from asr_lab.runs.view import log_tail
+
+    if story.attempt > since:
+        lines = [f"{run.name}: the job is gone after step {story.step:,} without a last word (killed?)"]
+    else:
+        lines = [f"{run.name}: the job ended before it began"]
+    tail = log_tail(run)
+    if tail is not None:
+        path, last = tail
+        lines += [f"the end of {path}:", *(f"  {line}" for line in last)]
+    lines.append(f"go on with: {AttemptRequest.read(run).resume_command}")
+    return "\n".join(lines)

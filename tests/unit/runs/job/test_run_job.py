@@ -1,0 +1,197 @@
+"""The job: from a recipe to scores, through stops, changes and other processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr_lab.commands.result import evaluation_of, result_json
+from asr_lab.compiler.load import load_recipe
+from asr_lab.errors import RunError
+from asr_lab.runs.directory import RunDirectory, runs_root
+from asr_lab.runs.dispatch import Prepared, ask_to_stop, check_data, prepare, start_local, write_request
+from asr_lab.runs.events import read_events
+from asr_lab.runs.job import entry
+from asr_lab.runs.job.stopping import INTERRUPTED
+from asr_lab.runs.lock import RunLock
+from asr_lab.runs.provenance import read_provenance
+from asr_lab.runs.status import status_of
+from asr_lab.runs.view import PlainView, follow
+from asr_lab.slots.launch.local import Local
+from asr_lab.training import checkpoint
+from asr_lab.training.state import fingerprint
+from asr_lab.training.store import CheckpointStore
+
+Write = Callable[..., Path]
+
+
+def prepared(path: Path, *overrides: str, accept_changes: bool = False) -> Prepared:
+    document = load_recipe(path, overrides)
+    found = prepare(document, runs_root(), accept_changes=accept_changes)
+    if found.standing not in ("finished", "running"):
+        write_request(found, document, accept_changes)
+    return found
+
+
+def state_hash(run: RunDirectory) -> str:
+    """The hash of the last checkpoint but for the clock's part of it."""
+    newest = CheckpointStore(run.checkpoints).newest()
+    assert newest is not None
+    del newest[1].numbers["progress"]["wall_s"]
+    return fingerprint(newest[1])
+
+
+def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    assert entry.main(str(run.path)) == 0
+    events = read_events(run.events_file)
+    assert [e.data["step"] for e in events if e.kind == "valid"] == [4, 8, 12]
+    assert [json.loads(line)["step"] for line in run.metrics_file.read_text().splitlines()] == list(range(1, 13))
+    story = status_of(run)
+    assert (story.phase, story.step) == ("done", 12)
+    evaluation = evaluation_of(run)
+    assert evaluation is not None
+    assert evaluation.score.utterances == 6
+    assert result_json(run)["test"]["wer"]["value"] == evaluation.score.wer.value
+    assert story.result is not None
+    assert story.result["results"][0]["wer"]["value"] == evaluation.score.wer.value
+    assert story.result["chosen"] == story.best_step
+    again = prepared(recipe())
+    assert (again.run, again.standing) == (run, "finished")
+    check_data(again, load_recipe(recipe()))
+
+
+def test_other_decoding_scores_anew_and_trains_nothing(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    before = state_hash(run)
+    anew = prepared(recipe(), "score.bootstrap=100")
+    assert anew.standing == "score"
+    assert entry.main(str(run.path)) == 0
+    story = status_of(run)
+    assert (state_hash(run), story.attempt, story.phase) == (before, 2, "done")
+    assert story.result is not None
+    assert story.result["reads"] == 2
+    assert prepared(recipe(), "score.bootstrap=100").standing == "finished"
+
+
+def test_patience_ends_a_run_for_good(recipe: Write) -> None:
+    path = recipe("max_steps = 12", "max_steps = 40\npatience = 1", "valid_every_steps = 4", "valid_every_steps = 1")
+    run = prepared(path).run
+    entry.main(str(run.path))
+    step = status_of(run).step
+    assert step < 40
+    entry.main(str(run.path))
+    assert status_of(run).step == step
+
+
+JOB = "import sys; from asr_lab.runs.job.entry import main; sys.exit(main(sys.argv[1]))"
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + 180
+    while not what():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_bits(recipe: Write, number: signal.Signals) -> None:
+    path = recipe("max_steps = 12", "max_steps = 60", "_every_steps = 4", "_every_steps = 50")
+    stopped = prepared(path).run
+    with subprocess.Popen([sys.executable, "-c", JOB, str(stopped.path)], stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: status_of(stopped).step >= 1, process)
+        process.send_signal(number)
+    assert process.returncode == INTERRUPTED
+    story = status_of(stopped)
+    assert story.phase == "stopped"
+    newest = CheckpointStore(stopped.checkpoints).newest()
+    assert newest is not None
+    assert 1 <= newest[0].step == story.step < 60
+    assert prepared(path).standing == "resume"
+    assert entry.main(str(stopped.path)) == 0
+    assert read_provenance(stopped)[-1]["resumed_from"] == story.step
+    assert len(stopped.metrics_file.read_text().splitlines()) == 60
+    document = load_recipe(path)
+    whole = prepare(document, runs_root(), again=True)
+    write_request(whole, document, accept_changes=False)
+    assert entry.main(str(whole.run.path)) == 0
+    assert state_hash(whole.run) == state_hash(stopped)
+
+
+def test_changed_data_is_refused_until_accepted(recipe: Write, tones: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tones, tmp_path / "mine")
+    os.environ["ASRLAB_DATA"] = str(tmp_path / "mine")  # the fixture puts it back
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    table = tmp_path / "mine" / "tones" / "manifest.tsv"
+    table.write_text(table.read_text().replace("\tone ", "\ttwo ", 3))
+    with pytest.raises(RunError, match="has changed since: data"):
+        check_data(prepared(recipe()), load_recipe(recipe()))
+    longer = prepared(recipe())
+    write_request(longer, load_recipe(recipe()), accept_changes=False)
+    with pytest.raises(RunError, match="changed since: data"):
+        entry.main(str(run.path))
+    error = status_of(run).error
+    assert error is not None
+    assert error["exit"] == 2
+    write_request(longer, load_recipe(recipe()), accept_changes=True)
+    assert entry.main(str(run.path)) == 0
+    record = read_provenance(run)[-1]
+    assert (record["accepted"][0]["kind"], record["exact"]) == ("data", False)
+
+
+def test_a_run_in_use_is_refused(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "LOCK_WAIT_S", 0.1)
+    run = prepared(recipe()).run
+    with RunLock.take(run.lock), pytest.raises(RunError, match="in use by process"):
+        entry.main(str(run.path))
+
+
+def test_several_processes_are_refused_clearly(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RunError, match="WORLD_SIZE is 2"):
+        entry.main(str(prepared(recipe()).run.path))
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_bits_stay_the_same(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    before = state_hash(run)
+    weights = run.checkpoints / "step-00000012" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(Exception, match="checksum"):
+        checkpoint.read(weights.parent)
+    with pytest.warns(UserWarning, match="damaged"):
+        entry.main(str(run.path))
+    assert state_hash(run) == before
+    assert read_provenance(run)[-1]["resumed_from"] == 8
+
+
+def test_a_local_job_runs_apart_from_the_command_and_obeys_its_stop(recipe: Write) -> None:
+    path = recipe("max_steps = 12", "max_steps = 5000")
+    found = prepared(path)
+    snapshot = write_request(found, load_recipe(path), accept_changes=False)
+    local = start_local(found.run, snapshot, Local(timeout_min=5))
+    try:
+        wait_for(lambda: status_of(found.run).step >= 1)
+        assert prepared(path).standing == "running"
+        ask_to_stop(found.run)
+        lines: list[str] = []
+        story = follow(found.run, PlainView(found.run, lines.append), local.since, lambda: local.is_alive)
+    finally:
+        wait_for(lambda: not local.is_alive)
+    assert (story.phase, story.reason) == ("stopped", "SIGTERM")
+    assert read_provenance(found.run)[-1]["hashes"]["code"].startswith(snapshot.name)
+    assert read_provenance(found.run)[-1]["job"] == local.id
