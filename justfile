@@ -30,8 +30,8 @@ bench *args:
 results:
     asrlab results recipes/digits.toml --title "Digits"
     asrlab results recipes/speech_conformer.toml --title "Conformer on asterisk-prompts-5lang"
-    asrlab results recipes/speech_ssm.toml --title "Streaming SSM on asterisk-prompts-5lang, heard whole"
-    asrlab results recipes/speech_fast_conformer.toml --title "Streaming Fast Conformer on asterisk-prompts-5lang, heard whole"
+    asrlab results recipes/speech_ssm.toml --title "Streaming SSM on asterisk-prompts-5lang, offline"
+    asrlab results recipes/speech_fast_conformer.toml --title "Streaming Fast Conformer on asterisk-prompts-5lang, offline"
     asrlab results recipes/speech_whisper.toml --title "Whisper-like on kerstin-de"
     asrlab results recipes/speech_conformer.toml --seeds 1,2,3 --set train.max_epochs=2 --title "Conformer, two epochs, Muon"
     asrlab results recipes/speech_conformer.toml --seeds 1,2,3 --set train.max_epochs=2 --set optimizer='{ type = "adamw", peak_lr = 3e-3 }' --title "Conformer, two epochs, AdamW"

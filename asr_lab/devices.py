@@ -1,8 +1,12 @@
-"""Which of the machine's processors train, and which read audio for it."""
+"""Which device computes, and which of the machine's processors read audio for it."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_WORKERS = 4
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -29,3 +33,10 @@ def threads_beside(workers: int) -> int | None:
         return None
     processors = num_processors()
     return max(1, processors - min(workers, processors // 2))
+
+
+def best_device() -> torch.device:
+    """The first GPU where there is one, else the CPU; it loads torch."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,21 +1,48 @@
-"""Small files that other processes read while they are written: they appear whole or not at all."""
+"""The only writes that readers may come upon in the middle: a file is there whole or not at all; and JSON lines.
+
+A file is written beside its place, synced, and renamed. A line of JSON is appended in one write; what a kill leaves of
+one is passed over by who reads.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file's content at once: readers see the old or the new, never half of it. OSError as from `open`."""
+    temporary = _write_aside(path, content)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content at once: readers see the old text or the new, never half of it."""
-    temporary = _write_aside(path, text)
-    temporary.replace(path)
+    """`write_bytes` of a text, in UTF-8; bytes of file names that are none are kept as they were."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of a JSON value, indented."""
+    write_text(path, json_text(value, indent=1) + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """`write_text` of records, one a line."""
+    write_text(path, "".join(json_text(record) + "\n" for record in records))
 
 
 def create_text(path: Path, text: str) -> bool:
     """Create a file with all its content; False when it exists. `link` is atomic on network file systems too."""
-    temporary = _write_aside(path, text)
+    temporary = _write_aside(path, text.encode("utf-8", "surrogateescape"))
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -25,10 +52,109 @@ def create_text(path: Path, text: str) -> bool:
     return True
 
 
-def _write_aside(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def sync(path: Path) -> None:
+    """Have the system put a file, or a folder's entries, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A JSON value as text that UTF-8 can hold: characters as they are, unless some are half a character."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+class JsonAppender:
+    """Appends records to a file of JSON lines, each whole in one write.
+
+    A line that a kill left torn is closed first, so that several processes may append to one file; with `alone`, who
+    knows to be the only one, it is removed.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            if alone:
+                os.ftruncate(self._file, path.read_bytes().rfind(b"\n") + 1)
+            else:
+                os.write(self._file, b"\n")
+
+    def write(self, record: Mapping[str, Any], *, synced: bool = False) -> None:
+        """Append one record; `synced`: it is on the disk when this returns."""
+        line = (json_text(record) + "\n").encode()
+        while line:
+            line = line[os.write(self._file, line) :]
+        if synced:
+            self.sync()
+
+    def sync(self) -> None:
+        """Put what was written on the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """No more records."""
+        os.close(self._file)
+
+
+class JsonFollower:
+    """Follows a file of JSON lines: each `read` gives the whole records that were written since the last one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """The records after those read before; none while there is no file.
+
+        A line without its end is left for later; one that is no JSON object is passed over.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._position += len(whole)
+        return [record for line in whole.splitlines() if (record := json_record(line)) is not None]
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines, oldest first, as `JsonFollower` takes them. Safe while somebody appends."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and (record := json_record(line)) is not None:
+                yield record
+
+
+def json_record(line: bytes) -> dict[str, Any] | None:
+    """The object that a line of JSON holds; None for any other line."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _write_aside(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary

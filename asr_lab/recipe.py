@@ -9,6 +9,8 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.evaluation.rates import MAIN
+from asr_lab.evaluation.rates import names as rate_names
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.slots.augments import Augment
 from asr_lab.slots.blocks import Block
@@ -170,7 +172,7 @@ class Train:
     """Keep an exponential average of the weights with this decay; it is what is validated and scored."""
     max_nonfinite: int = attrs.field(default=10, validator=v.ge(0))
     """Steps skipped for a loss or gradient that is not finite before the run stops."""
-    metric: Literal["wer", "cer"] = "wer"
+    metric: str = attrs.field(default=MAIN, validator=v.in_(rate_names()))
     """What picks the best checkpoint."""
 
 
@@ -201,6 +203,8 @@ class Score:
     """Steps on references and hypotheses alike."""
     bootstrap: int = attrs.field(default=1000, validator=v.ge(100))
     """Resamples behind the 95 % interval."""
+    unreadable: Literal["deleted", "left_out"] = "deleted"
+    """Test utterances that cannot be read: all their words count as deleted, or they are left out of the score."""
 
 
 @section

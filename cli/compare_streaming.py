@@ -107,10 +107,12 @@ def _publish(
     import shlex
 
     from asr_lab.evaluation.streaming.readme import publish_streaming, update_streaming
+    from asr_lab.runs.provenance import package_version
 
     name = comparison.recipe.name
     command = shlex.join(["asrlab", "compare-streaming", name, *options])
-    path = publish_streaming(out, name, title, command, compared.content, compared.folder / "curve.svg")
+    curve = compared.folder / "curve.svg"
+    path = publish_streaming(out, name, title, command, compared.content, curve, package_version())
     print(path, file=sys.stderr)
     if readme.exists() and update_streaming(readme, out):
         print(f"{readme}: streaming section written anew", file=sys.stderr)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
 
 PAIRS = 4
-"""Sentences shown as read and as heard."""
+"""Utterances shown with reference and hypothesis."""
 
 
 def print_result(run: RunDirectory, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def print_result(run: RunDirectory, as_json: bool) -> None:
 def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
     from rich.table import Table
 
-    table = Table("said", "heard", "errors", title="some of them", title_justify="left")
+    table = Table("reference", "hypothesis", "errors", title="some of them", title_justify="left")
     for one in scored[:: max(1, len(scored) // PAIRS)][:PAIRS]:
         table.add_row(one.reference, one.hypothesis, str(one.num_errors))
     console.print(table, markup=False)

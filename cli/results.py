@@ -65,7 +65,9 @@ def results(
     command += ["--accept-changes"] if accept_changes else []
     import shlex
 
-    path = publish(out, name, title or name, shlex.join(command), content, curve)
+    from asr_lab.runs.provenance import package_version
+
+    path = publish(out, name, title or name, shlex.join(command), content, curve, package_version())
     print(path)
     if readme.exists() and update_readme(readme, out):
         print(f"{readme}: results section written anew")

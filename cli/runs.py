@@ -33,6 +33,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     import time
 
     from asr_lab.errors import RunError
+    from asr_lab.evaluation.evaluation_files import rates_of
     from asr_lab.runs.status import state_of, status_of
 
     story = status_of(run)
@@ -49,7 +50,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
         "share": story.share,
         "metric": story.metric,
         "best": story.best,
-        "test_wer": [{"name": t["name"], "wer": t["wer"]["value"]} for t in tests],
+        "test_wer": [{"name": t["name"], "wer": rates_of(t)["wer"]["value"]} for t in tests],
         "hash": resolved["hash"],
         "label": resolved["name"],
         "age_s": round(time.time() - (story.time or resolved["created"]), 1),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asr_lab.evaluation.streaming.table import ContextRow, Playback
     from asr_lab.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the JSON's shape changes."""
 FOLDER = "streaming"
 """Below a run's `eval/`."""
@@ -160,7 +160,7 @@ class StreamingComparison:
 
         assert self.listening is not None
         how = self.recipe.score
-        scoring = Scoring(Normalizer(how.normalizer), how.bootstrap, self.recipe.seed)
+        scoring = Scoring(Normalizer(how.normalizer), how.bootstrap, self.recipe.seed, how.unreadable)
         rows, score = score_rows(self.listening, self.sets, self._speeds, self.folder, scoring, self.about)
         draw_streaming(rows, self.folder, f"{self.run.name}: {score.name}, {score.utterances:,} utterances")
         reads = add_read(self.run, score.hash, {**self.about, "file": f"{FOLDER}/{self.folder.name}/streaming.json"})

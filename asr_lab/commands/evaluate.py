@@ -56,10 +56,10 @@ def evaluate_run(
     sets = evaluation_sets(recipe, recipe.data.test, data_root())
     loaded = load_model(recipe, run.path, checkpoint)
     model, features = loaded.model.to(device), loaded.features.to(device)
-    heard, skipped = {}, []
+    decoded, unreadable = {}, []
     for one in sets:
-        heard[one.name] = transcribe_set(model, features, loaded.vocabulary, one, recipe.decode.build(), device, show)
-        skipped += [(one.name, cut) for cut in one.bad]
+        decoded[one.name] = transcribe_set(model, features, loaded.vocabulary, one, recipe.decode.build(), device, show)
+        unreadable += [(one.name, bad) for bad in one.unreadable]
     about = {
         "run": run.name,
         "weights": checkpoint,
@@ -68,8 +68,9 @@ def evaluate_run(
         "decode": unstructure(recipe.decode),
         "device": device,
     }
-    steps = recipe.score.normalizer
-    evaluation = evaluate(heard, Normalizer(steps), recipe.score.bootstrap, recipe.seed, skipped, about)
+    how = recipe.score
+    normalizer = Normalizer(how.normalizer)
+    evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
     plain = not data and not overrides and checkpoint == "best"
     stem = "test" if plain else file_stem([one.name for one in sets], about, list(overrides))
     reads = add_read(run, evaluation.score.hash, {**about, "file": f"{stem}.json"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from asr_lab.data.evaluation_data import UnreadableUtterance
 from asr_lab.evaluation.evaluation_files import Evaluation, read_evaluation
-from asr_lab.evaluation.hypotheses import read_hypotheses
+from asr_lab.evaluation.hypotheses import read_hypotheses, scored_of
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
-from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.job.validation import TEST
 from asr_lab.runs.status import status_of
@@ -21,10 +21,15 @@ def evaluation_of(run: RunDirectory) -> Evaluation | None:
     content = read_evaluation(path)
     scored: dict[str, list[Scored]] = {}
     for record in read_hypotheses(run.eval / f"{TEST}.jsonl"):
-        scored.setdefault(record["set"], []).append(_scored(record))
-    sets = tuple(_score(one, tuple(scored[one["name"]])) for one in content["sets"])
+        scored.setdefault(record["set"], []).append(scored_of(record))
+    sets = tuple(_score(one, tuple(scored.get(one["name"], ()))) for one in content["sets"])
     total = _score(content, tuple(s for one in sets for s in one.scored))
-    return Evaluation(total, sets, (), content["about"])
+    bad = content["unreadable"]
+    unreadable = [
+        (one["set"], UnreadableUtterance(one["id"], one["audio"], one["reason"], one["text"]))
+        for one in bad["utterances"]
+    ]
+    return Evaluation(total, sets, tuple(unreadable), bad["policy"], content["about"])
 
 
 def result_json(run: RunDirectory) -> dict[str, Any]:
@@ -39,8 +44,7 @@ def _score(content: dict[str, Any], scored: tuple[Scored, ...]) -> SetScore:
     interval = content["interval"]
     return SetScore(
         name=content["name"],
-        wer=Rate(**content["wer"]),
-        cer=Rate(**content["cer"]),
+        rates=_rates(content),
         normaliser=content["normaliser"],
         utterances=content["utterances"],
         audio_s=content["audio_s"],
@@ -55,17 +59,8 @@ def _score(content: dict[str, Any], scored: tuple[Scored, ...]) -> SetScore:
 
 
 def _row(row: dict[str, Any]) -> Slice:
-    return Slice(row["label"], row["utterances"], row["audio_s"], Rate(**row["wer"]), Rate(**row["cer"]))
+    return Slice(row["label"], row["utterances"], row["audio_s"], _rates(row))
 
 
-def _scored(record: dict[str, Any]) -> Scored:
-    columns = {"speaker": record["speaker"]} if record["speaker"] else {}
-    transcript = DecodedUtterance(
-        record["id"], record["reference"], record["hypothesis"], columns, record["duration_s"], record["audio"]
-    )
-    texts, words, characters = record["normalised"], _counts(record["words"]), _counts(record["characters"])
-    return Scored(transcript, texts["reference"], texts["hypothesis"], words, characters)
-
-
-def _counts(counts: dict[str, int]) -> tuple[int, int, int, int]:
-    return counts["substitutions"], counts["deletions"], counts["insertions"], counts["reference"]
+def _rates(content: dict[str, Any]) -> dict[str, Rate]:
+    return {name: Rate(**rate) for name, rate in content["rates"].items()}

@@ -18,7 +18,7 @@ from asr_lab.config.structure import unstructure
 from asr_lab.data.where import Where
 from asr_lab.errors import DataError
 from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, read_evaluation
-from asr_lab.evaluation.hypotheses import read_hypotheses
+from asr_lab.evaluation.hypotheses import decoded_of, read_hypotheses
 from asr_lab.recipe import Recipe
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.runs.directory import RunDirectory
@@ -80,10 +80,10 @@ def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirect
     heard: dict[str, list[DecodedUtterance]] = {}
     for fold, run in runs:
         content = read_evaluation(run.eval / "test.json")
-        heard[fold.value] = [_transcript(r) for r in read_hypotheses(Path(content["hypotheses"]))]
+        heard[fold.value] = [decoded_of(r) for r in read_hypotheses(Path(content["hypotheses"]))]
     score, recipe = document.value.score, document.value
     about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
-    evaluation = evaluate(heard, Normalizer(score.normalizer), score.bootstrap, recipe.seed, (), about)
+    evaluation = evaluate(heard, Normalizer(score.normalizer), score.bootstrap, recipe.seed, about=about)
     return evaluation_json(evaluation, "")
 
 
@@ -101,13 +101,6 @@ def _values(dataset: Dataset, conditions: dict[str, Any], column: str, root: Pat
         if where.fits_columns(one.id, one.text, one.columns) and one.columns.get(column) not in (None, ""):
             found.add(str(one.columns[column]))
     return sorted(found)
-
-
-def _transcript(record: dict[str, Any]) -> DecodedUtterance:
-    columns = {"speaker": record["speaker"]} if record.get("speaker") else {}
-    return DecodedUtterance(
-        record["id"], record["reference"], record["hypothesis"], columns, record["duration_s"], record["audio"]
-    )
 
 
 def _slug(value: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from asr_lab.errors import LabError
 from asr_lab.evaluation.evaluation_files import read_evaluation
+from asr_lab.files import JsonAppender, read_jsonl
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import read_events
 
@@ -18,20 +17,15 @@ FILE = "reads.jsonl"
 
 def num_reads(run: RunDirectory, set_hash: str) -> int:
     """How often a set was scored with weights of this run: by the run itself, and by `asrlab eval`."""
-    path = run.eval / FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return _by_the_run(run, set_hash) + sum(_hash(line) == set_hash for line in lines)
+    return _by_the_run(run, set_hash) + sum(1 for r in read_jsonl(run.eval / FILE) if r.get("hash") == set_hash)
 
 
 def add_read(run: RunDirectory, set_hash: str, about: Mapping[str, Any]) -> int:
     """Write down that a set is read once more; how often that makes."""
-    run.eval.mkdir(parents=True, exist_ok=True)
     before = num_reads(run, set_hash)
-    record = {"time": round(time.time(), 3), "hash": set_hash, **about}
-    with (run.eval / FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    file = JsonAppender(run.eval / FILE)
+    file.write({"time": round(time.time(), 3), "hash": set_hash, **about}, synced=True)
+    file.close()
     return before + 1
 
 
@@ -42,10 +36,3 @@ def _by_the_run(run: RunDirectory, set_hash: str) -> int:
     except LabError:
         return 0
     return sum(e.kind == "state" and e.data.get("state") == "scoring" for e in read_events(run.events_file))
-
-
-def _hash(line: str) -> str:
-    try:
-        return str(json.loads(line)["hash"])
-    except (ValueError, KeyError, TypeError):
-        return ""  # torn by a kill

@@ -14,7 +14,7 @@ _COMPARISONS = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
 class Bound:
     """One demand on a value."""
 
-    kind: Literal["ge", "gt", "le", "lt", "min_len", "max_len", "pattern"]
+    kind: Literal["ge", "gt", "le", "lt", "min_len", "max_len", "pattern", "among"]
     limit: Any
 
     def holds(self, value: Any) -> bool:
@@ -34,6 +34,8 @@ class Bound:
                 return len(value) <= int(self.limit)
             case "pattern":
                 return re.fullmatch(self.limit, value) is not None
+            case "among":
+                return value in self.limit
 
     def __str__(self) -> str:
         """The demand in words: `at least 8`."""
@@ -52,6 +54,8 @@ class Bound:
                 return f"of at most {self.limit} elements"
             case "pattern":
                 return f"of the form {self.limit}"
+            case "among":
+                return f"one of {', '.join(map(str, self.limit))}"
 
 
 def bounds(validator: Any, number: type = int) -> tuple[Bound, ...]:
@@ -73,4 +77,6 @@ def bounds(validator: Any, number: type = int) -> tuple[Bound, ...]:
             return (Bound("max_len", validator.max_length),)
         case "_MatchesReValidator":
             return (Bound("pattern", validator.pattern.pattern),)
+        case "_InValidator":
+            return (Bound("among", tuple(validator.options)),)
     return ()

@@ -99,4 +99,6 @@ def _keyword(bound: Bound, kind: str) -> dict[str, Any]:
         return {_KEYWORDS[bound.kind]: bound.limit}
     if bound.kind == "pattern":
         return {"pattern": f"^(?:{bound.limit})$"}
+    if bound.kind == "among":
+        return {"enum": list(bound.limit)}
     return {f"{bound.kind[:3]}{_SIZES[kind]}": bound.limit}

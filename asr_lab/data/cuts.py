@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -60,8 +60,8 @@ class Cuts:
     columns: tuple[dict[str, Any], ...]
     """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
     parts: tuple[Part, ...]
-    refused: tuple[Utterance, ...]
-    """The bad ones in full, where `read_cuts` was asked to keep columns."""
+    refused: tuple[tuple[Utterance, str], ...]
+    """The bad ones that have a row of their own, with the reason; empty unless `read_cuts` keeps columns."""
     bad: tuple[BadCut, ...]
     fingerprint: str
     """Hash of everything above and of the files' sizes, hexadecimal."""
@@ -82,16 +82,14 @@ def read_cuts(
     channel: ChannelChoice = "mix",
     max_bad_cuts: int = 100,
     keep_columns: bool = False,
-    usable: Callable[[Utterance], str | None] = lambda _: None,
 ) -> Cuts:
     """All utterances of the sources that fit their `where` and can be used; `root` is where relative paths start.
 
     The others are named with their reason: a file that is missing, empty, not audio or shorter than it says; a
-    declared length that is off by more than 0.1 s and 1 %; a second utterance of one id; and what `usable` says of
-    an utterance (its duration is known by then). DataError when there are more than `max_bad_cuts` of them, or when
-    nothing is left.
+    declared length that is off by more than 0.1 s and 1 %; a second utterance of one id.
+    DataError when there are more than `max_bad_cuts` of them, or when nothing is left.
     """
-    reader = _Reader(root, channel, keep_columns, usable)
+    reader = _Reader(root, channel, keep_columns)
     for number, source in enumerate(sources):
         reader.read(number, source)
         check_bad(reader.bad, max_bad_cuts)
@@ -115,17 +113,15 @@ class _Reader:
         root: Path,
         channel: ChannelChoice,
         keep_columns: bool,
-        usable: Callable[[Utterance], str | None],
     ) -> None:
         self.root = root
         self.folders = (f"{cache_root()}/", f"{root.resolve()}/")
         self.channel = channel
         self.keep_columns = keep_columns
-        self.usable = usable
         self.parts: list[Part] = []
         self.bad: list[BadCut] = []
         self.fingerprint = Fingerprint()
-        self.refused: list[Utterance] = []
+        self.refused: list[tuple[Utterance, str]] = []
         self.ids, self.audio, self.texts = StringsBuilder(), StringsBuilder(), StringsBuilder()
         self.numbers: dict[str, array[Any]] = {name: array(code) for name, code in _NUMBERS.items()}
         self.columns: list[dict[str, Any]] = []
@@ -171,7 +167,7 @@ class _Reader:
             if not where.fits_duration(duration_s):
                 continue
             reason = f"a second utterance is called {cut.id!r}" if cut.id in seen else None
-            reason = reason or _wrong_length(utterance, info) or self.usable(cut)
+            reason = reason or _wrong_length(utterance, info)
             if reason is not None:
                 self._refuse(cut, reason)
                 continue
@@ -212,7 +208,7 @@ class _Reader:
     def _refuse(self, utterance: Utterance, reason: str) -> None:
         self.bad.append(BadCut(utterance.id, utterance.audio, reason))
         if self.keep_columns:
-            self.refused.append(utterance)
+            self.refused.append((utterance, reason))
 
     def cuts(self) -> Cuts:
         """What was gathered."""

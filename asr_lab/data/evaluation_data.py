@@ -17,7 +17,7 @@ from asr_lab.data.cuts import ChannelChoice, Cuts, read_cuts
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import fill
 from asr_lab.data.reader import AudioReader
-from asr_lab.data.utterance import BadCut, DataSource, Utterance
+from asr_lab.data.utterance import BadCut, DataSource
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
 
@@ -28,7 +28,7 @@ class EvaluationUtterance:
 
     id: str
     text: str
-    """DecodedUtterance as written: scoring normalises it."""
+    """Transcript as written: scoring normalises it."""
     duration_s: float
     audio: str
     """Path of its file (of the first one, if joined)."""
@@ -36,11 +36,24 @@ class EvaluationUtterance:
     """What else the manifest says; of joined ones what they agree in."""
 
 
+@attrs.frozen
+class UnreadableUtterance:
+    """An utterance of a set that cannot be decoded, and why."""
+
+    id: str
+    audio: str
+    """Path of its file."""
+    reason: str
+    text: str | None
+    """Its transcript as written; None where its row in the manifest makes no sense."""
+    columns: dict[str, Any] = attrs.field(factory=dict)
+
+
 class EvaluationData:
     """A named set; batches are filled to `batch_s` padded seconds, longest utterances first.
 
     Nothing is left out silently: what cannot be read is in `unreadable` with its transcript, so that scoring can
-    count its words as missed. Texts need be neither spellable nor alignable.
+    count its words as deleted. Texts need be neither spellable nor alignable, and may be empty.
     """
 
     def __init__(
@@ -80,10 +93,17 @@ class EvaluationData:
         return (*self._cuts.bad, *self._failed.values())
 
     @property
-    def unreadable(self) -> tuple[EvaluationUtterance, ...]:
-        """The bad ones that have a transcript."""
-        early = (_bare(u) for u in self._cuts.refused if u.text.strip())
-        return (*early, *(u for u in self.utterances if u.id in self._failed))
+    def unreadable(self) -> tuple[UnreadableUtterance, ...]:
+        """The bad ones with their transcripts; those that only decoding finds are there after `batches`."""
+        refused = [UnreadableUtterance(u.id, u.audio, why, u.text, u.columns) for u, why in self._cuts.refused]
+        rows = {(u.id, u.audio, u.reason) for u in refused}
+        rowless = [UnreadableUtterance(*b, text=None) for b in self._cuts.bad if b not in rows]
+        failed = [
+            UnreadableUtterance(u.id, u.audio, self._failed[u.id].reason, u.text, u.columns)
+            for u in self.utterances
+            if u.id in self._failed
+        ]
+        return (*rowless, *refused, *failed)
 
     @property
     def num_batches(self) -> int:
@@ -172,19 +192,9 @@ def build_evaluation(
             channel=channel,
             max_bad_cuts=max_bad_cuts,
             keep_columns=True,
-            usable=_without_text,
         )
         sets.append(EvaluationData(name, cuts, sample_rate=sample_rate, batch_s=batch_s, num_workers=num_workers))
     return tuple(sets)
-
-
-def _without_text(utterance: Utterance) -> str | None:
-    return None if utterance.text.strip() else "empty text: nothing to score"
-
-
-def _bare(utterance: Utterance) -> EvaluationUtterance:
-    length_s = utterance.duration_s or utterance.file_s or 0.0
-    return EvaluationUtterance(utterance.id, utterance.text, length_s, utterance.audio, utterance.columns)
 
 
 def _unchanged(keys: Keys) -> Any:

@@ -13,6 +13,7 @@ from asr_lab.errors import DataError
 from asr_lab.evaluation.bootstrap import DRAWS_AT_ONCE, LEVEL, Ints, Units, resample_totals, resampling_units
 from asr_lab.evaluation.error_counts import error_rate
 from asr_lab.evaluation.hypotheses import read_hypotheses
+from asr_lab.evaluation.rates import MAIN
 
 ERRORS = ("substitutions", "deletions", "insertions")
 NAMED = 3
@@ -38,12 +39,12 @@ class Difference:
 class Comparison:
     """What B changes over A."""
 
-    wer: Difference
-    cer: Difference
+    rates: dict[str, Difference]
+    """By name: those that both evaluations hold."""
     normaliser: str
     utterances: int
     better: int
-    """Utterances with fewer word errors in B."""
+    """Utterances with fewer errors of the main rate (words) in B."""
     worse: int
     resampled: Literal["utterance", "speaker"]
     units: int
@@ -67,11 +68,11 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], resamples: int = 2000, s
     _check_same(ours, theirs)
     keys = sorted(ours)
     units = resampling_units([ours[key].get("speaker") for key in keys])
-    words, characters = (_counts(keys, ours, theirs, kind) for kind in ("words", "characters"))
-    change = words[:, 1] - words[:, 0]
+    shared = [name for name in ours[keys[0]]["errors"] if all(name in of[keys[0]]["errors"] for of in (ours, theirs))]
+    counts = {name: _counts(keys, ours, theirs, name) for name in shared}
+    change = counts[MAIN][:, 1] - counts[MAIN][:, 0]
     return Comparison(
-        wer=_difference(words, units, resamples, seed),
-        cer=_difference(characters, units, resamples, seed),
+        rates={name: _difference(table, units, resamples, seed) for name, table in counts.items()},
         normaliser=str(a["normaliser"]),
         utterances=len(keys),
         better=int((change < 0).sum()),
@@ -93,7 +94,7 @@ def _by_utterance(path: Path) -> dict[Key, dict[str, Any]]:
         key = (str(record.get("set", "")), str(record["id"]))
         if key in found:
             raise DataError(f"not comparable: {path} holds {key[1]} twice")
-        if not {"words", "characters", "normalised"} <= set(record):
+        if not {"errors", "normalised"} <= set(record):
             raise DataError(f"not comparable: {path} has no counts for {key[1]}; write it with asrlab eval")
         found[key] = record
     return found
@@ -113,13 +114,13 @@ def _check_same(ours: Mapping[Key, dict[str, Any]], theirs: Mapping[Key, dict[st
 
 
 def _counts(
-    keys: Sequence[Key], ours: Mapping[Key, dict[str, Any]], theirs: Mapping[Key, dict[str, Any]], kind: str
+    keys: Sequence[Key], ours: Mapping[Key, dict[str, Any]], theirs: Mapping[Key, dict[str, Any]], rate: str
 ) -> Ints:
-    """(N, 3): errors of A, errors of B, units of the reference."""
-    rows = [
-        [*(sum(of[key][kind][e] for e in ERRORS) for of in (ours, theirs)), ours[key][kind]["reference"]]
-        for key in keys
-    ]
+    """(N, 3) under one rate: errors of A, errors of B, units of the reference."""
+    rows = []
+    for key in keys:
+        a, b = ours[key]["errors"][rate], theirs[key]["errors"][rate]
+        rows.append([*(sum(one[e] for e in ERRORS) for one in (a, b)), a["reference"]])
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 

@@ -1,13 +1,13 @@
-"""Errors of each utterance, counted over words and over characters."""
+"""Errors of each utterance under every rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein
+
+from asr_lab.evaluation.rates import rates
 
 SUBSTITUTIONS, DELETIONS, INSERTIONS, REFERENCE = range(4)
 """Columns of a table of counts."""
@@ -15,37 +15,14 @@ SUBSTITUTIONS, DELETIONS, INSERTIONS, REFERENCE = range(4)
 Counts = NDArray[np.int64]
 """(N, 4): each utterance's substitutions, deletions, insertions, and units in its reference."""
 
-_COLUMN = {"replace": SUBSTITUTIONS, "delete": DELETIONS, "insert": INSERTIONS}
 
-
-class ErrorCounts(NamedTuple):
-    """Words and characters of the same utterances."""
-
-    words: Counts
-    characters: Counts
-
-
-def count_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorCounts:
-    """Counts over normalised texts, the same as jiwer's `process_words` and `process_characters`.
-
-    Words are what white space separates. Characters are code points, the blank between two words included: a lost word
-    boundary is an error, as in jiwer. Among alignments of equal distance it is rapidfuzz's, as in jiwer.
-    """
-    words = np.zeros((len(references), 4), dtype=np.int64)
-    characters = np.zeros((len(references), 4), dtype=np.int64)
-    for row, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        spoken = reference.split()
-        words[row, REFERENCE] = len(spoken)
-        characters[row, REFERENCE] = len(reference)
-        if reference != hypothesis:
-            _count(words, row, spoken, hypothesis.split())
-            _count(characters, row, reference, hypothesis)
-    return ErrorCounts(words, characters)
-
-
-def _count(counts: Counts, row: int, reference: Sequence[str], hypothesis: Sequence[str]) -> None:
-    for edit in Levenshtein.editops(reference, hypothesis):
-        counts[row, _COLUMN[edit.tag]] += 1
+def count_errors(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, Counts]:
+    """Counts over normalised texts, by the name of the rate."""
+    pairs = list(zip(references, hypotheses, strict=True))
+    return {
+        name: np.array([rate.count(*pair) for pair in pairs], dtype=np.int64).reshape(-1, 4)
+        for name, rate in rates().items()
+    }
 
 
 def num_errors(counts: Counts) -> Counts:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from asr_lab.errors import DataError
-from asr_lab.evaluation.error_counts import REFERENCE
-from asr_lab.evaluation.hypotheses import write_hypotheses
+from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.scoring import Scored, SetScore, score
+from asr_lab.files import write_json, write_jsonl
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.text.normalizer import Normalizer
 
 if TYPE_CHECKING:
-    from asr_lab.data.utterance import BadCut
+    from asr_lab.data.evaluation_data import UnreadableUtterance
 
-FORMAT = 1
-"""Raised when the JSON's shape changes."""
+FORMAT = 2
+"""Raised when the JSON's shape changes; what `read_evaluation` makes of an older one is said there."""
+UnreadablePolicy = Literal["deleted", "left_out"]
+"""What becomes of utterances that cannot be read: all their words count as deleted, or they are not in the score."""
 
 
 @attrs.frozen
@@ -31,31 +33,46 @@ class Evaluation:
     """Over all sets together."""
     sets: tuple[SetScore, ...]
     """Each set by itself."""
-    skipped: tuple[tuple[str, BadCut], ...] = ()
-    """Utterances that could not be read, each with its set's name; they are not in the score."""
+    unreadable: tuple[tuple[str, UnreadableUtterance], ...] = ()
+    """Utterances that could not be read, each with its set's name."""
+    policy: UnreadablePolicy = "deleted"
+    """What became of them."""
     about: Mapping[str, Any] = attrs.field(factory=dict)
     """What was evaluated: `run`, `checkpoint`, `decode`, …; JSON."""
 
 
 def evaluate(
-    heard: Mapping[str, Sequence[DecodedUtterance]],
+    decoded: Mapping[str, Sequence[DecodedUtterance]],
     normalizer: Normalizer,
     bootstrap: int,
     seed: int,
-    skipped: Iterable[tuple[str, BadCut]] = (),
+    unreadable: Iterable[tuple[str, UnreadableUtterance]] = (),
     about: Mapping[str, Any] | None = None,
+    policy: UnreadablePolicy = "deleted",
 ) -> Evaluation:
-    """SetScore transcripts by the name of their set, and all of them together; DataError when there are none."""
-    named = {name: transcripts for name, transcripts in heard.items() if transcripts}
-    left_out = tuple(skipped)
-    if not named:
-        reasons = "; ".join(f"{cut.id}: {cut.reason}" for _, cut in left_out[:3])
+    """Score transcripts by the name of their set, and all of them together; DataError when there are none.
+
+    `unreadable` come with the name of their set; with the policy `deleted` each that has a transcript is in the score
+    with an empty hypothesis.
+    """
+    bad = tuple(unreadable)
+    named = {name: list(rows) for name, rows in decoded.items()}
+    if not any(named.values()):
+        reasons = "; ".join(f"{one.id}: {one.reason}" for _, one in bad[:3])
         raise DataError(f"no utterance to score{': ' + reasons if reasons else ''}")
+    if policy == "deleted":
+        known = {(name, row.id) for name, rows in named.items() for row in rows}
+        for name, one in bad:
+            if one.text is not None and (name, one.id) not in known:
+                known.add((name, one.id))
+                row = DecodedUtterance(one.id, one.text, "", dict(one.columns), 0.0, one.audio)
+                named.setdefault(name, []).append(row)
+    named = {name: rows for name, rows in named.items() if rows}
     sets = tuple(score(rows, normalizer, bootstrap, seed, name) for name, rows in named.items())
-    if len(sets) == 1:
-        return Evaluation(sets[0], sets, left_out, about or {})
-    every = [t for rows in named.values() for t in rows]
-    return Evaluation(score(every, normalizer, bootstrap, seed, " + ".join(named)), sets, left_out, about or {})
+    total = sets[0]
+    if len(sets) > 1:
+        total = score([t for rows in named.values() for t in rows], normalizer, bootstrap, seed, " + ".join(named))
+    return Evaluation(total, sets, bad, policy, about or {})
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path, stem: str) -> Path:
@@ -65,54 +82,98 @@ def write_evaluation(evaluation: Evaluation, folder: Path, stem: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     hypotheses = folder / f"{stem}.jsonl"
-    write_hypotheses(hypotheses, [_record(one.name, s) for one in evaluation.sets for s in one.scored])
+    reasons = {(name, one.id): one.reason for name, one in evaluation.unreadable}
+    records = [_record(one.name, s, reasons) for one in evaluation.sets for s in one.scored]
+    write_jsonl(hypotheses, records)
     path = folder / f"{stem}.json"
-    temporary = folder / f".{stem}.json.tmp"
-    content = evaluation_json(evaluation, hypotheses.name)
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_json(path, evaluation_json(evaluation, hypotheses.name))
     return path
 
 
 def evaluation_json(evaluation: Evaluation, hypotheses: str) -> dict[str, Any]:
-    """The documented shape: `wer` and `cer`, each with `value low high substitutions deletions insertions reference`.
+    """The documented shape: `rates` by name, each `value low high substitutions deletions insertions reference`.
 
     Rates are fractions. `hypotheses` is the path of their jsonl, as seen from where the JSON is read; `sets` holds the
-    same keys for each set, and `tables` their rows by speaker, language and length.
+    same keys for each set, and `tables` their slices by speaker, language and length.
     """
-    skipped = [
-        {"set": name, "id": cut.id, "audio": cut.audio, "reason": cut.reason} for name, cut in evaluation.skipped
+    unreadable = [
+        {"set": name, "id": one.id, "audio": one.audio, "reason": one.reason, "text": one.text}
+        for name, one in evaluation.unreadable
     ]
     return {
         "format": FORMAT,
         **_score_json(evaluation.score),
         "hypotheses": hypotheses,
-        "skipped": skipped,
+        "unreadable": {"policy": evaluation.policy, "utterances": unreadable},
         "about": dict(evaluation.about),
         "sets": [_score_json(one) for one in evaluation.sets],
     }
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """The JSON of an evaluation, its `hypotheses` made a path from here; DataError when it is not one."""
+    """The JSON of an evaluation as `evaluation_json` gives it, its `hypotheses` made a path from here.
+
+    Format 1 had `wer` and `cer` in the place of `rates`, and left unreadable utterances out of the score (`skipped`);
+    it is given in today's shape. DataError for a file that is no evaluation, or of another format.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"no evaluation can be read from {path}: {error}") from error
-    if not isinstance(content, dict) or not {"wer", "cer", "normaliser", "hypotheses"} <= set(content):
-        raise DataError(f"{path} is not an evaluation: it has no wer, cer, normaliser and hypotheses")
-    if content.get("format") != FORMAT:
-        raise DataError(f"{path} has format {content.get('format')}, this version reads {FORMAT}; evaluate again")
-    content["hypotheses"] = str(path.parent / content["hypotheses"])
+    version = content.get("format") if isinstance(content, dict) else None
+    if version not in (1, FORMAT):
+        said = "has no format" if version is None else f"has format {version!r}"
+        raise DataError(f"{path} is not an evaluation of format {FORMAT} (it {said}); evaluate again: asrlab eval")
+    try:
+        if version == 1:
+            content = _from_format_1(content)
+        content["hypotheses"] = str(path.parent / content["hypotheses"])
+        for one in (content, *content["sets"]):
+            _check_score(one)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}; evaluate again: asrlab eval") from error
     return content
+
+
+def rates_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The rates of a score in JSON, by name: today's shape, or that of format 1."""
+    if "rates" in content:
+        return dict(content["rates"])
+    return {name: content[name] for name in ("wer", "cer") if name in content}
+
+
+def _check_score(one: Mapping[str, Any]) -> None:
+    """KeyError or TypeError where a part is missing that readers rely on."""
+    for key in ("name", "normaliser", "utterances", "audio_s", "hash", "tables"):
+        one[key]
+    for key in ("resampled", "units", "resamples", "seed"):
+        one["interval"][key]
+    one["rates"][MAIN]
+    slices = [row for rows in one["tables"].values() for row in rows]
+    for rate in [r for part in (one, *slices) for r in part["rates"].values()]:
+        for key in ("value", "low", "high", "substitutions", "deletions", "insertions", "reference"):
+            rate[key] + 0
+
+
+def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
+    def upgraded(one: dict[str, Any]) -> dict[str, Any]:
+        new = {key: value for key, value in one.items() if key not in ("wer", "cer", "skipped")}
+        new["rates"] = rates_of(one)
+        new["tables"] = {
+            name: [{**row, "rates": rates_of(row)} for row in rows] for name, rows in one.get("tables", {}).items()
+        }
+        return new
+
+    skipped = [{**cut, "text": None} for cut in content["skipped"]]
+    unreadable = {"policy": "left_out", "utterances": skipped}
+    return {**upgraded(content), "unreadable": unreadable, "sets": [upgraded(one) for one in content["sets"]]}
 
 
 def _score_json(one: SetScore) -> dict[str, Any]:
     tables = {name: [attrs.asdict(row) for row in rows] for name, rows in one.tables.items()}
     return {
         "name": one.name,
-        "wer": attrs.asdict(one.wer),
-        "cer": attrs.asdict(one.cer),
+        "rates": {name: attrs.asdict(rate) for name, rate in one.rates.items()},
         "normaliser": one.normaliser,
         "utterances": one.utterances,
         "audio_s": round(one.audio_s, 3),
@@ -128,8 +189,9 @@ def _score_json(one: SetScore) -> dict[str, Any]:
     }
 
 
-def _record(name: str, one: Scored) -> dict[str, Any]:
+def _record(name: str, one: Scored, reasons: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     t = one.transcript
+    reason = reasons.get((name, t.id))
     return {
         "id": t.id,
         "set": name,
@@ -139,17 +201,6 @@ def _record(name: str, one: Scored) -> dict[str, Any]:
         "reference": t.reference,
         "hypothesis": t.hypothesis,
         "normalised": {"reference": one.reference, "hypothesis": one.hypothesis},
-        "words": _counts(one.words),
-        "characters": _counts(one.characters),
-    }
-
-
-def _counts(counts: tuple[int, int, int, int]) -> dict[str, int]:
-    substitutions, deletions, insertions, reference = counts
-    assert len(counts) == REFERENCE + 1
-    return {
-        "substitutions": substitutions,
-        "deletions": deletions,
-        "insertions": insertions,
-        "reference": reference,
+        "errors": {name: errors._asdict() for name, errors in one.errors.items()},
+        **({} if reason is None else {"unreadable": reason}),
     }

@@ -1,25 +1,49 @@
-"""Hypotheses on disk: what a model said of each utterance, beside what was said."""
+"""Hypotheses on disk: what a model decoded of each utterance, beside its reference."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from asr_lab.errors import DataError
+from asr_lab.evaluation.rates import UnitErrors
+from asr_lab.evaluation.scoring import Scored
+from asr_lab.recognition.decoded_utterance import DecodedUtterance
 
-
-def write_hypotheses(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Write one JSON record a line; readers see the old file or the new."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
-    temporary.replace(path)
+NEEDED = {"id", "reference", "hypothesis"}
+OLD_COUNTS = {"words": "wer", "characters": "cer"}
+"""What the counts of two rates were called in evaluations of format 1."""
 
 
 def read_hypotheses(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of hypotheses; DataError with the line that is not one."""
+    """The records of a file of hypotheses, those of older formats in today's shape; DataError with the line that is
+    not one."""
     return list(_records(path))
+
+
+def decoded_of(record: Mapping[str, Any]) -> DecodedUtterance:
+    """The utterance that a record holds, as far as a file keeps it."""
+    columns = {"speaker": record["speaker"]} if record.get("speaker") else {}
+    return DecodedUtterance(
+        record["id"],
+        record["reference"],
+        record["hypothesis"],
+        columns,
+        record.get("duration_s", 0.0),
+        record.get("audio", ""),
+    )
+
+
+def scored_of(record: Mapping[str, Any]) -> Scored:
+    """The scored utterance that a record of an evaluation holds; DataError where it has no counts."""
+    try:
+        texts = record["normalised"]
+        errors = {name: UnitErrors(**counts) for name, counts in record["errors"].items()}
+        return Scored(decoded_of(record), texts["reference"], texts["hypothesis"], errors)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"the hypothesis of {record['id']} has no counts; write it with asrlab eval") from error
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -32,9 +56,11 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: not JSON: {error}") from error
-        missing = {"id", "reference", "hypothesis"} - set(record if isinstance(record, dict) else ())
+        missing = NEEDED - set(record if isinstance(record, dict) else ())
         if missing:
             raise DataError(f"{path}:{number}: a hypothesis needs {', '.join(sorted(missing))}")
+        if "errors" not in record and "words" in record:
+            record["errors"] = {name: record.pop(old) for old, name in OLD_COUNTS.items() if old in record}
         yield record

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from asr_lab.errors import LabError
-from asr_lab.evaluation.curve import Series, draw_curve
 from asr_lab.evaluation.evaluation_files import read_evaluation
+from asr_lab.evaluation.plots import Series, draw_training
+from asr_lab.evaluation.rates import MAIN, rates
+from asr_lab.files import read_jsonl, write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -33,24 +33,24 @@ def write_report(run: Path) -> Path:
     Reads `metrics.jsonl` (loss by step), `events.jsonl` (validations) and `eval/*.json`; each may be absent.
     """
     loss, valid = training_curves(run)
-    picture = draw_curve(loss, valid, f"{run.name}: training")
+    picture = draw_training(loss, valid, f"{run.name}: training")
     evaluations = []
     for path in sorted((run / "eval").glob("*.json")):
         try:
             evaluations.append((path.stem, read_evaluation(path)))
         except LabError:
             continue  # a damaged file is told by whoever asks for it; the page shows the rest
-    _replace(run / CURVE, picture)
+    write_text(run / CURVE, picture)
     page = run / "report.html"
-    _replace(page, render(run.name, picture, evaluations))
+    write_text(page, render(run.name, picture, evaluations))
     return page
 
 
 def training_curves(run: Path) -> tuple[Series, Series | None]:
     """Loss by step, and the error rate of each validation where there was one."""
-    metrics = [r for r in _records(run / "metrics.jsonl") if "loss" in r and not r.get("skipped")]
+    metrics = [r for r in read_jsonl(run / "metrics.jsonl") if "loss" in r and not r.get("skipped")]
     loss = Series("loss per token (nats)", *_columns(metrics, "loss"))
-    found = {int(e["step"]): e for e in _records(run / "events.jsonl") if e.get("kind") == "valid" and "value" in e}
+    found = {int(e["step"]): e for e in read_jsonl(run / "events.jsonl") if e.get("kind") == "valid" and "value" in e}
     valid = [found[step] for step in sorted(found)]
     if not valid:
         return loss, None
@@ -72,10 +72,11 @@ def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
     shown = [*content["sets"], content] if len(content["sets"]) > 1 else [content]
     rows = []
     for one in shown:
-        for label, key in (("words (WER)", "wer"), ("characters (CER)", "cer")):
-            counts = [one[key][count] for count in ("substitutions", "deletions", "insertions", "reference")]
-            rows.append([f"{one['name']}: {label}", *_rate(one[key]), *(f"{count:,}" for count in counts)])
-    heads = ["errors in", "rate", "95 % interval", "wrong", "missing", "extra", "of"]
+        for name, rate in one["rates"].items():
+            counts = [rate[count] for count in ("substitutions", "deletions", "insertions", "reference")]
+            label = f"{one['name']}: {_unit(name)} ({_label(name)})"
+            rows.append([label, *_rate(rate), *(f"{count:,}" for count in counts)])
+    heads = ["errors in", "rate", "95 % interval", "sub", "del", "ins", "of"]
     note = (
         f"{content['utterances']:,} utterances, {content['audio_s'] / 60:.1f} minutes. Interval: "
         f"{interval['resamples']:,} resamples of {interval['units']:,} {interval['resampled']}s. "
@@ -84,13 +85,21 @@ def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
     parts = [f"<h2>Evaluation: {escape(name)}</h2>", _table("", heads, rows), f'<p class="note">{escape(note)}</p>']
     for group, members in content["tables"].items():
         if len(members) > 1:
+            others = [name for name in members[0]["rates"] if name != MAIN]
             lines = [
-                [m["label"], f"{m['utterances']:,}", *_rate(m["wer"]), _percent(m["cer"]["value"])] for m in members
+                [
+                    *(m["label"], f"{m['utterances']:,}", *_rate(m["rates"][MAIN])),
+                    *(_percent(m["rates"][name]["value"]) for name in others),
+                ]
+                for m in members
             ]
-            parts.append(_table(f"by {group}", [group, "utterances", "WER", "95 % interval", "CER"], lines))
-    if content["skipped"]:
-        lines = [[f"{cut['set']}: {cut['id']}", cut["reason"]] for cut in content["skipped"]]
-        parts.append(_table("could not be read, not in the score", ["utterance", "reason"], lines))
+            columns = [group, "utterances", _label(MAIN), "95 % interval", *map(_label, others)]
+            parts.append(_table(f"by {group}", columns, lines))
+    unreadable = content["unreadable"]
+    if unreadable["utterances"]:
+        lines = [[f"{cut['set']}: {cut['id']}", cut["reason"]] for cut in unreadable["utterances"]]
+        what = "their words count as deleted" if unreadable["policy"] == "deleted" else "not in the score"
+        parts.append(_table(f"could not be read, {what}", ["utterance", "reason"], lines))
     return parts
 
 
@@ -98,6 +107,15 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) ->
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><caption>{escape(caption)}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _label(name: str) -> str:
+    """What tables call a rate, known here or not."""
+    return rates()[name].label if name in rates() else name.upper()
+
+
+def _unit(name: str) -> str:
+    return rates()[name].unit if name in rates() else "units"
 
 
 def _rate(rate: Mapping[str, Any]) -> list[str]:
@@ -110,24 +128,3 @@ def _percent(value: float) -> str:
 
 def _columns(records: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(float(r["step"]) for r in records), tuple(float(r[key]) for r in records)
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    """Whole JSON lines; one torn by a kill is passed over."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            found.append(record)
-    return found
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

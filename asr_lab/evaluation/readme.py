@@ -10,21 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from asr_lab.errors import DataError
+from asr_lab.evaluation.rates import MAIN, rates
+from asr_lab.files import write_json, write_text
 
 MARKER = "results"
-KEPT = ("wer", "cer", "normaliser", "utterances", "audio_s", "hash", "interval", "skipped", "about")
-KEPT_OF_A_SET = ("name", "wer", "cer", "utterances", "hash")
+KEPT = ("rates", "normaliser", "utterances", "audio_s", "hash", "interval", "unreadable", "about")
+KEPT_OF_A_SET = ("name", "rates", "utterances", "hash")
 STUDY = "study"
 """What an evaluation of several runs says about itself: its sets are runs, of which a mean makes sense."""
-RATES = ("wer", "cer")
+SHOWN = ("wer", "cer")
+"""Rates of the README's table; the JSON holds all."""
 
 
 def publish(
-    folder: Path, name: str, title: str, command: str, content: Mapping[str, Any], curve: Path | None = None
+    folder: Path,
+    name: str,
+    title: str,
+    command: str,
+    content: Mapping[str, Any],
+    curve: Path | None = None,
+    version: str = "",
 ) -> Path:
     """Keep an evaluation's JSON as `<name>.json` in a folder, without its tables and hypotheses; the file's path.
 
-    `title` says what was evaluated, `command` how to do it again; `curve` is an SVG of the training, kept beside it.
+    `title` says what was evaluated, `command` how to do it again, `version` which version of the
+    package made it; `curve` is an SVG of the training, kept beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = {key: content[key] for key in KEPT}
@@ -32,7 +42,7 @@ def publish(
     path = folder / f"{name}.json"
     if curve is not None:
         shutil.copyfile(curve, path.with_suffix(".svg"))
-    path.write_text(json.dumps({"title": title, "command": command, **kept}, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, {"title": title, "command": command, "version": version, **kept})
     return path
 
 
@@ -71,7 +81,7 @@ def replace_section(readme: Path, marker: str, fresh: str) -> bool:
     page = with_section(text, marker, fresh, str(readme))
     if page == text:
         return False
-    readme.write_text(page, encoding="utf-8")
+    write_text(readme, page)
     return True
 
 
@@ -86,29 +96,31 @@ def with_section(page: str, marker: str, fresh: str, name: str) -> str:
 
 
 def _part(content: Mapping[str, Any]) -> list[str]:
-    head = "| set | utterances | words | WER | CER |"
-    lines = [f"**{content['title']}** (`{content['command']}`)", "", head, "|---|---|---|---|---|"]
+    columns = ["set", "utterances", rates()[MAIN].unit, *(rates()[name].label for name in SHOWN)]
+    lines = [f"**{content['title']}** (`{content['command']}`)", ""]
+    lines += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     lines += [_row(one["name"], one) for one in content["sets"]]
     if len(content["sets"]) > 1:
         if content["about"].get(STUDY):
-            means = [
-                _percent(sum(one[key]["value"] for one in content["sets"]) / len(content["sets"])) for key in RATES
-            ]
+            every = [one["rates"] for one in content["sets"]]
+            means = [_percent(sum(one[key]["value"] for one in every) / len(every)) for key in SHOWN]
             lines.append(f"| mean | | | {' | '.join(means)} |")
         else:
             lines.append(_row("all together", content))
     interval = content["interval"]
     lines += [
         "",
-        f"Normalised by `{content['normaliser']}`; {interval['resamples']:,} resamples of {interval['resampled']}s.",
+        f"Normalised by `{content['normaliser']}`; {interval['resamples']:,} resamples of {interval['resampled']}s; "
+        f"made by version {content['version']}.",
         "",
     ]
     return lines
 
 
 def _row(name: str, one: Mapping[str, Any]) -> str:
-    rates = [f"{_percent(r['value'])} ({_percent(r['low'])} to {_percent(r['high'])})" for r in (one[k] for k in RATES)]
-    return f"| {name} | {one['utterances']:,} | {one['wer']['reference']:,} | {' | '.join(rates)} |"
+    found = [one["rates"][key] for key in SHOWN]
+    cells = [f"{_percent(r['value'])} ({_percent(r['low'])} to {_percent(r['high'])})" for r in found]
+    return f"| {name} | {one['utterances']:,} | {one['rates'][MAIN]['reference']:,} | {' | '.join(cells)} |"
 
 
 def _percent(value: float) -> str:

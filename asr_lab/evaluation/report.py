@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr_lab.evaluation.evaluation_files import Evaluation
+from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
     total = evaluation.score
     print_table(console, _main_table(evaluation))
     console.print(_explanation(total), style="dim", highlight=False)
-    if evaluation.skipped:
-        total_count = total.utterances + len(evaluation.skipped)
-        console.print(
-            f"[yellow]not in the score: {len(evaluation.skipped)} of {total_count:,}, which cannot be read:[/]"
-        )
-        for name, cut in evaluation.skipped[:ROWS_SHOWN]:
-            console.print(f"  {name}: {cut.id}: {cut.reason} ({cut.audio})", highlight=False, markup=False)
+    _print_unreadable(console, evaluation)
     if tables:
         for name, rows in total.tables.items():
             if len(rows) > 1:
@@ -37,19 +32,32 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
         console.print(align(one), highlight=False, markup=False, style="dim")
 
 
+def _print_unreadable(console: Console, evaluation: Evaluation) -> None:
+    bad = evaluation.unreadable
+    if not bad:
+        return
+    what = "all their words count as deleted" if evaluation.policy == "deleted" else "left out of the score"
+    console.print(f"[yellow]{len(bad):,} utterances cannot be read; {what} (score.unreadable):[/]", highlight=False)
+    for name, one in bad[:ROWS_SHOWN]:
+        uncounted = "; without a transcript, so not in the score" if one.text is None else ""
+        line = f"  {name}: {one.id}: {one.reason} ({one.audio}){uncounted}"
+        console.print(line, highlight=False, markup=False)
+    if len(bad) > ROWS_SHOWN:
+        console.print(f"  … {len(bad) - ROWS_SHOWN:,} more in the JSON", highlight=False, markup=False)
+
+
 def percent(value: float) -> str:
     """A fraction as a percentage with two decimals."""
     return f"{100 * value:.2f} %"
 
 
 def align(one: Scored) -> str:
-    """What was said above what was heard, with S, D and I below each error; by jiwer."""
+    """The reference above the hypothesis, with S, D and I below each error; by jiwer."""
     import jiwer
 
     output = jiwer.process_words([one.reference], [one.hypothesis])
     lines: list[str] = jiwer.visualize_alignment(output, show_measures=False, line_width=100).splitlines()
-    shown = [line.replace("REF:", "  said: ").replace("HYP:", "  heard:") for line in lines[1:] if line.strip()]
-    return "\n".join(line if line.startswith("  ") and ":" in line[:9] else f"    {line}" for line in shown)
+    return "\n".join(f"  {line}" for line in lines[1:] if line.strip())
 
 
 def _main_table(evaluation: Evaluation) -> Table:
@@ -59,11 +67,12 @@ def _main_table(evaluation: Evaluation) -> Table:
     if several:
         table.add_column("set")
     table.add_column("errors in", no_wrap=True)
-    for name in ("rate", "95 % interval", "wrong", "missing", "extra", "of"):
+    for name in ("rate", "95 % interval", "sub", "del", "ins", "of"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in (*evaluation.sets, total) if several else (total,):
         label = [] if not several else ["all" if one is total else one.name]
-        for measure, rate in (("words (WER)", one.wer), ("characters (CER)", one.cer)):
+        for name, rate in one.rates.items():
+            measure = f"{rates()[name].unit} ({rates()[name].label})"
             counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
             bold = f"[bold]{percent(rate.value)}[/]"
             table.add_row(*label, measure, bold, interval(rate), *(f"{count:,}" for count in counts))
@@ -94,29 +103,32 @@ def interval(rate: Rate) -> str:
 
 
 def _explanation(total: SetScore) -> str:
-    said = {"utterance": f"the {total.units:,} utterances", "speaker": f"the {total.units:,} speakers"}[total.resampled]
+    drawn = f"{total.resamples:,} resamples of the {total.units:,} {total.resampled}s"
     return (
-        "rate = (wrong + missing + extra) / of; 0 is perfect, above 100 % is possible. Had other recordings of the "
-        f"same kind been drawn, the rate would probably lie in the interval ({total.resamples:,} resamples of {said}). "
+        "rate = (sub + del + ins) / of; 0 is perfect, above 100 % is possible. Had other recordings of the same kind "
+        f"been drawn, the rate would probably lie in the interval ({drawn}). "
         f"Both texts were first normalised: {total.normaliser}."
     )
 
 
 def _group_table(name: str, rows: Sequence[Slice]) -> Table:
-    ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.wer.value, r.label))
+    ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.main.value, r.label))
     shown = ordered[:ROWS_SHOWN]
     table = new_table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")
     table.add_column(name, no_wrap=True)
-    for column in ("utterances", "words", "WER", "95 % interval", "CER"):
+    main = rates()[MAIN]
+    others = [name for name in rates() if name != MAIN]
+    heads = ("utterances", main.unit, main.label, "95 % interval", *(rates()[name].label for name in others))
+    for column in heads:
         table.add_column(column, justify="right", no_wrap=True)
     for row in shown:
-        words = f"{row.wer.reference:,}"
-        wer, cer = percent(row.wer.value), percent(row.cer.value)
-        table.add_row(row.label, f"{row.utterances:,}", words, wer, interval(row.wer), cer)
+        cells = [f"{row.utterances:,}", f"{row.main.reference:,}", percent(row.main.value), interval(row.main)]
+        table.add_row(row.label, *cells, *(percent(row.rates[name].value) for name in others if name in row.rates))
     return table
 
 
 def _heading(one: Scored) -> str:
     t = one.transcript
     who = f", {t.columns['speaker']}" if t.columns.get("speaker") else ""
-    return f"{t.id} ({t.duration_s:.1f} s{who}), errors {one.num_errors}, words {one.words[-1]}"
+    size = f"{rates()[MAIN].unit} {one.errors[MAIN].reference}"
+    return f"{t.id} ({t.duration_s:.1f} s{who}), errors {one.num_errors}, {size}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -12,17 +12,8 @@ import attrs
 import numpy as np
 
 from asr_lab.evaluation.bootstrap import Ints, rate_interval, resampling_units
-from asr_lab.evaluation.error_counts import (
-    DELETIONS,
-    INSERTIONS,
-    REFERENCE,
-    SUBSTITUTIONS,
-    Counts,
-    ErrorCounts,
-    count_errors,
-    error_rate,
-    num_errors,
-)
+from asr_lab.evaluation.error_counts import REFERENCE, Counts, count_errors, error_rate, num_errors
+from asr_lab.evaluation.rates import MAIN, UnitErrors
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.text.normalizer import Normalizer
 
@@ -45,7 +36,7 @@ class Rate:
     deletions: int
     insertions: int
     reference: int
-    """Units (words or characters) in the references."""
+    """Units in the references."""
 
     @property
     def errors(self) -> int:
@@ -60,8 +51,13 @@ class Slice:
     label: str
     utterances: int
     audio_s: float
-    wer: Rate
-    cer: Rate
+    rates: dict[str, Rate]
+    """By name."""
+
+    @property
+    def main(self) -> Rate:
+        """The rate that stands for the others."""
+        return self.rates[MAIN]
 
 
 @attrs.frozen
@@ -71,25 +67,23 @@ class Scored:
     transcript: DecodedUtterance
     reference: str
     hypothesis: str
-    words: tuple[int, int, int, int]
-    """Substitutions, deletions, insertions, words in the reference."""
-    characters: tuple[int, int, int, int]
-    """The same in characters."""
+    errors: dict[str, UnitErrors]
+    """By the name of the rate."""
 
     @property
     def num_errors(self) -> int:
-        """Word errors."""
-        return sum(self.words[:REFERENCE])
+        """Errors of the main rate: in words."""
+        return self.errors[MAIN].errors
 
 
 @attrs.frozen
 class SetScore:
-    """How well a set of utterances was heard."""
+    """How well a set of utterances was recognised."""
 
     name: str
     """The set's, as the recipe or the command line has it."""
-    wer: Rate
-    cer: Rate
+    rates: dict[str, Rate]
+    """By name."""
     normaliser: str
     """Name and version of what was done to both texts."""
     utterances: int
@@ -107,6 +101,11 @@ class SetScore:
     scored: tuple[Scored, ...]
     """Every utterance, in the order given."""
 
+    @property
+    def main(self) -> Rate:
+        """The rate that stands for the others."""
+        return self.rates[MAIN]
+
     def worst(self, count: int) -> list[Scored]:
         """Utterances with the most word errors, worst first; those without an error are left out."""
         wrong = [s for s in self.scored if s.num_errors]
@@ -116,7 +115,7 @@ class SetScore:
 def score(
     transcripts: Sequence[DecodedUtterance], normalizer: Normalizer, bootstrap: int, seed: int, name: str = ""
 ) -> SetScore:
-    """WER and CER of transcripts after normalising both texts, with 95 % bootstrap intervals.
+    """Every error rate of transcripts after normalising both texts, with 95 % bootstrap intervals.
 
     The rates are errors summed over utterances by reference units summed, jiwer's definition. The interval is the
     central 95 % of `bootstrap` resamples: of speakers where all are known and there are enough, else of utterances
@@ -128,11 +127,9 @@ def score(
     hypotheses = [normalizer(t.hypothesis) for t in transcripts]
     counts = count_errors(references, hypotheses)
     units = resampling_units([_column(t, "speaker") for t in transcripts])
-    wer, cer = _rates(counts, units.total, bootstrap, seed)
     return SetScore(
         name=name,
-        wer=wer,
-        cer=cer,
+        rates=_rates(counts, units.total, bootstrap, seed),
         normaliser=normalizer.name,
         utterances=len(transcripts),
         audio_s=sum(t.duration_s for t in transcripts),
@@ -143,10 +140,8 @@ def score(
         seed=seed,
         tables=_tables(transcripts, counts, bootstrap, seed),
         scored=tuple(
-            Scored(t, r, h, tuple(w), tuple(c))
-            for t, r, h, w, c in zip(
-                transcripts, references, hypotheses, counts.words.tolist(), counts.characters.tolist(), strict=True
-            )
+            Scored(t, r, h, {name: UnitErrors(*table[row].tolist()) for name, table in counts.items()})
+            for row, (t, r, h) in enumerate(zip(transcripts, references, hypotheses, strict=True))
         ),
     )
 
@@ -157,30 +152,20 @@ def set_hash(transcripts: Sequence[DecodedUtterance]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _rates(counts: ErrorCounts, total: Callable[[Ints], Ints], resamples: int, seed: int) -> tuple[Rate, Rate]:
-    errors = total(np.stack([num_errors(c) for c in counts], axis=1))
-    reference = total(np.stack([c[:, REFERENCE] for c in counts], axis=1))
-    words, characters = rate_interval(errors, reference, resamples, seed)
-    return _rate(counts.words, words), _rate(counts.characters, characters)
+def _rates(counts: Mapping[str, Counts], total: Callable[[Ints], Ints], resamples: int, seed: int) -> dict[str, Rate]:
+    errors = total(np.stack([num_errors(c) for c in counts.values()], axis=1))
+    reference = total(np.stack([c[:, REFERENCE] for c in counts.values()], axis=1))
+    intervals = rate_interval(errors, reference, resamples, seed)
+    return {name: _rate(counts[name], interval) for name, interval in zip(counts, intervals, strict=True)}
 
 
 def _rate(counts: Counts, interval: tuple[float, float]) -> Rate:
-    sums = counts.sum(0)
-    size = int(sums[REFERENCE])
-    value = error_rate(int(sums[:REFERENCE].sum()), size)
-    return Rate(
-        value=value,
-        low=interval[0],
-        high=interval[1],
-        substitutions=int(sums[SUBSTITUTIONS]),
-        deletions=int(sums[DELETIONS]),
-        insertions=int(sums[INSERTIONS]),
-        reference=size,
-    )
+    sums = UnitErrors(*counts.sum(0).tolist())
+    return Rate(error_rate(sums.errors, sums.reference), *interval, *sums)
 
 
 def _tables(
-    transcripts: Sequence[DecodedUtterance], counts: ErrorCounts, resamples: int, seed: int
+    transcripts: Sequence[DecodedUtterance], counts: Mapping[str, Counts], resamples: int, seed: int
 ) -> dict[str, tuple[Slice, ...]]:
     tables = {}
     for column in GROUPED_BY:
@@ -197,7 +182,7 @@ def _tables(
 
 def _rows(
     transcripts: Sequence[DecodedUtterance],
-    counts: ErrorCounts,
+    counts: Mapping[str, Counts],
     labels: Sequence[str],
     order: Sequence[str],
     resamples: int,
@@ -208,10 +193,10 @@ def _rows(
         members[label].append(number)
     rows = []
     for label, numbers in members.items():
-        part = ErrorCounts(counts.words[numbers], counts.characters[numbers])
+        part = {name: table[numbers] for name, table in counts.items()}
         units = resampling_units([_column(transcripts[i], "speaker") for i in numbers])
-        wer, cer = _rates(part, units.total, resamples, seed)
-        rows.append(Slice(label, len(numbers), sum(transcripts[i].duration_s for i in numbers), wer, cer))
+        found = _rates(part, units.total, resamples, seed)
+        rows.append(Slice(label, len(numbers), sum(transcripts[i].duration_s for i in numbers), found))
     return tuple(rows)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +9,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 import attrs
+
+from asr_lab.files import JsonAppender, JsonFollower
 
 Kind = Literal["state", "step", "valid", "warning", "error", "done"]
 
@@ -26,25 +26,20 @@ class Event:
 
 
 class EventWriter:
-    """Appends the records of one attempt. A line that a killed attempt left torn is closed first."""
+    """Appends the records of one attempt."""
 
     def __init__(self, path: Path, attempt: int) -> None:
         self.attempt = attempt
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")
+        self._file = JsonAppender(path)
 
     def write(self, kind: Kind, data: Mapping[str, Any] | None = None) -> None:
         """Append a record; `data` is JSON, and has no keys `attempt`, `time`, `kind`."""
         record = {"attempt": self.attempt, "time": round(time.time(), 3), "kind": kind, **(data or {})}
-        os.write(self._file, (json.dumps(record, ensure_ascii=False) + "\n").encode())
-        if kind in ("error", "done"):
-            os.fsync(self._file)
+        self._file.write(record, synced=kind in ("error", "done"))
 
     def close(self) -> None:
         """End writing."""
-        os.close(self._file)
+        self._file.close()
 
     def __enter__(self) -> EventWriter:
         return self
@@ -56,26 +51,14 @@ class EventWriter:
 
 
 class EventReader:
-    """Follows a run's events: each `read` gives what was written since the last one.
-
-    A line without its end is left for later; one that is not a record (torn by a kill) is passed over.
-    """
+    """Follows a run's events: each `read` gives what was written since the last one."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._position = 0
+        self._file = JsonFollower(path)
 
     def read(self) -> list[Event]:
         """The whole records after those read before; none while there is no file."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._position)
-                text = file.read()
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
-        self._position += len(whole)
-        return [event for line in whole.splitlines() if (event := _parse(line)) is not None]
+        return [event for record in self._file.read() if (event := _event(record)) is not None]
 
 
 def read_events(path: Path) -> list[Event]:
@@ -83,11 +66,8 @@ def read_events(path: Path) -> list[Event]:
     return EventReader(path).read()
 
 
-def _parse(line: bytes) -> Event | None:
+def _event(record: dict[str, Any]) -> Event | None:
     try:
-        record = json.loads(line)
-        if not isinstance(record, dict):
-            return None
-        return Event(record.pop("attempt"), record.pop("time"), record.pop("kind"), record)
-    except (ValueError, KeyError):
+        return Event(int(record.pop("attempt")), float(record.pop("time")), str(record.pop("kind")), record)
+    except (KeyError, TypeError, ValueError):
         return None

@@ -193,3 +193,13 @@ def _git(folder: Path) -> dict[str, Any] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return {"commit": commit.stdout.strip(), "edited": bool(status.stdout.strip())}
+
+
+def package_version() -> str:
+    """What published figures say of the code: `0.2.0`, in a checkout with its commit: `0.2.0, commit 1a2b3c4d`."""
+    try:
+        version = importlib.metadata.version("asr-lab")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+    git = _git(Path(__file__).parent)
+    return version if git is None else f"{version}, commit {git['commit'][:8]}{' and edits' if git['edited'] else ''}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Literal
 import sentencepiece
 
 from asr_lab.errors import DataError
+from asr_lab.files import write_bytes
 from asr_lab.text.vocabulary import BLANK_ID, END_ID, UnspellableError, Word
 
 FILE = "tokenizer.model"
@@ -120,13 +120,7 @@ def train_pieces(texts: Iterable[str], kind: Literal["bpe", "unigram"], vocab_si
     except RuntimeError as error:
         raise DataError(_explain(str(error), kind, vocab_size)) from error
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    fresh = path.with_suffix(".tmp")
-    with fresh.open("wb") as file:
-        file.write(model.getvalue())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    write_bytes(folder / FILE, model.getvalue())
 
 
 def _explain(error: str, kind: str, vocab_size: int) -> str:

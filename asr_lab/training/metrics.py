@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from asr_lab.training.checkpoint import sync
-
-_TEMPORARY = ".cutting"
+from asr_lab.files import JsonAppender, json_record, read_jsonl, write_bytes
 
 
 class MetricsListener(Protocol):
@@ -27,35 +23,30 @@ class MetricsListener(Protocol):
 class MetricsWriter:
     """Appends records to a file and passes them on.
 
-    Each record goes out in one write, so a kill tears the last line at most; opening the file mends that. Numbers that
-    are not finite become null.
+    Each record goes out in one write, so a kill tears the last line at most. Numbers that are not finite become null.
     """
 
     def __init__(self, path: Path, listeners: Sequence[MetricsListener] = ()) -> None:
         self.path = path
         self.listeners = tuple(listeners)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _mend(path)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = JsonAppender(path, alone=True)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record; it must have `step`."""
         if "step" not in record:
             raise ValueError("a record of metrics needs a step")
         plain = {key: _plain(value) for key, value in record.items()}
-        line = (json.dumps(plain, ensure_ascii=False) + "\n").encode()
-        while line:
-            line = line[os.write(self._descriptor, line) :]
+        self._file.write(plain)
         for listener in self.listeners:
             listener.record(plain)
 
     def sync(self) -> None:
         """Put what was written on the disk: before a checkpoint, so that it never knows of steps that are not here."""
-        os.fsync(self._descriptor)
+        self._file.sync()
 
     def close(self) -> None:
         """No more records."""
-        os.close(self._descriptor)
+        self._file.close()
         for listener in self.listeners:
             listener.close()
 
@@ -65,39 +56,21 @@ def cut_back(path: Path, step: int) -> int:
     if not path.exists():
         return 0
     lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith(b"\n") and _step(line) is not None and (_step(line) or 0) <= step]
+    kept = [
+        line for line in lines if line.endswith(b"\n") and (at := _step(json_record(line))) is not None and at <= step
+    ]
     if len(kept) < len(lines):
-        temporary = path.with_name(path.name + _TEMPORARY)
-        temporary.write_bytes(b"".join(kept))
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        write_bytes(path, b"".join(kept))
     return len(lines) - len(kept)
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
     """The records, oldest first; a torn last line is left out. Safe while a writer appends."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n") and _step(line) is not None:
-                yield json.loads(line)
+    return (record for record in read_jsonl(path) if _step(record) is not None)
 
 
-def _mend(path: Path) -> None:
-    # What stands after the last newline was torn by a kill.
-    if path.exists() and (data := path.read_bytes()) and not data.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(data.rfind(b"\n") + 1)
-
-
-def _step(line: bytes) -> int | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    step = record.get("step") if isinstance(record, dict) else None
+def _step(record: Mapping[str, Any] | None) -> int | None:
+    step = None if record is None else record.get("step")
     return step if isinstance(step, int) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from asr_lab.devices import best_device
 from asr_lab.errors import LabError
 
 _DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,5 +42,5 @@ def get_precision_manager(name: str) -> PrecisionManager:
 
 def _device(device: torch.device | str | None) -> torch.device:
     if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return best_device()
     return torch.device(device)

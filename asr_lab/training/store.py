@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from asr_lab.errors import CheckpointError
+from asr_lab.files import write_json
 from asr_lab.training import checkpoint
 from asr_lab.training.state import Snapshot
 
@@ -124,7 +125,7 @@ class CheckpointStore:
         if best is None:
             path.unlink(missing_ok=True)
         else:
-            checkpoint.write_json(path, {"step": best.step, "value": best.value, "folder": best.folder.name})
+            write_json(path, {"step": best.step, "value": best.value, "folder": best.folder.name})
 
     def _prune(self) -> None:
         saved, best = self.all(), self.best()

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from asr_lab.audio.reading import read_audio
 from asr_lab.compiler.build import Loaded
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead
-from asr_lab.recipe import Decode
 from asr_lab.recognition.live import LiveRecognizer
 from asr_lab.recognition.live_words import MAX_WORD_TOKENS
 from asr_lab.slots.blocks.attention import Attention
@@ -102,7 +102,7 @@ class Playback:
     """One live stream: its text so far, and the processor time of each chunk."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self.recognizer = LiveRecognizer(loaded, CONTEXT, Decode())
+        self.recognizer = LiveRecognizer(loaded, CONTEXT, DecodeOptions())
         self.number = self.recognizer.open()
         self.text: list[str] = []
         self.times_s: list[float] = []
@@ -145,7 +145,7 @@ def assert_offline_is_the_same(loaded: Loaded, head: Remembering, audio: NDArray
         features = run_whole(loaded.features, Frames.whole(torch.from_numpy(audio).double()[None]), WHOLE)
         frames = run_whole(loaded.model.encoder, features, CONTEXT)
         offline = frames.x[0, : int(frames.lengths[0])]
-        tokens = loaded.model.search(features, Decode(), CONTEXT)[0][0].tokens
+        tokens = loaded.model.search(features, DecodeOptions(), CONTEXT)[0][0].tokens
     assert len(live) == len(offline)
     worst = float(np.abs(live - offline.numpy()).max())
     print(f"{len(live)} frames, largest difference from the offline run {worst:.1e}; {len(tokens)} tokens")

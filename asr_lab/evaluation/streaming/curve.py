@@ -1,4 +1,4 @@
-"""The curve of streaming: error rate against how late words are read, as SVG and PNG."""
+"""The WER-latency curve of streaming, as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -6,32 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_lab.evaluation.curve import BLUE, GREY, ORANGE
+from asr_lab.evaluation.plots import BLUE, GREY, ORANGE, TALL_INCHES, paper, png_bytes, svg_text
 from asr_lab.evaluation.streaming.table import ContextRow
+from asr_lab.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SIZE_INCHES = (7.6, 4.4)
-DOTS_PER_INCH = 150
 
 
 def draw_streaming(rows: Sequence[ContextRow], folder: Path, title: str) -> tuple[Path, Path]:
     """Draw the rows as `curve.svg` and `curve.png` into a folder.
 
-    A live row is a point: right, the median delay until a word is settled, with a whisker to its 90th percentile; up,
-    the word error rate with its interval. Rows of which no word was heard right have no place; where that is true of
-    all, right is the encoder's mean delay. An offline row is a line across.
+    A streaming row is a point: right, the median delay until a word is final, with a whisker to its 90th percentile;
+    up, the word error rate with its interval. Rows without a correct word have no place; where that is true of all,
+    right is the encoder's mean delay. An offline row is a line across.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     live = [row for row in rows if row.kind != "offline"]
     by_words = any(row.latency.words is not None for row in live)
     points = [(row, at) for row in live if (at := _delay_ms(row, by_words)) is not None]
-    with rc_context({"svg.hashsalt": "asrlab", "font.size": 9}):
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-        axes = figure.subplots()
+    paths = folder / "curve.svg", folder / "curve.png"
+    with paper(TALL_INCHES) as (figure, axes):
         for row in rows:
             if row.kind == "offline":
                 _line(axes, row)
@@ -40,9 +34,8 @@ def draw_streaming(rows: Sequence[ContextRow], folder: Path, title: str) -> tupl
         axes.plot(*_trained(points), color=BLUE, linewidth=1, zorder=1)
         _describe(axes, rows, by_words)
         axes.set_title(title, loc="left", pad=12)
-        paths = folder / "curve.svg", folder / "curve.png"
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1], dpi=DOTS_PER_INCH)
+        write_text(paths[0], svg_text(figure))
+        write_bytes(paths[1], png_bytes(figure))
     return paths
 
 
@@ -54,17 +47,17 @@ def _delay_ms(row: ContextRow, by_words: bool) -> float | None:
 
 def _trained(points: Sequence[tuple[ContextRow, float]]) -> tuple[list[float], list[float]]:
     """What a line joins: the contexts that the model was trained with, shortest delay first."""
-    line = sorted((at, 100 * row.wer.value) for row, at in points if row.kind == "live" and row.trained)
+    line = sorted((at, 100 * row.main.value) for row, at in points if row.kind == "live" and row.trained)
     return [at for at, _ in line], [wer for _, wer in line]
 
 
 def _line(axes: Axes, row: ContextRow) -> None:
-    axes.axhspan(100 * row.wer.low, 100 * row.wer.high, color=GREY, alpha=0.12, linewidth=0)
-    axes.axhline(100 * row.wer.value, color=GREY, linestyle="--", linewidth=1, label=row.label)
+    axes.axhspan(100 * row.main.low, 100 * row.main.high, color=GREY, alpha=0.12, linewidth=0)
+    axes.axhline(100 * row.main.value, color=GREY, linestyle="--", linewidth=1, label=row.label)
 
 
 def _point(axes: Axes, row: ContextRow, at: float) -> None:
-    value, low, high = (100 * x for x in (row.wer.value, row.wer.low, row.wer.high))
+    value, low, high = (100 * x for x in (row.main.value, row.main.low, row.main.high))
     late = 1000 * row.latency.words.settled.p90_s - at if row.latency.words is not None else 0.0
     colour = BLUE if row.kind == "live" else ORANGE
     axes.errorbar(at, value, xerr=[[0.0], [max(0.0, late)]], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.35)
@@ -84,7 +77,7 @@ def _point(axes: Axes, row: ContextRow, at: float) -> None:
 
 def _describe(axes: Axes, rows: Sequence[ContextRow], by_words: bool) -> None:
     """Axes, grid, and what markers mean."""
-    words = "word delay, ms: from a word's end until it is settled (median; whisker to 90 %)"
+    words = "finalisation delay, ms: from a word's end until it is final (P50; whisker to P90)"
     axes.set_xlabel(words if by_words else "delay of the encoder, ms (mean)")
     axes.set_ylabel("word error rate, % (95 % interval)")
     axes.margins(x=0.14, y=0.2)
@@ -93,7 +86,4 @@ def _describe(axes: Axes, rows: Sequence[ContextRow], by_words: bool) -> None:
     if any(not row.trained for row in rows):
         axes.plot([], [], "o", color=BLUE, label="trained with")
         axes.plot([], [], "o", color=BLUE, markerfacecolor="white", label="not trained with")
-    axes.grid(color="#e2e8f0", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper right")

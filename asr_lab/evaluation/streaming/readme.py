@@ -10,21 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from asr_lab.evaluation.readme import replace_section
+from asr_lab.files import write_json
 
 MARKER = "streaming"
 KEPT_OF_A_ROW = (
-    *("label", "kind", "decoder", "trained", "wer", "cer", "wer_difference", "delay", "latency", "speed"),
+    *("label", "kind", "decoder", "trained", "rates", "differences", "delay", "latency", "speed"),
     *("state_bytes", "reencoded_s_per_s"),
 )
-HEAD = ("heard", "WER", "to offline", "CER", "delay ms", "word P50 / P90 / P95 ms", "RTF", "chunk P50 / P99 ms", "KiB")
+HEAD = (
+    *("context", "WER", "delta vs offline, pp", "CER", "delay ms", "finalisation delay P50 / P90 / P95 ms"),
+    *("RTF", "chunk P50 / P99 ms", "KiB"),
+)
 
 
 def publish_streaming(
-    folder: Path, name: str, title: str, command: str, content: Mapping[str, Any], curve: Path
+    folder: Path, name: str, title: str, command: str, content: Mapping[str, Any], curve: Path, version: str = ""
 ) -> Path:
     """Keep a comparison's JSON as `<name>.json` in a folder, and its curve, without its paths; the file's path.
 
-    `curve` is a picture without its suffix: the SVG and the PNG are kept.
+    `curve` is a picture without its suffix: the SVG and the PNG are kept. `version` says which version of the package
+    made it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checks = content["proof"]["checks"]
@@ -35,6 +40,7 @@ def publish_streaming(
     kept = {
         "title": title,
         "command": command,
+        "version": version,
         "proof": {key: content["proof"][key] for key in ("holds", "decisions", "num_differing", "audio_s")}
         | {"utterances": len(content["proof"]["utterances"]), "largest_difference": worst},
         "rows": [{key: row[key] for key in KEPT_OF_A_ROW} for row in content["rows"]],
@@ -44,7 +50,7 @@ def publish_streaming(
     path = folder / f"{name}.json"
     for suffix in (".svg", ".png"):
         shutil.copyfile(curve.with_suffix(suffix), path.with_suffix(suffix))
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, kept)
     return path
 
 
@@ -81,18 +87,19 @@ def _part(content: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{about['utterances']:,} utterances, {about['audio_s'] / 60:.1f} minutes; rates in %, in brackets the central "
         f"95 % of {interval['resamples']:,} resamples, differences paired by utterance. Delay: a chunk, the window and "
-        "what is looked ahead. Word: from its end in a forced alignment until it is settled. Costs of one stream, "
-        f"{content['timed']['threads']} thread(s). \\* not trained in this context."
+        "the lookahead. Finalisation delay: from a word's end in a forced alignment until it is final. Costs of one "
+        f"stream, {content['timed']['threads']} thread(s). \\* not trained in this context. Made by version "
+        f"{content['version']}."
     )
     yield ""
 
 
 def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield row["label"] if row["trained"] else f"{row['label']} \\*"
-    yield _with_interval(row["wer"])
-    change = row["wer_difference"]
+    yield _with_interval(row["rates"]["wer"])
+    change = None if row["differences"] is None else row["differences"]["wer"]
     yield "" if change is None else _with_interval({**change, "value": change["difference"]}, "+")
-    yield _percent(row["cer"]["value"])
+    yield _percent(row["rates"]["cer"]["value"])
     yield "" if row["delay"] is None else f"{row['delay']['worst_ms']:.0f}"
     words = row["latency"]["words"]
     settled = None if words is None else words["settled"]

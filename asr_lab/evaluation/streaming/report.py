@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.evaluation.report import interval, new_table, percent, print_table
 from asr_lab.evaluation.scoring import SetScore
 from asr_lab.evaluation.streaming.contexts import Refused
@@ -62,24 +63,23 @@ def print_rows(console: Console, rows: Sequence[ContextRow], score: SetScore, re
     untrained = " * the model was not trained with this context." if any(not row.trained for row in rows) else ""
     _explain(
         console,
-        f"to offline: the row's errors less those of the offline row of the same decoder, with the 95 % interval of "
-        f"that difference, paired by utterance; one that holds 0 says nothing.{untrained} {score.resamples:,} "
+        f"delta: to the offline row of the same decoder, in percentage points, with the 95 % interval of that "
+        f"difference, paired by utterance; one that holds 0 says nothing.{untrained} {score.resamples:,} "
         f"resamples of {score.units:,} {score.resampled}s; normalised by {score.normaliser}.{narrow}",
     )
     print_table(console, _delays(rows))
     _explain(
         console,
-        "wait, most: how long a sound waits for its chunk to be full, and for the window and what is looked ahead; on "
-        "average, and at most. word: from its end (of the reference, aligned offline) until it is read for good (50 % "
-        "of the words), and until it is settled and can never change (50, 90, 95 %). first, last: words of an "
-        "utterance, settled, 50 %. All by the audio's clock, computing not counted. changed: words that gave way "
-        "after they were shown.",
+        "chunk wait: how long a sound waits for its chunk to be full, and for window and lookahead; mean and maximum. "
+        "first shown: from a word's end (in a forced alignment) until it is shown for good, P50. final: until it is "
+        "final and can never change, P50, P90, P95. first, last: words of an utterance, final, P50. All by the "
+        "audio's clock, computing not counted. flicker: words that changed after they were shown.",
     )
     print_table(console, _costs(rows))
     _explain(
         console,
-        "real-time factor: computing per second of audio, below 1 keeps up. per chunk: computing before its words "
-        "are shown, half and 99 % of the chunks take no longer. memory: what one live stream carries on."
+        "real-time factor: computing per second of audio, below 1 keeps up. chunk: computing before its words are "
+        "shown. memory: the state of one stream."
         + "".join(
             f" {row.label}: each second of audio is encoded {row.reencoded_s_per_s:.1f} times."
             for row in rows
@@ -88,30 +88,31 @@ def print_rows(console: Console, rows: Sequence[ContextRow], score: SetScore, re
     )
     for reason in dict.fromkeys(one.reason for one in refused):
         labels = ", ".join(one.label for one in refused if one.reason == reason)
-        console.print(f"[yellow]not served: {labels}:[/]", end=" ")
+        console.print(f"[yellow]cannot stream: {labels}:[/]", end=" ")
         console.print(reason, highlight=False, markup=False)
 
 
 def _errors(rows: Sequence[ContextRow], score: SetScore) -> Table:
     table = new_table(f"{score.name}: {score.utterances:,} utterances, {score.audio_s / 60:.1f} minutes")
-    table.add_column("heard", no_wrap=True)
-    for name in ("WER", "95 % interval", "to offline", "95 % interval", "CER"):
+    table.add_column("context", no_wrap=True)
+    others = [name for name in rates() if name != MAIN][:1]
+    heads = (rates()[MAIN].label, "95 % interval", "delta, pp", "95 % interval", *(rates()[o].label for o in others))
+    for name in heads:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        change = row.wer_difference
         difference = [NOTHING, NOTHING]
-        if change is not None:
+        if row.differences is not None:
+            change = row.differences[MAIN]
             difference = [f"{100 * change.difference:+.2f}", f"{100 * change.low:+.2f} to {100 * change.high:+.2f}"]
-        table.add_row(
-            _label(row), f"[bold]{percent(row.wer.value)}[/]", interval(row.wer), *difference, percent(row.cer.value)
-        )
+        cells = [f"[bold]{percent(row.main.value)}[/]", interval(row.main), *difference]
+        table.add_row(_label(row), *cells, *(percent(row.rates[name].value) for name in others))
     return table
 
 
 def _delays(rows: Sequence[ContextRow]) -> Table:
     table = new_table("delays in ms")
-    table.add_column("heard", no_wrap=True)
-    heads = ("wait", "most", "word read", "settled", "90 %", "95 %", "first", "last", "changed")
+    table.add_column("context", no_wrap=True)
+    heads = ("chunk wait", "max", "first shown", "final P50", "P90", "P95", "first", "last", "flicker")
     for name in heads:
         table.add_column(name, justify="right", max_width=7)
     for row in rows:
@@ -128,8 +129,8 @@ def _delays(rows: Sequence[ContextRow]) -> Table:
 def _costs(rows: Sequence[ContextRow]) -> Table:
     timed_s = max(row.speed.audio_s for row in rows)
     table = new_table(f"cost of one stream alone, {timed_s:.0f} s timed")
-    table.add_column("heard", no_wrap=True)
-    for name in ("decoder", "real-time factor", "per chunk", "99 %", "chunks", "memory"):
+    table.add_column("context", no_wrap=True)
+    for name in ("decoder", "real-time factor", "chunk P50", "P99", "chunks", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         speed = row.speed

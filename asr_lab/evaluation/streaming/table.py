@@ -14,7 +14,8 @@ from torch import Tensor
 from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.errors import DataError
 from asr_lab.evaluation.comparison import Comparison, Difference, compare
-from asr_lab.evaluation.evaluation_files import evaluate, read_evaluation, write_evaluation
+from asr_lab.evaluation.evaluation_files import UnreadablePolicy, evaluate, read_evaluation, write_evaluation
+from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.scoring import Rate, SetScore
 from asr_lab.evaluation.streaming.contexts import AlgorithmicDelay
 from asr_lab.evaluation.streaming.latency import Latency, Shown, summarise
@@ -42,11 +43,10 @@ class ContextRow:
     left_ms: float | None
     trained: bool
     """Whether the model was trained with this context."""
-    wer: Rate
-    cer: Rate
-    wer_difference: Difference | None
-    """To the offline row of the same decoder, paired by utterance; None for that row itself."""
-    cer_difference: Difference | None
+    rates: dict[str, Rate]
+    """By name."""
+    differences: dict[str, Difference] | None
+    """To the offline row of the same decoder, by rate, paired by utterance; None for that row itself."""
     delay: AlgorithmicDelay | None
     """None where the utterance is needed whole."""
     latency: Latency
@@ -60,6 +60,11 @@ class ContextRow:
     evaluation: str
     """The file of its scores, beside the table; its hypotheses are a jsonl of the same name."""
 
+    @property
+    def main(self) -> Rate:
+        """The rate that stands for the others."""
+        return self.rates[MAIN]
+
 
 class Scoring(NamedTuple):
     """How texts are compared with references."""
@@ -68,6 +73,7 @@ class Scoring(NamedTuple):
     bootstrap: int
     """Resamples."""
     seed: int
+    unreadable: UnreadablePolicy = "deleted"
 
 
 class Playback:
@@ -128,11 +134,12 @@ def score_rows(
     contenders = listening.contenders
     scores: dict[str, SetScore] = {}
     paths: dict[str, Path] = {}
-    skipped = [(data.name, cut) for data in sets for cut in data.bad]
+    unreadable = [(data.name, one) for data in sets for one in data.unreadable]
     for one in contenders:
-        heard = {data.name: _transcripts(data, listening.shown[one.label]) for data in sets}
-        what = {**about, "heard": one.label, "decoder": one.decoder}
-        evaluation = evaluate(heard, scoring.normalizer, scoring.bootstrap, scoring.seed, skipped, what)
+        decoded = {data.name: _transcripts(data, listening.shown[one.label]) for data in sets}
+        what = {**about, "context": one.label, "decoder": one.decoder}
+        how = (scoring.normalizer, scoring.bootstrap, scoring.seed)
+        evaluation = evaluate(decoded, *how, unreadable, what, scoring.unreadable)
         scores[one.label] = evaluation.score
         paths[one.label] = write_evaluation(evaluation, folder, row_stem(one.label))
     rows = []
@@ -157,10 +164,8 @@ def _row(
         chunk_ms=one.candidate.chunk_ms,
         left_ms=one.candidate.left_ms,
         trained=one.candidate.trained,
-        wer=score.wer,
-        cer=score.cer,
-        wer_difference=None if change is None else change.wer,
-        cer_difference=None if change is None else change.cer,
+        rates=score.rates,
+        differences=None if change is None else change.rates,
         delay=None if one.kind == "offline" else one.candidate.delay,
         latency=latency,
         speed=speed,

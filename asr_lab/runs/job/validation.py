@@ -15,30 +15,33 @@ if TYPE_CHECKING:
 
 TEST = "test"
 """What the scores of `data.test` are called in `eval/`."""
-KEPT = ("name", "wer", "cer", "normaliser", "utterances")
+KEPT = ("name", "rates", "normaliser", "utterances")
 """What the record of a finished run repeats of a score."""
 
 
 def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> tuple[float, dict[str, float]]:
-    """The error rate over all validation sets as one, and each set's own; `metric` is `wer` or `cer`.
+    """The error rate over all validation sets as one, and each set's own; `metric` is the name of a rate.
 
     Decoding is greedy and the normaliser that of training, whatever `[decode]` and `[score]` say: selection decides
     the weights, and those tables must not.
     """
-    from asr_lab.evaluation.error_counts import REFERENCE, count_errors, error_rate, num_errors
+    from asr_lab.evaluation.error_counts import error_rate
+    from asr_lab.evaluation.rates import UnitErrors, rates
     from asr_lab.recognition.transcribe_set import transcribe_set
 
     learner = experiment.learner
     model = learner.averaged()
-    errors, references, rates = 0, 0, {}
+    rate = rates()[metric]
+    total, found = UnitErrors(0, 0, 0, 0), {}
     for data in experiment.valid:
-        heard = transcribe_set(model, experiment.features, experiment.vocabulary, data, DecodeOptions(), learner.device)
-        counts = count_errors([normalizer(t.reference) for t in heard], [normalizer(t.hypothesis) for t in heard])
-        table = counts.words if metric == "wer" else counts.characters
-        wrong, size = int(num_errors(table).sum()), int(table[:, REFERENCE].sum())
-        rates[data.name] = error_rate(wrong, size)
-        errors, references = errors + wrong, references + size
-    return error_rate(errors, references), rates
+        decoded = transcribe_set(
+            model, experiment.features, experiment.vocabulary, data, DecodeOptions(), learner.device
+        )
+        counts = [rate.count(normalizer(t.reference), normalizer(t.hypothesis)) for t in decoded]
+        own = UnitErrors(*map(sum, zip(*counts, strict=True))) if counts else UnitErrors(0, 0, 0, 0)
+        found[data.name] = error_rate(own.errors, own.reference)
+        total = UnitErrors(*map(sum, zip(total, own, strict=True)))
+    return error_rate(total.errors, total.reference), found
 
 
 def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -51,14 +54,15 @@ def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapp
 
     learner = experiment.learner
     model = learner.averaged()
-    heard, skipped = {}, []
+    decoded, unreadable = {}, []
     for data in experiment.test:
-        heard[data.name] = transcribe_set(
+        decoded[data.name] = transcribe_set(
             model, experiment.features, experiment.vocabulary, data, experiment.decode, learner.device
         )
-        skipped += [(data.name, cut) for cut in data.bad]
-    normalizer = Normalizer(experiment.score.normalizer)
-    evaluation = evaluate(heard, normalizer, experiment.score.bootstrap, recipe.seed, skipped, about)
+        unreadable += [(data.name, one) for one in data.unreadable]
+    how = experiment.score
+    normalizer = Normalizer(how.normalizer)
+    evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
     path = write_evaluation(evaluation, folder, TEST)
     content = evaluation_json(evaluation, str(path.with_suffix(".jsonl")))
     scores = [content, *content["sets"]] if len(content["sets"]) > 1 else [content]

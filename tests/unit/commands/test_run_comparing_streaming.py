@@ -143,13 +143,15 @@ def _check_proof(proof: dict[str, Any]) -> None:
 
 
 def _check_row(row: dict[str, Any]) -> None:
-    assert row["wer"]["low"] <= row["wer"]["value"] <= row["wer"]["high"]
+    assert row["rates"]["wer"]["low"] <= row["rates"]["wer"]["value"] <= row["rates"]["wer"]["high"]
     assert row["speed"]["num_chunks"] >= 3
     if row["label"] == "offline":
-        assert row["wer_difference"] is row["delay"] is row["state_bytes"] is None
+        assert row["differences"] is row["delay"] is row["state_bytes"] is None
         assert row["latency"]["flicker"] == 0
         return
-    assert row["wer_difference"]["low"] <= row["wer_difference"]["difference"] <= row["wer_difference"]["high"]
+    assert (
+        row["differences"]["wer"]["low"] <= row["differences"]["wer"]["difference"] <= row["differences"]["wer"]["high"]
+    )
     delay = row["delay"]
     assert (delay["chunk_ms"], delay["stem_ms"]) == (row["chunk_ms"], 0)
     assert 0 < delay["window_ms"] < 10

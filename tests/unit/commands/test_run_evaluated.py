@@ -39,7 +39,7 @@ def test_eval_gives_the_runs_own_score_again(trained: RunDirectory, capsys: Capt
     evaluate(as_json=True)
     out, err = capsys.readouterr()
     found = json.loads(out)
-    assert found["wer"] == before["wer"]
+    assert found["rates"] == before["rates"]
     assert found["hash"] == before["hash"]
     assert found["about"]["read"] == 2
     assert trained.name in err
@@ -66,7 +66,7 @@ def test_eval_takes_other_data_and_other_decoding(trained: RunDirectory, tones: 
     assert json.loads(capsys.readouterr().out)["name"] == "tones"
 
 
-def test_eval_names_what_it_cannot_read_and_scores_the_rest(
+def test_eval_counts_what_it_cannot_read_as_deleted_unless_told_to_leave_it_out(
     trained: RunDirectory, tmp_path: Path, tones: Path, capsys: Capture
 ) -> None:
     folder = tmp_path / "some"
@@ -76,8 +76,16 @@ def test_eval_names_what_it_cannot_read_and_scores_the_rest(
     (folder / "manifest.tsv").write_text("audio\ttext\na.wav\tone two\nb.wav\tthree\nc.wav\tfour\n")
     evaluate(trained.name, [str(folder)], as_json=True)
     found = json.loads(capsys.readouterr().out)
-    assert found["utterances"] == 1
-    assert {(Path(cut["audio"]).name, cut["set"]) for cut in found["skipped"]} == {("b.wav", "some"), ("c.wav", "some")}
+    assert (found["utterances"], found["rates"]["wer"]["reference"]) == (3, 4)
+    evaluate(trained.name, [str(folder)], overrides=["score.unreadable=left_out"], as_json=True)
+    fewer = json.loads(capsys.readouterr().out)
+    assert (fewer["utterances"], fewer["rates"]["wer"]["reference"]) == (1, 2)
+    assert found["rates"]["wer"]["deletions"] == fewer["rates"]["wer"]["deletions"] + 2
+    assert found["unreadable"]["utterances"] == fewer["unreadable"]["utterances"]
+    assert {(Path(cut["audio"]).name, cut["set"]) for cut in found["unreadable"]["utterances"]} == {
+        ("b.wav", "some"),
+        ("c.wav", "some"),
+    }
 
 
 def test_eval_refuses_absent_weights_and_data(trained: RunDirectory) -> None:
@@ -119,7 +127,7 @@ def test_transcribe_hears_every_format_and_goes_on_after_a_bad_file(
 def test_compare_takes_runs_and_files(trained: RunDirectory, capsys: Capture) -> None:
     compare(trained.name, str(trained.eval / "test.json"), as_json=True)
     found = json.loads(capsys.readouterr().out)
-    assert (found["wer"]["difference"], found["wer"]["p"], found["utterances"]) == (0, 1, 6)
+    assert (found["rates"]["wer"]["difference"], found["rates"]["wer"]["p"], found["utterances"]) == (0, 1, 6)
     compare(trained.name, trained.name)
     assert "B - A" in capsys.readouterr().out
 

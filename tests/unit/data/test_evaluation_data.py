@@ -41,9 +41,23 @@ def test_texts_are_as_written_and_need_be_neither_spellable_nor_alignable(with_b
 
 def test_what_cannot_be_read_is_named_with_its_transcript(with_bad: Path) -> None:
     (data,) = evaluation(with_bad)
-    assert {b.id for b in data.bad} == {"u003", "u011", "u020", "u034", "u067", "u078", "u089"}
-    assert {u.id for u in data.unreadable} == {"u003", "u011", "u020", "u067", "u078", "u089"}
-    assert all(u.text for u in data.unreadable)
+    assert {b.id for b in data.bad} == {"u003", "u011", "u020", "u067", "u078", "u089"}
+    assert {(u.id, u.reason) for u in data.unreadable} == {(b.id, b.reason) for b in data.bad}
+    assert all(u.text and u.columns["speaker"] for u in data.unreadable)
+
+
+def test_a_row_that_makes_no_sense_is_named_without_a_transcript(good: Path) -> None:
+    with (good / "manifest.tsv").open("a") as table:
+        table.write("too\tfew\n")
+    (data,) = evaluation(good)
+    [bad] = data.unreadable
+    assert bad.text is None
+    assert "2 fields" in bad.reason
+
+
+def test_an_utterance_with_an_empty_transcript_is_decoded_and_scored(with_bad: Path) -> None:
+    (data,) = evaluation(with_bad)
+    assert [u.text for u in data.utterances if u.id == "u034"] == ["  "]
 
 
 def test_what_breaks_while_decoding_is_counted_too(tmp_path: Path) -> None:

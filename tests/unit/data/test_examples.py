@@ -15,6 +15,7 @@ from asr_lab.audio.keyed_random import mix
 from asr_lab.data.cuts import Part
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.utterance import Joining
+from asr_lab.slots.datasets import Join
 
 NUM = 60
 
@@ -109,4 +110,4 @@ def test_tight_utterances_are_never_shortened() -> None:
 )
 def test_a_join_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"min_utterances|gap_s"):
-        Joining(**settings)
+        Join(**settings)

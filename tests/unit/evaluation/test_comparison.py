@@ -43,21 +43,26 @@ def test_a_clear_improvement_is_found(tmp_path: Path, references: list[str]) -> 
     a = written(tmp_path, "a", heard(references, 0.3, 1), references)
     b = written(tmp_path, "b", heard(references, 0.15, 2), references)
     found = compare(a, b)
-    assert found.wer.a == a["wer"]["value"]
-    assert found.wer.b == b["wer"]["value"]
-    assert found.wer.high < 0
-    assert found.wer.p < 0.01
+    assert found.rates["wer"].a == a["rates"]["wer"]["value"]
+    assert found.rates["wer"].b == b["rates"]["wer"]["value"]
+    assert found.rates["wer"].high < 0
+    assert found.rates["wer"].p < 0.01
     assert found.resampled == "speaker"
     assert found.better > found.worse
     back = compare(b, a)
-    assert back.wer.difference == pytest.approx(-found.wer.difference)
+    assert back.rates["wer"].difference == pytest.approx(-found.rates["wer"].difference)
     assert (back.better, back.worse) == (found.worse, found.better)
 
 
 def test_the_same_hypotheses_do_not_differ(tmp_path: Path, references: list[str]) -> None:
     a = written(tmp_path, "a", heard(references, 0.3, 1), references)
     found = compare(a, a)
-    assert (found.wer.difference, found.wer.low, found.wer.high, found.wer.p) == (0, 0, 0, 1)
+    assert (found.rates["wer"].difference, found.rates["wer"].low, found.rates["wer"].high, found.rates["wer"].p) == (
+        0,
+        0,
+        0,
+        1,
+    )
 
 
 def test_equally_good_systems_are_seldom_told_apart(tmp_path: Path, references: list[str]) -> None:
@@ -65,7 +70,7 @@ def test_equally_good_systems_are_seldom_told_apart(tmp_path: Path, references: 
     for trial in range(60):
         a = written(tmp_path, "a", heard(references, 0.2, 2 * trial), references)
         b = written(tmp_path, "b", heard(references, 0.2, 2 * trial + 1), references)
-        small.append(compare(a, b, resamples=200).wer.p < 0.05)
+        small.append(compare(a, b, resamples=200).rates["wer"].p < 0.05)
     assert np.mean(small) < 0.15
 
 

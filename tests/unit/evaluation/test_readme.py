@@ -40,7 +40,7 @@ def test_a_section_has_every_set_and_its_interval(tmp_path: Path) -> None:
 
 def test_a_study_shows_the_mean_of_its_folds(tmp_path: Path) -> None:
     sets = {"ann": rows("one two"), "ben": rows("one")}
-    content = evaluation_json(evaluate(sets, Normalizer(()), 100, 0, (), {"study": "x.speaker"}), "")
+    content = evaluation_json(evaluate(sets, Normalizer(()), 100, 0, about={"study": "x.speaker"}), "")
     publish(tmp_path, "study", "Study", "asrlab results", content)
     assert "| mean | | | 25.00 | 28.57 |" in section(tmp_path)
 

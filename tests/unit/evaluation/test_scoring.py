@@ -35,7 +35,7 @@ def test_counts_are_those_of_jiwer(pairs: list[tuple[str, str]]) -> None:
     counts = count_errors(references, hypotheses)
     words = jiwer.process_words(list(references), list(hypotheses))
     characters = jiwer.process_characters(list(references), list(hypotheses))
-    for ours, theirs in zip(counts, (words, characters), strict=True):
+    for ours, theirs in ((counts["wer"], words), (counts["cer"], characters)):
         assert ours.sum(0).tolist() == [
             theirs.substitutions,
             theirs.deletions,
@@ -48,29 +48,34 @@ def test_the_rate_is_that_of_jiwer() -> None:
     pairs = [("one two three", "one too three four"), ("five", ""), ("six seven", "six seven")]
     found = scored(pairs)
     references, hypotheses = map(list, zip(*pairs, strict=True))
-    assert found.wer.value == pytest.approx(jiwer.wer(references, hypotheses))
-    assert found.cer.value == pytest.approx(jiwer.cer(references, hypotheses))
-    assert (found.wer.substitutions, found.wer.deletions, found.wer.insertions, found.wer.reference) == (1, 1, 1, 6)
-    assert found.wer.low <= found.wer.value <= found.wer.high
+    assert found.rates["wer"].value == pytest.approx(jiwer.wer(references, hypotheses))
+    assert found.rates["cer"].value == pytest.approx(jiwer.cer(references, hypotheses))
+    assert (
+        found.rates["wer"].substitutions,
+        found.rates["wer"].deletions,
+        found.rates["wer"].insertions,
+        found.rates["wer"].reference,
+    ) == (1, 1, 1, 6)
+    assert found.rates["wer"].low <= found.rates["wer"].value <= found.rates["wer"].high
 
 
 def test_both_texts_are_normalised_and_the_score_says_how() -> None:
     found = scored([("One", "ONE  ")])
-    assert found.wer.errors == 0
+    assert found.rates["wer"].errors == 0
     assert found.normaliser == "nfc+lower/1"
 
 
-def test_words_heard_where_nothing_was_said_are_errors() -> None:
+def test_words_against_an_empty_reference_are_insertions() -> None:
     found = scored([("", "hello there"), ("", ""), ("yes", "yes")])
-    assert (found.wer.insertions, found.wer.reference, found.wer.value) == (2, 1, 2.0)
-    assert scored([("", "")]).wer.value == 0
-    assert scored([("", "a b")]).wer.value == jiwer.wer([""], ["a b"])
+    assert (found.rates["wer"].insertions, found.rates["wer"].reference, found.rates["wer"].value) == (2, 1, 2.0)
+    assert scored([("", "")]).rates["wer"].value == 0
+    assert scored([("", "a b")]).rates["wer"].value == jiwer.wer([""], ["a b"])
 
 
 def test_no_error_in_few_words_is_not_taken_for_perfection() -> None:
     found = scored([("yes", "yes")] * 20)
-    assert (found.wer.value, found.wer.low) == (0, 0)
-    assert found.wer.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert (found.rates["wer"].value, found.rates["wer"].low) == (0, 0)
+    assert found.rates["wer"].high == pytest.approx(1 - 0.025 ** (1 / 20))
 
 
 def test_the_exact_interval_covers_one_utterance() -> None:
@@ -133,8 +138,8 @@ def test_tables_add_up_to_the_whole() -> None:
     assert [r.label for r in found.tables["speaker"]] == ["(not given)", "x", "y"]
     assert [r.label for r in found.tables["length"]] == ["1-2 s"]
     for rows in found.tables.values():
-        assert sum(r.wer.errors for r in rows) == found.wer.errors
-        assert sum(r.cer.reference for r in rows) == found.cer.reference
+        assert sum(r.rates["wer"].errors for r in rows) == found.rates["wer"].errors
+        assert sum(r.rates["cer"].reference for r in rows) == found.rates["cer"].reference
         assert sum(r.audio_s for r in rows) == found.audio_s
 
 
@@ -148,3 +153,9 @@ def test_the_hash_of_a_set_does_not_depend_on_order_or_hypotheses() -> None:
 def test_the_worst_come_first_and_the_right_ones_not_at_all() -> None:
     found = scored([("a", "a"), ("a b c", "x y z"), ("a b", "a")])
     assert [s.transcript.id for s in found.worst(5)] == ["u1", "u2"]
+
+
+def test_a_sentence_is_right_or_wrong() -> None:
+    found = scored([("a b", "a b"), ("a b", "a x"), ("c", ""), ("", "")]).rates["ser"]
+    assert (found.substitutions, found.deletions, found.insertions, found.reference) == (2, 0, 0, 4)
+    assert found.value == 0.5

@@ -11,9 +11,9 @@ import torch
 from asr_lab.audio.features import MelSpectrogramExtractor
 from asr_lab.families.family import FamilyConfig, FamilyModel
 from asr_lab.models.conformer import ConformerASRModel, ConformerConfig
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.ssm import SSMASRModel, SSMConfig
 from asr_lab.models.whisper import WhisperASRModel, WhisperConfig
-from asr_lab.recipe import Decode
 from asr_lab.streaming import Frames
 from asr_lab.tokenizers import CharacterTokenizer
 from asr_lab.training import get_precision_manager
@@ -116,7 +116,7 @@ def test_transcribing_leaves_the_mode_as_it_was(training: bool) -> None:
     assert model.transcribe(features) == first  # no dropout, even from training mode
     assert {module.training for module in model.modules()} == {training}
     with pytest.raises(ValueError, match="attention"):
-        model.transcribe(features, decode=Decode(decoder="attention"))
+        model.transcribe(features, decode=DecodeOptions(decoder="attention"))
     assert model.training is training
 
 

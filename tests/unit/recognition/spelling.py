@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr_lab.compiler.build import Loaded
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import DecoderHead, Targets
-from asr_lab.recipe import Decode
 from asr_lab.recognition.live_words import LiveWord, Update
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.streaming import WHOLE, Chain, Frames, run_whole
@@ -133,7 +133,7 @@ def live(
     *others: DecoderHead, max_buffer_s: float = 60.0, agreeing: int = 2, beam: int = 1, step_ms: float = STEP_MS
 ) -> AgreementRecognizer:
     return AgreementRecognizer(
-        made_up(*(others or (ctc(),))), Decode(beam=beam), step_ms, max_buffer_s=max_buffer_s, agreeing=agreeing
+        made_up(*(others or (ctc(),))), DecodeOptions(beam=beam), step_ms, max_buffer_s=max_buffer_s, agreeing=agreeing
     )
 
 

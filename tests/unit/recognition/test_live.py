@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from asr_lab.audio.reading import read_audio
 from asr_lab.compiler.build import Loaded
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
-from asr_lab.recipe import Decode
 from asr_lab.recognition.live import Endpointing, LiveRecognizer, LiveWord, Update, live_context
 from asr_lab.slots.blocks.attention import Attention
 from asr_lab.slots.blocks.macaron import Macaron
@@ -48,7 +48,7 @@ def made_up() -> Loaded:
 
 
 def live(endpointing: Endpointing | None = None, beam: int = 1) -> LiveRecognizer:
-    return LiveRecognizer(made_up(), Context(4, 4), Decode(beam=beam), endpointing)
+    return LiveRecognizer(made_up(), Context(4, 4), DecodeOptions(beam=beam), endpointing)
 
 
 def spoken(text: str, silence: int = 0) -> Tensor:
@@ -185,7 +185,7 @@ def offline(loaded: Loaded, audio: Tensor, beam: int) -> str:
     """The text of a recording heard at once, in the same context."""
     with torch.inference_mode():
         features = run_whole(loaded.features, Frames.whole(audio[None]), WHOLE)
-        (best, *_) = loaded.model.eval().search(features, Decode(beam=beam), CONTEXT)[0]
+        (best, *_) = loaded.model.eval().search(features, DecodeOptions(beam=beam), CONTEXT)[0]
     return " ".join(loaded.vocabulary.decode(best.tokens).split())
 
 
@@ -200,7 +200,7 @@ def recordings(speech: Path) -> list[Tensor]:
 @pytest.mark.parametrize("beam", [1, pytest.param(4, marks=pytest.mark.prove)])
 def test_64_live_streams_say_what_64_recordings_say(recordings: list[Tensor], beam: int) -> None:
     loaded, rng = speech_model(), np.random.default_rng(beam)
-    recognizer = LiveRecognizer(loaded, CONTEXT, Decode(beam=beam))
+    recognizer = LiveRecognizer(loaded, CONTEXT, DecodeOptions(beam=beam))
     waiting, going, said, audio_of = list(recordings), {}, {}, {}  # type: ignore[var-annotated]
     while waiting or going:
         if waiting and rng.random() < 0.8:  # joins
@@ -239,7 +239,7 @@ def test_what_cannot_be_heard_live_says_why() -> None:
     with pytest.raises(ValueError, match=r"no CTC decoder \(have: attention\); .* local agreement"):
         LiveRecognizer(speech_model(["attention"]), CONTEXT)
     with pytest.raises(ValueError, match=r"decode.decoder = 'joint' is not CTC.* local agreement"):
-        LiveRecognizer(speech_model(["ctc", "attention"]), CONTEXT, Decode(decoder="joint"))
+        LiveRecognizer(speech_model(["ctc", "attention"]), CONTEXT, DecodeOptions(decoder="joint"))
     with pytest.raises(ValueError, match=r"not live in this context: part 3.mixer \(Attention\) cannot stream"):
         LiveRecognizer(speech_model(), WHOLE)
     features = LogMel(sample_rate=SPEECH_RATE, num_mels=20, level="utterance")

@@ -54,7 +54,14 @@ def test_a_recipe_is_run_to_a_table_and_not_trained_twice(recipe: Write) -> None
     assert second.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
     assert status_of(only_run()).attempt == 1
     printed = json.loads(asrlab("run", path, "--json").stdout)
-    assert printed["test"]["wer"].keys() >= {"value", "low", "high", "substitutions", "deletions", "insertions"}
+    assert printed["test"]["rates"]["wer"].keys() >= {
+        "value",
+        "low",
+        "high",
+        "substitutions",
+        "deletions",
+        "insertions",
+    }
     (row,) = json.loads(asrlab("runs", "--json").stdout)
     assert (row["run"], row["state"], row["step"], row["label"]) == (name, "finished", 12, "tiny")
     assert name in asrlab("runs").stdout

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_lab.evaluation.streaming.latency import Percentiles, Shown, ShownWord, WordDelay, delays, summarise, watch
-from asr_lab.recipe import Decode
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.alignment import Aligner, TimedWord
 from asr_lab.recognition.live import LiveRecognizer
 from asr_lab.recognition.live_words import LiveWord, Update
@@ -130,7 +130,7 @@ def speak(hearing: Any, words: Sequence[str], seed: int) -> Spoken:
 
 def live_updates(hearing: Any, audio: Tensor, chunk_frames: int, beam: int, piece: int) -> list[Update]:
     """What is heard of a recording that comes in pieces of so many samples."""
-    recognizer = LiveRecognizer(hearing, Context(chunk_frames, chunk_frames), Decode(beam=beam))
+    recognizer = LiveRecognizer(hearing, Context(chunk_frames, chunk_frames), DecodeOptions(beam=beam))
     stream = recognizer.open()
     found: list[Update] = []
     for begin in range(0, len(audio), piece):

@@ -10,7 +10,7 @@ import pytest
 from asr_lab.errors import DataError
 from asr_lab.evaluation.streaming.readme import publish_streaming, streaming_section, update_streaming
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 RATE = {"value": 0.125, "low": 0.1, "high": 0.15}
 PERCENTILES = {"p50_s": 0.163, "p90_s": 0.3225, "p95_s": 1.25}
 
@@ -21,9 +21,8 @@ def row(label: str, **changes: Any) -> dict[str, Any]:
         "kind": "live",
         "decoder": "ctc",
         "trained": True,
-        "wer": RATE,
-        "cer": RATE,
-        "wer_difference": {"difference": 0.0117, "low": -0.025, "high": 0.0476},
+        "rates": {"wer": RATE, "cer": RATE},
+        "differences": {"wer": {"difference": 0.0117, "low": -0.025, "high": 0.0476}},
         "delay": {"worst_ms": 162.5},
         "latency": {"words": {"settled": PERCENTILES}},
         "speed": {"real_time_factor": 0.272, "chunk_p50_ms": 41.69, "chunk_p99_ms": 59.0},
@@ -37,7 +36,7 @@ def row(label: str, **changes: Any) -> dict[str, Any]:
 def comparison() -> dict[str, Any]:
     checks = [{"dtype": d, "relative": r} for d, r in (("float64", 4e-15), ("float64", 1e-15), ("float32", 3.7e-7))]
     proof = {"holds": True, "decisions": 20370, "num_differing": 0, "audio_s": 58.0, "utterances": ["a", "b"]}
-    offline = row("offline", kind="offline", wer_difference=None, delay=None, state_bytes=None, latency={"words": None})
+    offline = row("offline", kind="offline", differences=None, delay=None, state_bytes=None, latency={"words": None})
     about = {"name": "folder", "utterances": 60, "audio_s": 120.0, "interval": {"resamples": 1000}}
     return {
         "about": {"run": "/somewhere"},

@@ -28,8 +28,8 @@ from spelling import (
     words,
 )
 
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
-from asr_lab.recipe import Decode
 from asr_lab.recognition.live_words import Update
 from asr_lab.recognition.local_agreement.decoder import word_starts
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
@@ -181,7 +181,7 @@ def test_what_cannot_be_heard_says_why() -> None:
     with pytest.raises(ValueError, match=r"no attention decoder \(have: ctc\)"):
         AgreementRecognizer(attrs.evolve(made_up(), model=lone))
     with pytest.raises(ValueError, match=r"decode.decoder = 'joint' is not attention"):
-        AgreementRecognizer(made_up(ctc()), Decode(decoder="joint"))
+        AgreementRecognizer(made_up(ctc()), DecodeOptions(decoder="joint"))
     with pytest.raises(ValueError, match="a buffer of 1 s does not hold two steps of 1000 ms"):
         AgreementRecognizer(made_up(), max_buffer_s=1.0)
     with pytest.raises(ValueError, match="agreeing must be at least 1"):

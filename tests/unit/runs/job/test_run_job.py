@@ -60,9 +60,9 @@ def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> No
     evaluation = evaluation_of(run)
     assert evaluation is not None
     assert evaluation.score.utterances == 6
-    assert result_json(run)["test"]["wer"]["value"] == evaluation.score.wer.value
+    assert result_json(run)["test"]["rates"]["wer"]["value"] == evaluation.score.main.value
     assert story.result is not None
-    assert story.result["results"][0]["wer"]["value"] == evaluation.score.wer.value
+    assert story.result["results"][0]["rates"]["wer"]["value"] == evaluation.score.main.value
     assert story.result["chosen"] == story.best_step
     again = prepared(recipe())
     assert (again.run, again.standing) == (run, "finished")

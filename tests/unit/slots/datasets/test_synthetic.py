@@ -53,7 +53,7 @@ def test_the_same_bits_come_each_time(cache: Path) -> None:
 
 def test_an_utterance_sounds_the_same_whatever_is_said_before_it(cache: Path) -> None:
     utterance = read()[7]
-    request = espeak.Request(
+    request = espeak.SpeechRequest(
         utterance.text, utterance.columns["speaker"], utterance.columns["rate_wpm"], utterance.columns["pitch"]
     )
     alone = espeak.synthesize(request, 16000)

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
+from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.decoder import DecoderHead, Hypothesis, SearchOptions, Targets
-from asr_lab.recipe import Decode
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.decoders.attention import AttentionDecoder
 from asr_lab.slots.decoders.ctc import CTC
@@ -81,7 +81,7 @@ def test_joint_decoding_rescores_attention_with_ctc() -> None:
     model, ctc, attention = hybrid()
     frames = Frames.whole(torch.randn(3, 30, DIM), torch.tensor([30, 20, 0]))
     options = SearchOptions(beam=4)
-    found = model.search(frames, Decode(decoder="joint", beam=4, ctc_weight=0.4))
+    found = model.search(frames, DecodeOptions(decoder="joint", beam=4, ctc_weight=0.4))
     for row, hypotheses in enumerate(found):
         lone = Frames.whole(frames.x[row : row + 1, : frames.lengths[row]])
         expected: dict[tuple[int, ...], float] = {}
@@ -100,7 +100,7 @@ def test_rescoring_scores_ctc_hypotheses_with_attention() -> None:
     model, ctc, attention = hybrid()
     frames = Frames.whole(torch.randn(3, 7, DIM), torch.tensor([7, 5, 0]))
     options = SearchOptions(beam=4)
-    found = model.search(frames, Decode(decoder="rescoring", beam=4, ctc_weight=0.4))
+    found = model.search(frames, DecodeOptions(decoder="rescoring", beam=4, ctc_weight=0.4))
     for row, hypotheses in enumerate(found):
         lone = Frames.whole(frames.x[row : row + 1, : frames.lengths[row]])
         expected: dict[tuple[int, ...], float] = {}
@@ -120,7 +120,7 @@ def test_rescoring_puts_what_attention_cannot_give_behind_the_rest_in_the_order_
     found = [h.tokens for h in ctc.search(frames, SearchOptions(beam=6))[0]]
     attention.max_tokens = sorted(len(tokens) for tokens in found)[1]
     too_long = [tokens for tokens in found if len(tokens) > attention.max_tokens]
-    [rescored] = model.search(frames, Decode(decoder="rescoring", beam=6))
+    [rescored] = model.search(frames, DecodeOptions(decoder="rescoring", beam=6))
     assert too_long
     assert [h.tokens for h in rescored][-len(too_long) :] == too_long
     assert rescored[0].tokens not in too_long
@@ -130,7 +130,7 @@ def test_rescoring_puts_what_attention_cannot_give_behind_the_rest_in_the_order_
 def test_joint_decoding_without_ctc_is_attention_even_for_what_ctc_cannot_align() -> None:
     model, _, attention = hybrid()
     frames = Frames.whole(torch.randn(2, 3, DIM), torch.tensor([3, 1]))
-    found = model.search(frames, Decode(decoder="joint", beam=4, ctc_weight=0.0))
+    found = model.search(frames, DecodeOptions(decoder="joint", beam=4, ctc_weight=0.0))
     assert found == attention.search(frames, SearchOptions(beam=4))
 
 
@@ -138,7 +138,7 @@ def test_joint_decoding_without_ctc_is_attention_even_for_what_ctc_cannot_align(
 def test_the_best_joint_hypothesis_is_what_is_transcribed() -> None:
     model, _, _ = hybrid()
     features = torch.randn(2, 12, DIM)
-    decode = Decode(decoder="joint", beam=3)
+    decode = DecodeOptions(decoder="joint", beam=3)
     [first, second] = model.search(Frames.whole(features), decode)
     assert model.transcribe(features, decode=decode) == [list(first[0].tokens), list(second[0].tokens)]
     assert isinstance(first[0], Hypothesis)
