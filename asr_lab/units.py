@@ -34,3 +34,33 @@ def samples_to_s(samples: int, rate_hz: int) -> float:
 def frames_to_s(frames: float, frame_ms: Fraction) -> float:
     """Seconds that `frames` of `frame_ms` milliseconds last."""
     return float(frames * frame_ms / 1000)
+
+
+def samples_to_ms(samples: int, rate_hz: int) -> float:
+    """Milliseconds that `samples` last at `rate_hz`."""
+    return 1000 * samples / rate_hz
+
+
+def frames_to_ms(frames: float, frame_ms: Fraction) -> float:
+    """Milliseconds that `frames` of `frame_ms` milliseconds last."""
+    return float(frames * frame_ms)
+
+
+def s_to_ms(seconds: float) -> float:
+    """Milliseconds in `seconds`."""
+    return 1000 * seconds
+
+
+def s_to_frames(seconds: float, frame_ms: Fraction) -> int:
+    """Whole frames of `frame_ms` milliseconds in `seconds`."""
+    return int(Fraction(str(seconds)) * 1000 / frame_ms)
+
+
+def samples_per_frame(frame_ms: Fraction, rate_hz: int) -> int:
+    """Whole samples from one frame to the next."""
+    return int(frame_ms * rate_hz / 1000)
+
+
+def sample_ms(rate_hz: int) -> Fraction:
+    """Milliseconds from one sample to the next."""
+    return Fraction(1000, rate_hz)

@@ -48,17 +48,17 @@ def _print_table(a: str, b: str, found: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from asr_lab.evaluation.percentages import percent, span
     from asr_lab.evaluation.rates import rates
-    from asr_lab.evaluation.report import percent
 
     table = Table(title=f"A = {a}\nB = {b}\n{found.utterances:,} utterances", title_justify="left")
     table.add_column("")
     for column in ("A", "B", "B - A, pp", "95 % interval", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, one in found.rates.items():
-        interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
+        change, interval = percent(one.difference, "+", ""), span(one.low, one.high, "+", "")
         label = rates()[name].label if name in rates() else name.upper()
-        table.add_row(label, percent(one.a), percent(one.b), f"{100 * one.difference:+.2f}", interval, f"{one.p:.4f}")
+        table.add_row(label, percent(one.a), percent(one.b), change, interval, f"{one.p:.4f}")
     console = Console()
     console.print(table)
     equal = found.utterances - found.better - found.worse

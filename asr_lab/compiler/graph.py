@@ -19,6 +19,7 @@ from asr_lab.recipe import Encoder, Recipe
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.streaming import Context, Frames, Streamable
+from asr_lab.units import s_to_frames, samples_to_ms
 
 MEASURED_S = 10
 """Seconds of audio that the cost is counted over; attention over whole utterances costs more per second when longer."""
@@ -92,7 +93,7 @@ def graph(features: Features, encoder: Encoder, decoders: Sequence[Decoder], voc
 def _features_node(features: Features, extractor: Streamable[Any]) -> Node:
     rate_ms = float(features.frame_ms)
     hop_ms = None if features.whole_because is not None else rate_ms
-    look_ms = extractor.lookahead_frames * 1000 / features.sample_rate
+    look_ms = samples_to_ms(extractor.lookahead_frames, features.sample_rate)
     return Node(
         "features", features.tag(), ("B", "T", str(features.dim)), rate_ms, hop_ms, look_ms, _count(extractor), 0.0
     )
@@ -105,7 +106,7 @@ class _Tracer:
         self.model = model
         self.context = model.contexts[0][0]
         self.frame_ms = frame_ms
-        self.frames = Frames.whole(torch.zeros(1, int(MEASURED_S * 1000 / frame_ms), dim))
+        self.frames = Frames.whole(torch.zeros(1, s_to_frames(MEASURED_S, frame_ms), dim))
         self.reached: list[tuple[Frames, Fraction]] = []
         """Frames and their rate after each part of the encoder."""
         self._known: dict[tuple[Any, Context, tuple[int, ...]], tuple[int, Frames]] = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from asr_lab.errors import LabError
 from asr_lab.evaluation.evaluation_files import read_evaluation
+from asr_lab.evaluation.percentages import percent, span
 from asr_lab.evaluation.plots import Series, draw_training
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.files import read_jsonl, write_text
@@ -89,7 +90,7 @@ def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
             lines = [
                 [
                     *(m["label"], f"{m['utterances']:,}", *_rate(m["rates"][MAIN])),
-                    *(_percent(m["rates"][name]["value"]) for name in others),
+                    *(percent(m["rates"][name]["value"]) for name in others),
                 ]
                 for m in members
             ]
@@ -119,11 +120,7 @@ def _unit(name: str) -> str:
 
 
 def _rate(rate: Mapping[str, Any]) -> list[str]:
-    return [_percent(rate["value"]), f"{100 * rate['low']:.2f} to {_percent(rate['high'])}"]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
+    return [percent(rate["value"]), span(rate["low"], rate["high"])]
 
 
 def _columns(records: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_lab.errors import DataError
+from asr_lab.evaluation.percentages import percent, with_span
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.files import write_json, write_text
 
@@ -103,7 +104,7 @@ def _part(content: Mapping[str, Any]) -> list[str]:
     if len(content["sets"]) > 1:
         if content["about"].get(STUDY):
             every = [one["rates"] for one in content["sets"]]
-            means = [_percent(sum(one[key]["value"] for one in every) / len(every)) for key in SHOWN]
+            means = [percent(sum(one[key]["value"] for one in every) / len(every), unit="") for key in SHOWN]
             lines.append(f"| mean | | | {' | '.join(means)} |")
         else:
             lines.append(_row("all together", content))
@@ -119,12 +120,8 @@ def _part(content: Mapping[str, Any]) -> list[str]:
 
 def _row(name: str, one: Mapping[str, Any]) -> str:
     found = [one["rates"][key] for key in SHOWN]
-    cells = [f"{_percent(r['value'])} ({_percent(r['low'])} to {_percent(r['high'])})" for r in found]
+    cells = [with_span(r["value"], r["low"], r["high"]) for r in found]
     return f"| {name} | {one['utterances']:,} | {one['rates'][MAIN]['reference']:,} | {' | '.join(cells)} |"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}"
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr_lab.evaluation.evaluation_files import Evaluation
+from asr_lab.evaluation.percentages import percent, span
 from asr_lab.evaluation.rates import MAIN, rates
-from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
+from asr_lab.evaluation.scoring import Scored, SetScore, Slice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,11 +47,6 @@ def _print_unreadable(console: Console, evaluation: Evaluation) -> None:
         console.print(f"  … {len(bad) - ROWS_SHOWN:,} more in the JSON", highlight=False, markup=False)
 
 
-def percent(value: float) -> str:
-    """A fraction as a percentage with two decimals."""
-    return f"{100 * value:.2f} %"
-
-
 def align(one: Scored) -> str:
     """The reference above the hypothesis, with S, D and I below each error; by jiwer."""
     import jiwer
@@ -75,7 +71,7 @@ def _main_table(evaluation: Evaluation) -> Table:
             measure = f"{rates()[name].unit} ({rates()[name].label})"
             counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
             bold = f"[bold]{percent(rate.value)}[/]"
-            table.add_row(*label, measure, bold, interval(rate), *(f"{count:,}" for count in counts))
+            table.add_row(*label, measure, bold, span(rate.low, rate.high), *(f"{count:,}" for count in counts))
             label = [""] if several else []
         table.add_section()
     return table
@@ -95,11 +91,6 @@ def new_table(title: str) -> Table:
     from rich.table import Table
 
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-
-
-def interval(rate: Rate) -> str:
-    """Both ends as percentages."""
-    return f"{100 * rate.low:.2f} to {percent(rate.high)}"
 
 
 def _explanation(total: SetScore) -> str:
@@ -122,7 +113,12 @@ def _group_table(name: str, rows: Sequence[Slice]) -> Table:
     for column in heads:
         table.add_column(column, justify="right", no_wrap=True)
     for row in shown:
-        cells = [f"{row.utterances:,}", f"{row.main.reference:,}", percent(row.main.value), interval(row.main)]
+        cells = [
+            f"{row.utterances:,}",
+            f"{row.main.reference:,}",
+            percent(row.main.value),
+            span(row.main.low, row.main.high),
+        ]
         table.add_row(row.label, *cells, *(percent(row.rates[name].value) for name in others if name in row.rates))
     return table
 

@@ -128,7 +128,7 @@ def _rescored(
     if not hypotheses:
         return []
     index = torch.full((len(hypotheses),), row, device=frames.x.device)
-    scores = second.score(frames.rows(index), _targets([h.tokens for h in hypotheses], index.device)).tolist()
+    scores = second.score(frames.rows(index), Targets.of([h.tokens for h in hypotheses], index.device)).tolist()
     rescored = []
     for hypothesis, score in zip(hypotheses, scores, strict=True):
         length = (len(hypothesis.tokens) + 1) ** decode.length_penalty
@@ -143,10 +143,3 @@ def _rescored(
 def _mixed(attention: float, ctc: float, decode: DecodeOptions) -> float:
     parts = ((1 - decode.ctc_weight, attention), (decode.ctc_weight, ctc))
     return sum(weight * part for weight, part in parts if weight)  # 0 times infinity is no number
-
-
-def _targets(rows: Sequence[Sequence[int]], device: torch.device) -> Targets:
-    tokens = torch.zeros(len(rows), max(1, *(len(r) for r in rows)), dtype=torch.int64, device=device)
-    for row, values in enumerate(rows):
-        tokens[row, : len(values)] = torch.tensor(values, dtype=torch.int64)
-    return Targets(tokens, torch.tensor([len(r) for r in rows], device=device))

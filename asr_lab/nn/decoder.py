@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from asr_lab.streaming import Frames
@@ -15,6 +17,15 @@ class Targets(NamedTuple):
 
     tokens: Tensor  # (B, U) int64, no blank, no end of text
     lengths: Tensor  # (B,) int64
+
+    @classmethod
+    def of(cls, texts: Sequence[Sequence[int]], device: torch.device | str) -> Targets:
+        """Some texts as a batch; at least one column wide."""
+        tokens = torch.zeros(len(texts), max(1, *map(len, texts), 0), dtype=torch.int64)
+        for row, text in enumerate(texts):
+            tokens[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
+        lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
+        return cls(tokens.to(device), lengths.to(device))
 
 
 @attrs.frozen

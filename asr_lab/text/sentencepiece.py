@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import sentencepiece
 
@@ -95,7 +94,7 @@ class SentencePieceTokenizer:
         return hashlib.sha256(self._model).hexdigest()
 
 
-def train_pieces(texts: Iterable[str], kind: Literal["bpe", "unigram"], vocab_size: int, folder: Path) -> None:
+def train_pieces(texts: Iterable[str], kind: str, vocab_size: int, folder: Path) -> None:
     """Train a model of exactly `vocab_size` tokens and write it into `folder`: the same texts, the same bytes.
 
     Every character of the texts becomes spellable. DataError says what size the texts allow.

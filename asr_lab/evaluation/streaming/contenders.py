@@ -12,7 +12,7 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.live import LiveRecognizer, LoadedModel
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.recognition.transcribe_set import evaluation_context
-from asr_lab.units import s_to_samples
+from asr_lab.units import ms_to_samples
 
 
 def contenders_of(
@@ -38,7 +38,7 @@ def contenders_of(
     for candidate in candidates:
         if candidate in live:
             recognizer = LiveRecognizer(loaded, candidate.context, decode.by("ctc"), max_streams=STREAMS)
-            packet = s_to_samples(candidate.delay.chunk_ms / 1000, loaded.sample_rate) if candidate.delay else 1
+            packet = ms_to_samples(candidate.delay.chunk_ms, loaded.sample_rate) if candidate.delay else 1
             found.append(Contender(candidate.label, "live", "ctc", candidate, recognizer, packet))
         elif candidate.delay is None and candidate.context != widest:
             found.append(
@@ -52,5 +52,5 @@ def _agreement(loaded: LoadedModel, base: Candidate, decode: DecodeOptions) -> C
     label = "agreement"
     delay = AlgorithmicDelay(window_ms=0.0, stem_ms=0.0, chunk_ms=recognizer.step_ms)
     candidate = Candidate(label, recognizer.step_ms, None, base.context, base.trained, delay)
-    packet = s_to_samples(recognizer.step_ms / 1000, loaded.sample_rate)
+    packet = ms_to_samples(recognizer.step_ms, loaded.sample_rate)
     return Contender(label, "agreement", "attention", candidate, recognizer, packet)

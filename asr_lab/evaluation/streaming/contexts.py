@@ -14,7 +14,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.recognition.live import live_context
 from asr_lab.streaming import WHOLE, Chain, Context, Streamable
 from asr_lab.streaming.session import needs_whole_because
-from asr_lab.units import frames_to_s, samples_to_s
+from asr_lab.units import frames_to_ms, sample_ms, samples_to_ms
 
 USUAL_MS: tuple[float | None, ...] = (80, 160, 320, 640, 1280, None)
 """Chunks that models are compared at besides those that they were trained with; None = the whole utterance."""
@@ -88,7 +88,7 @@ class StreamingChain:
         sample_rate: int,
     ) -> StreamingChain:
         """A model; `names` are of its encoder's parts, `reasons` also of `features`."""
-        frame_ms = Fraction(1000, sample_rate) / features.ratio
+        frame_ms = sample_ms(sample_rate) / features.ratio
         return StreamingChain(Chain([features, *model.encoder]), ("features", *names), reasons, frame_ms, sample_rate)
 
     def in_samples(self, context: Context) -> Context:
@@ -102,7 +102,7 @@ class StreamingChain:
             return None
         window = next(iter(self.chain)).lookahead_frames
         stem = self.chain.lookahead_frames - window
-        window_ms, stem_ms, chunk_ms = (1000 * samples_to_s(n, self.sample_rate) for n in (window, stem, hop))
+        window_ms, stem_ms, chunk_ms = (samples_to_ms(n, self.sample_rate) for n in (window, stem, hop))
         return AlgorithmicDelay(window_ms, stem_ms, chunk_ms)
 
     def check_chunk(self, chunk_ms: float | None) -> None:
@@ -158,4 +158,4 @@ def choose(
 
 
 def _ms(frames: int | None, frame_ms: Fraction) -> float | None:
-    return None if frames is None else 1000 * frames_to_s(frames, frame_ms)
+    return None if frames is None else frames_to_ms(frames, frame_ms)

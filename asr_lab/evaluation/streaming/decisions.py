@@ -94,7 +94,7 @@ def _frame_by_frame(head: CTCHead, offline: Frames, streamed: Frames, pieces: Se
 
 def _along_text(head: DecoderHead, offline: Frames, streamed: Frames) -> _Twice:
     texts = [[h[0].tokens for h in head.search(f, SearchOptions())] for f in (offline, streamed)]
-    targets = _targets(texts[0], offline.x.device)
+    targets = Targets.of(texts[0], offline.x.device)
     ours, theirs = (_scores(head, f, targets) for f in (offline, streamed))
     apart = _largest(ours - theirs, targets.lengths + 1)
     found = [
@@ -120,13 +120,6 @@ def _margin(scores: Tensor) -> Tensor:
     """Between the best token and the second, (B, T)."""
     best = scores.topk(2).values
     return best[..., 0] - best[..., 1]
-
-
-def _targets(texts: Sequence[Sequence[int]], device: torch.device) -> Targets:
-    tokens = torch.zeros(len(texts), max(1, *map(len, texts)), dtype=torch.int64, device=device)
-    for row, text in enumerate(texts):
-        tokens[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
-    return Targets(tokens, torch.tensor([len(t) for t in texts], device=device))
 
 
 def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, int, int] | None:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asr_lab.evaluation.percentages import percent, with_span
 from asr_lab.evaluation.readme import replace_section
 from asr_lab.files import write_json
+from asr_lab.units import s_to_ms
 
 MARKER = "streaming"
 KEPT_OF_A_ROW = (
@@ -96,27 +98,19 @@ def _part(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield row["label"] if row["trained"] else f"{row['label']} \\*"
-    yield _with_interval(row["rates"]["wer"])
+    rate = row["rates"]["wer"]
+    yield with_span(rate["value"], rate["low"], rate["high"])
     change = None if row["differences"] is None else row["differences"]["wer"]
-    yield "" if change is None else _with_interval({**change, "value": change["difference"]}, "+")
-    yield _percent(row["rates"]["cer"]["value"])
+    yield "" if change is None else with_span(change["difference"], change["low"], change["high"], "+")
+    yield percent(row["rates"]["cer"]["value"], unit="")
     yield "" if row["delay"] is None else f"{row['delay']['worst_ms']:.0f}"
     words = row["latency"]["words"]
     settled = None if words is None else words["settled"]
-    yield "" if settled is None else " / ".join(f"{1000 * settled[key]:,.0f}" for key in ("p50_s", "p90_s", "p95_s"))
+    yield "" if settled is None else " / ".join(f"{s_to_ms(settled[key]):,.0f}" for key in ("p50_s", "p90_s", "p95_s"))
     speed = row["speed"]
     yield f"{speed['real_time_factor']:.3f}"
     yield f"{speed['chunk_p50_ms']:.1f} / {speed['chunk_p99_ms']:.1f}"
     yield "" if row["state_bytes"] is None else f"{row['state_bytes'] / 1024:,.0f}"
-
-
-def _with_interval(rate: Mapping[str, float], sign: str = "") -> str:
-    value, low, high = (_percent(rate[key], sign) for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
-
-
-def _percent(value: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.2f}"
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr_lab.evaluation.percentages import percent, span
 from asr_lab.evaluation.rates import MAIN, rates
-from asr_lab.evaluation.report import interval, new_table, percent, print_table
+from asr_lab.evaluation.report import new_table, print_table
 from asr_lab.evaluation.scoring import SetScore
 from asr_lab.evaluation.streaming.contexts import Refused
 from asr_lab.evaluation.streaming.latency import Figures
 from asr_lab.evaluation.streaming.proof import Check, Proof
 from asr_lab.evaluation.streaming.table import ContextRow
+from asr_lab.units import s_to_ms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,8 +105,8 @@ def _errors(rows: Sequence[ContextRow], score: SetScore) -> Table:
         difference = [NOTHING, NOTHING]
         if row.differences is not None:
             change = row.differences[MAIN]
-            difference = [f"{100 * change.difference:+.2f}", f"{100 * change.low:+.2f} to {100 * change.high:+.2f}"]
-        cells = [f"[bold]{percent(row.main.value)}[/]", interval(row.main), *difference]
+            difference = [percent(change.difference, "+", ""), span(change.low, change.high, "+", "")]
+        cells = [f"[bold]{percent(row.main.value)}[/]", span(row.main.low, row.main.high), *difference]
         table.add_row(_label(row), *cells, *(percent(row.rates[name].value) for name in others))
     return table
 
@@ -169,4 +171,4 @@ def _median(figures: Figures | None) -> str:
 
 
 def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:,.0f}"
+    return f"{s_to_ms(seconds):,.0f}"

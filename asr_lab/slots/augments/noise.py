@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.config.validators import rising
 from asr_lab.slots.augments import Augment
 
 if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
-
-
-def _ascending(_: Any, attribute: Any, value: tuple[float, float]) -> None:
-    if value[0] > value[1]:
-        raise ValueError(f"'{attribute.name}' must not fall: [{value[0]}, {value[1]}]")
 
 
 @section
@@ -26,9 +22,9 @@ class Noise(Augment):
 
     probability: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
     """Share of utterances that get noise."""
-    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=_ascending)
+    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=rising())
     """Least and greatest signal-to-noise ratio, in decibels; drawn uniformly."""
-    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=_ascending)
+    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=rising())
     """Power falls as 1 / f^colour: 0 white, 1 pink, 2 brown; drawn uniformly. Not used with `recordings`."""
     recordings: str | None = None
     """A folder of noise recordings, searched with its subfolders; relative ones are under ASRLAB_DATA."""

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from asr_lab.config.section import section
+from asr_lab.config.validators import rising
 from asr_lab.slots.augments import Augment
 
 if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
 
 
-def _ascending(_: Any, attribute: Any, value: tuple[float, float]) -> None:
-    if value[0] > value[1]:
-        raise ValueError(f"'{attribute.name}' must not fall: [{value[0]}, {value[1]}]")
-
-
 @section
 class Volume(Augment):
     """Each utterance gets a gain of its own."""
 
-    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=_ascending)
+    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=rising())
     """Least and greatest gain, in decibels; drawn uniformly."""
 
     def build(self, root: Path = Path()) -> Augmentation:

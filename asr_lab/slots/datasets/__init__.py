@@ -10,6 +10,7 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import Slot, section
+from asr_lab.config.validators import rising
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import DataSource, Joining, Source
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 def _at_most_max(instance: Join, _: Any, value: int) -> None:
     if value > instance.max_utterances:
         raise ValueError(f"'min_utterances' must not be above max_utterances = {instance.max_utterances}, got {value}")
-
-
-def _range_s(_: Any, attribute: Any, value: tuple[float, float]) -> None:
-    if not 0 <= value[0] <= value[1]:
-        raise ValueError(f"'{attribute.name}' must rise from 0 or more, got [{value[0]}, {value[1]}]")
 
 
 @section
@@ -35,7 +31,7 @@ class Join:
     """At least this many in one, where there are so many left."""
     max_s: float = attrs.field(default=30.0, validator=v.gt(0))
     """No joined utterance is longer, in seconds before speed perturbation."""
-    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=_range_s)
+    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=rising(0))
     """Silence between two, in seconds, drawn uniformly from this range."""
     same: str | None = "speaker"
     """Only utterances that agree in this column are joined; "" joins any."""

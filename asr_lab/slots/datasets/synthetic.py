@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.config.validators import rising
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import Source
-
-
-def _within(low: int, high: int) -> Any:
-    def check(_: Any, attribute: Any, value: tuple[int, int]) -> None:
-        if not low <= value[0] <= value[1] <= high:
-            raise ValueError(f"'{attribute.name}' must rise within {low} and {high}, got [{value[0]}, {value[1]}]")
-
-    return check
 
 
 @section
@@ -44,9 +37,9 @@ class Synthetic(Dataset):
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
     voices: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Speakers, drawn from the split's own; default: all of them."""
-    rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=_within(80, 450))
+    rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=rising(80, 450))
     """Slowest and fastest speech, in words a minute; drawn uniformly."""
-    pitch: tuple[int, int] = attrs.field(default=(30, 70), validator=_within(0, 99))
+    pitch: tuple[int, int] = attrs.field(default=(30, 70), validator=rising(0, 99))
     """Lowest and highest pitch, 50 being the voice's own; drawn uniformly."""
     sample_rate: int = attrs.field(default=16000, validator=[v.ge(8000), v.le(48000)])
     """Hertz that it is stored at."""

@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_lab.config.section import Slot
+import attrs
+from attrs import validators as v
+
+from asr_lab.config.section import Slot, section
 
 if TYPE_CHECKING:
+    from asr_lab.text.sentencepiece import SentencePieceTokenizer
     from asr_lab.text.vocabulary import Vocabulary
 
 
@@ -30,3 +34,31 @@ class Tokenizer(Slot):
     def build(self, folder: Path | None = None) -> Vocabulary:
         """The tokenizer; `folder` is the run's tokenizer directory, read by those that learn."""
         raise NotImplementedError
+
+
+@section
+class PieceTokenizer(Tokenizer):
+    """What the tokenizers share that sentencepiece trains; their tag is its model type."""
+
+    vocab_size: int = attrs.field(validator=v.ge(4))
+    """Tokens, V; the blank, the end of text and `<unk>` included."""
+
+    @property
+    def size(self) -> int:
+        return self.vocab_size
+
+    @property
+    def learns(self) -> bool:
+        return True
+
+    def train(self, texts: Iterable[str], folder: Path) -> None:
+        from asr_lab.text.sentencepiece import train_pieces
+
+        train_pieces(texts, self.tag(), self.vocab_size, folder)
+
+    def build(self, folder: Path | None = None) -> SentencePieceTokenizer:
+        from asr_lab.text.sentencepiece import SentencePieceTokenizer
+
+        if folder is None:
+            raise ValueError(f"a {self.tag()} tokenizer is read from the folder that it was trained into")
+        return SentencePieceTokenizer.read(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,12 @@ def test_what_cannot_be_read_is_named_with_its_transcript(with_bad: Path) -> Non
     assert all(u.text and u.columns["speaker"] for u in data.unreadable)
 
 
-def test_a_row_that_makes_no_sense_is_named_without_a_transcript(good: Path) -> None:
-    with (good / "manifest.tsv").open("a") as table:
+def test_a_row_that_makes_no_sense_is_named_without_a_transcript(good: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(good, folder)
+    with (folder / "manifest.tsv").open("a") as table:
         table.write("too\tfew\n")
-    (data,) = evaluation(good)
+    (data,) = evaluation(folder)
     [bad] = data.unreadable
     assert bad.text is None
     assert "2 fields" in bad.reason
