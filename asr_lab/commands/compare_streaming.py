@@ -225,7 +225,7 @@ def _hearer(recipe: Recipe, loaded: Loaded) -> StreamingChain:
     for number, name in enumerate(encoder.layer_names, start=1):
         reasons[f"layer {number} (block {name!r})"] = encoder.block[name].whole_because()
     every = {"features": recipe.features.whole_because, **reasons}
-    given = {name: reason for name, reason in every.items() if reason is not None}
+    given = {name: why.reason for name, why in every.items() if why is not None}
     return StreamingChain.of(loaded.model, loaded.features, list(reasons), given, loaded.sample_rate)
 
 

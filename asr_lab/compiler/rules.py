@@ -6,7 +6,6 @@ A rule gives (path, message) pairs. A problem makes the recipe wrong; a note is 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -92,12 +91,11 @@ def streams_can_stream(document: Document[Recipe]) -> Found:
     reasons = {"features": recipe.features.whole_because, "encoder.stem": recipe.encoder.stem.whole_because()}
     for name in sorted(set(recipe.encoder.layer_names) & set(recipe.encoder.block)):
         reasons[_block(name)] = recipe.encoder.block[name].whole_because()
-    for path, reason in reasons.items():
-        if reason is not None:
-            yield (
-                _blamed(document, path, reason),
-                f"needs the whole utterance: {reason}; but encoder.contexts[{streaming}] streams",
-            )
+    for path, why in reasons.items():
+        if why is not None:
+            at = f"{path}.{why.key}"
+            message = f"needs the whole utterance: {why.reason}; but encoder.contexts[{streaming}] streams"
+            yield at if document.has(at) else path, message
 
 
 def dims_fit(document: Document[Recipe]) -> Found:
@@ -259,12 +257,6 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
 
 def _block(name: str) -> str:
     return spell(("encoder", "block", name))
-
-
-def _blamed(document: Document[Recipe], path: str, reason: str) -> str:
-    """The key below a path that a reason names (`conv.causal = false`), where it is written; else the path."""
-    keys = (f"{path}.{key}" for key in re.findall(r"([a-z_][\w.]*) = ", reason))
-    return next((key for key in keys if document.has(key)), path)
 
 
 def _stack_frame_ms(recipe: Recipe) -> Fraction:

@@ -91,10 +91,12 @@ def _holds_a_point(low: float, high: float, spacing: float, half_hz: float) -> b
     return point < high - 1e-9 * spacing and point <= half_hz
 
 
-def whole_because(floor: Floor, level: Level) -> str | None:
-    """Why features with these settings need the whole utterance; None when they stream."""
+def whole_because(floor: Floor, level: Level) -> tuple[str, str] | None:
+    """The setting for which features need the whole utterance, and why; None when they stream."""
     if floor == "utterance":
-        return 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
+        why = 'floor = "utterance" lies below the loudest frame of the whole utterance; floor = "fixed" streams'
+        return "floor", why
     if level == "utterance":
-        return 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
+        why = 'level = "utterance" is the mean and deviation of the whole utterance; "running" and "none" stream'
+        return "level", why
     return None

@@ -106,7 +106,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
     @property
     def whole_because(self) -> str | None:
         """Why these features need the whole utterance; None when they stream."""
-        return whole_because(self.floor, self.level)
+        why = whole_because(self.floor, self.level)
+        return None if why is None else why[1]
 
     def hop_frames(self, context: Context) -> int | None:
         return None if self.whole_because else 1

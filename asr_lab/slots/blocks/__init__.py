@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from asr_lab.config.section import Slot
+from asr_lab.slots import NeedsWhole
 
 if TYPE_CHECKING:
     from asr_lab.streaming import Streamable
@@ -19,7 +20,7 @@ class Block(Slot):
         """Frames out per frame in."""
         return Fraction(1)
 
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         """Why this block needs the whole utterance in every context; None when it streams."""
         return None
 
@@ -35,7 +36,7 @@ class Block(Slot):
 class Mixer(Slot):
     """What moves information between frames inside a block, (B, T, D) to (B, T, D)."""
 
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         """Why this mixer needs the whole utterance in every context; None when it streams."""
         return None
 

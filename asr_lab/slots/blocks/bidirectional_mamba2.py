@@ -8,6 +8,7 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Mixer
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ class BidirectionalMamba2(Mixer):
     conv_width: int = attrs.field(default=4, validator=v.ge(1))
     """Frames under the convolution before the recurrence: towards the past, or in the reversed scan the future."""
 
-    def whole_because(self) -> str | None:
-        return (
+    def whole_because(self) -> NeedsWhole | None:
+        return NeedsWhole(
+            "type",
             'mixer.type = "bidirectional_mamba2" scans backwards too, from the last frame of the utterance; '
-            '"mamba2" streams'
+            '"mamba2" streams',
         )
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:

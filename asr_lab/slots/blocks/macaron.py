@@ -8,6 +8,7 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
 
 if TYPE_CHECKING:
@@ -50,13 +51,15 @@ class Macaron(Block):
     expansion: int = attrs.field(default=4, validator=v.ge(1))
     """Hidden values of a feed-forward per value of the stack."""
 
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         if self.conv.sees == "utterance":
-            return (
+            return NeedsWhole(
+                "conv.causal",
                 "its convolution is centred (conv.causal = false) and sees frames to the right of the chunk; "
-                'with conv.lookahead = "chunk" it streams'
+                'with conv.lookahead = "chunk" it streams',
             )
-        return self.mixer.whole_because()
+        why = self.mixer.whole_because()
+        return None if why is None else why._replace(key=f"mixer.{why.key}")
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]

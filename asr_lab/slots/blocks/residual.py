@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asr_lab.config.section import section
+from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ class Residual(Block):
     mixer: Mixer
     """What moves information between frames."""
 
-    def whole_because(self) -> str | None:
-        return self.mixer.whole_because()
+    def whole_because(self) -> NeedsWhole | None:
+        why = self.mixer.whole_because()
+        return None if why is None else why._replace(key=f"mixer.{why.key}")
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]

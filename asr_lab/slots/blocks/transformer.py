@@ -8,6 +8,7 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class Transformer(Block):
     expansion: int = attrs.field(default=4, validator=v.ge(1))
     """Hidden values of the feed-forward per value of the stack."""
 
-    def whole_because(self) -> str | None:
-        return self.mixer.whole_because()
+    def whole_because(self) -> NeedsWhole | None:
+        why = self.mixer.whole_because()
+        return None if why is None else why._replace(key=f"mixer.{why.key}")
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]

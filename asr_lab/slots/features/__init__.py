@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from asr_lab.config.section import Slot
+from asr_lab.slots import NeedsWhole
 
 if TYPE_CHECKING:
     from asr_lab.streaming import Streamable
@@ -26,7 +27,7 @@ class Features(Slot):
         """Values per frame, F."""
 
     @property
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         """Why these features need the whole utterance; None when they stream."""
         return None
 

@@ -9,6 +9,7 @@ import attrs
 from attrs import validators as v
 
 from asr_lab.config.section import section
+from asr_lab.slots import NeedsWhole
 from asr_lab.slots.features import Features
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ class LogMel(Features):
         return self.num_mels
 
     @property
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         from asr_lab.audio.features.bounds import whole_because
 
-        return whole_because(self.floor, self.level)
+        why = whole_because(self.floor, self.level)
+        return None if why is None else NeedsWhole(*why)
 
     def build(self) -> MelSpectrogramExtractor:
         from asr_lab.audio.features.log_mel import MelSpectrogramExtractor

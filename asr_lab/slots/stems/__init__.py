@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asr_lab.config.section import Slot
+from asr_lab.slots import NeedsWhole
 
 if TYPE_CHECKING:
     from asr_lab.streaming import Streamable
@@ -17,7 +18,7 @@ class Stem(Slot):
     def stride(self) -> int:  # type: ignore[empty-body]
         """Feature frames per frame of the stack: 2, 4, 8."""
 
-    def whole_because(self) -> str | None:
+    def whole_because(self) -> NeedsWhole | None:
         """Why this stem needs the whole utterance; None when it streams."""
         return None
 

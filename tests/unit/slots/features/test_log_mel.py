@@ -27,8 +27,8 @@ def test_every_convention_streams_at_a_fixed_floor(convention: str) -> None:
 def test_what_needs_the_whole_utterance_says_so_as_its_layer_does(key: str) -> None:
     section = LogMel(**{key: "utterance"})  # type: ignore[arg-type]
     assert section.whole_because is not None
-    assert key in section.whole_because
-    assert section.build().whole_because == section.whole_because
+    assert section.whole_because.key == key
+    assert section.build().whole_because == section.whole_because.reason
 
 
 def test_other_rates_and_hops_are_possible() -> None:
