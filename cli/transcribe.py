@@ -124,7 +124,7 @@ def _record(recognizer: Recognizer, path: Path, segments: list[TranscriptSegment
         if segment.words is None:
             words = None
         elif words is not None:
-            words += [_word(w.word, w.start_s, w.end_s, w.confidence) for w in segment.words]
+            words += [_word(w.text, w.start_s, w.end_s, w.confidence) for w in segment.words]
     record: dict[str, Any] = {
         "file": str(path),
         "text": " ".join(s.text for s in segments if s.text),

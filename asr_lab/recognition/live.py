@@ -14,7 +14,7 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead, CTCSearch
 from asr_lab.nn.decoder import SearchOptions
-from asr_lab.recognition.live_words import Endpointing, LiveSegment, LiveWord, Update
+from asr_lab.recognition.live_words import Endpointing, LiveSegment, Update
 from asr_lab.recognition.transcribe_set import evaluation_context
 from asr_lab.streaming import Chain, Context, Frames, Streamable
 from asr_lab.streaming.rows import num_bytes
@@ -22,7 +22,7 @@ from asr_lab.streaming.session import MAX_HOPS, Sessions
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import ms_to_frames, samples_to_s
 
-__all__ = ["Endpointing", "LiveRecognizer", "LiveWord", "LoadedModel", "Update", "live_context"]
+__all__ = ["Endpointing", "LiveRecognizer", "LoadedModel", "Update", "live_context"]
 
 DEFAULT_LEFT_MS = 5600
 """The past that a chunk sees where the model was never trained with a limited one."""

@@ -16,13 +16,12 @@ from asr_lab.audio.reading import read_audio, read_info
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.alignment import align, required_frames
-from asr_lab.recognition.alignment import TimedWord, ctc_reading
+from asr_lab.recognition.alignment import ctc_reading
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.recognition.transcribe_set import evaluating, evaluation_context
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import s_to_samples
-
-__all__ = ["Piece", "Recognizer", "TimedWord", "TranscriptSegment", "quietest_cut", "read_pieces"]
 
 WINDOW_S = 30.0
 """A longer recording is heard in pieces of at most this many seconds."""

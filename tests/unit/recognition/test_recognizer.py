@@ -57,7 +57,7 @@ def test_words_have_the_times_they_were_spoken_at(tmp_path: Path) -> None:
     assert segment.text == "ab c"
     assert segment.words is not None
     ab, c = segment.words
-    assert (ab.word, c.word) == ("ab", "c")
+    assert (ab.text, c.text) == ("ab", "c")
     assert (ab.start_s, ab.end_s) == pytest.approx((0.10, 0.20))
     assert (c.start_s, c.end_s) == pytest.approx((0.28, 0.32))
     assert 0.5 < ab.confidence <= 1
