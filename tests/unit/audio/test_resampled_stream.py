@@ -29,7 +29,7 @@ def test_any_sizes_of_blocks_give_the_samples_of_the_whole(from_hz: int, to_hz: 
         np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
-def test_streams_of_one_filter_do_not_hear_each_other() -> None:
+def test_streams_of_one_filter_do_not_notice_each_other() -> None:
     rng = np.random.default_rng(0)
     one, other = (rng.normal(size=900).astype(np.float32) for _ in range(2))
     streams = ResampledStream(44100, 16000), ResampledStream(44100, 16000)
