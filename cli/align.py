@@ -44,7 +44,7 @@ def align(
     pairs, bad = _pairs(audio, text)
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.commands.transcribe import aligner_of
+    from asr_lab.commands.align import aligner_of
     from asr_lab.recognition.alignment import ctm_lines
 
     aligner = aligner_of(found, checkpoint)

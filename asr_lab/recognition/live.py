@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
@@ -194,11 +195,13 @@ def live_context(model: SpeechModel, frame_ms: Fraction, chunk_ms: float | None 
 
     Chunks of `chunk_ms` with the past they were trained with, or else with the longest that any chunk was trained with
     (`DEFAULT_LEFT_MS` where none is limited). Without `chunk_ms`: the shortest chunk that the model is trained for.
-    ValueError when `chunk_ms` is not a whole number of frames.
+    ValueError when `chunk_ms` is not above 0, or not a whole number of frames.
     """
     limited = [c for c, _ in model.contexts if c.chunk_frames is not None and c.left_frames is not None]
     if chunk_ms is None:
         return min(limited, key=lambda c: c.chunk_frames or 0, default=evaluation_context(model))
+    if not 0 < chunk_ms < math.inf:
+        raise ValueError(f"a chunk lasts more than 0 ms, got {chunk_ms:g}")
     chunk = ms_to_frames(chunk_ms, frame_ms)
     trained = [c for c in limited if c.chunk_frames == chunk]
     longest = max((c.left_frames or 0 for c in trained or limited), default=ms_to_frames(DEFAULT_LEFT_MS, frame_ms))
