@@ -44,7 +44,7 @@ def align(
     pairs, bad = _pairs(audio, text)
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.commands.transcribe import aligner_of
+    from asr_lab.commands.align import aligner_of
     from asr_lab.recognition.alignment import ctm_lines
 
     aligner = aligner_of(found, checkpoint)
@@ -105,7 +105,7 @@ def _failed(name: str, audio: str, message: str) -> dict[str, Any]:
 def _record(pair: Utterance, aligned: AlignedText) -> dict[str, Any]:
     words = [
         {
-            "word": w.word,
+            "word": w.text,
             "start_s": round(w.start_s, 3),
             "end_s": round(w.end_s, 3),
             "confidence": round(w.confidence, 4),
@@ -121,4 +121,4 @@ def _print_table(name: str, aligned: AlignedText) -> None:
         print(name)
     print(f"{'start s':>9} {'end s':>9}  conf  word")
     for w in aligned.words:
-        print(f"{w.start_s:9.3f} {w.end_s:9.3f}  {w.confidence:4.2f}  {w.word}")
+        print(f"{w.start_s:9.3f} {w.end_s:9.3f}  {w.confidence:4.2f}  {w.text}")

@@ -62,10 +62,10 @@ def compare_streaming(
     chunks_ms = _milliseconds(chunks)
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
-    import torch
     from rich.console import Console
 
     from asr_lab.commands.compare_streaming import StreamingComparison
+    from asr_lab.devices import best_device
     from asr_lab.evaluation.streaming.report import print_proof, print_rows
 
     comparison = StreamingComparison(
@@ -75,7 +75,7 @@ def compare_streaming(
         overrides,
         chunks_ms=chunks_ms,
         max_utterances=max_utterances or None,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=best_device().type,
     )
     console = Console(quiet=as_json)
     _prove(comparison)

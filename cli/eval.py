@@ -38,11 +38,10 @@ def eval(
 
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
-    import torch
-
     from asr_lab.commands.evaluate import evaluate_run
+    from asr_lab.devices import best_device
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device().type
     evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
     if evaluated.reads > 1:
         print(f"note: this set has now been scored {evaluated.reads} times with this run", file=sys.stderr)

@@ -12,7 +12,8 @@ from cli.options import AsJson, Checkpoint, Overrides
 
 if TYPE_CHECKING:
     from asr_lab.commands.listen import StreamingRun
-    from asr_lab.recognition.recognizer import Recognizer, TranscriptSegment
+    from asr_lab.commands.load import TrainedModel
+    from asr_lab.recognition.timed_word import TimedWord
 
 STDIN = Path("-")
 RunOption = Annotated[
@@ -55,12 +56,12 @@ def transcribe(
 
         listener = listener_of(found, checkpoint, overrides, chunk_ms)
         return _stream(listener, None if microphone else files[0], sample_rate, as_json)
-    from asr_lab.commands.transcribe import recognizer_of
+    from asr_lab.commands.load import load
 
-    recognizer = recognizer_of(found, checkpoint, overrides)
+    model = load(found.path, checkpoint=checkpoint, overrides=overrides)
     records = []
     for path in files:
-        record = _hear(recognizer, path, as_json)
+        record = _record(model, path, as_json)
         records.append(record)
         if "error" in record:
             print(f"error: {record['error']}", file=sys.stderr)
@@ -105,38 +106,33 @@ def _stream(listener: StreamingRun, file: Path | None, sample_rate: int | None, 
     listen(listener.recognizer, source, view_of(as_json))
 
 
-def _hear(recognizer: Recognizer, path: Path, with_words: bool) -> dict[str, Any]:
+def _record(model: TrainedModel, path: Path, with_words: bool) -> dict[str, Any]:
     """One file's record; a file that cannot be read has `error` in place of text."""
     from asr_lab.audio.reading import AudioError
 
-    segments = []
     try:
-        for segment in recognizer.file(path, with_words):
-            segments.append(segment)
+        found = model.transcribe(path, words=with_words)
     except AudioError as error:
         return {"file": str(path), "error": str(error)}
-    return _record(recognizer, path, segments)
-
-
-def _record(recognizer: Recognizer, path: Path, segments: list[TranscriptSegment]) -> dict[str, Any]:
-    words: list[dict[str, Any]] | None = []
-    for segment in segments:
-        if segment.words is None:
-            words = None
-        elif words is not None:
-            words += [_word(w.word, w.start_s, w.end_s, w.confidence) for w in segment.words]
+    words = found.words
     record: dict[str, Any] = {
         "file": str(path),
-        "text": " ".join(s.text for s in segments if s.text),
-        "duration_s": round(segments[-1].end_s, 3),
-        "segments": [{"start_s": round(s.start_s, 3), "end_s": round(s.end_s, 3), "text": s.text} for s in segments],
-        "words": words,
+        "text": found.text,
+        "duration_s": round(found.duration_s, 3),
+        "segments": [
+            {"start_s": round(s.start_s, 3), "end_s": round(s.end_s, 3), "text": s.text} for s in found.segments
+        ],
+        "words": None if words is None else [_word(word) for word in words],
     }
     if words is None:
-        reason = recognizer.no_times_because or "a segment's text has more tokens than its CTC decoder has frames"
-        record["note"] = f"no word times: {reason}"
+        record["note"] = f"no word times: {found.no_times_because}"
     return record
 
 
-def _word(word: str, start_s: float, end_s: float, confidence: float) -> dict[str, Any]:
-    return {"word": word, "start_s": round(start_s, 3), "end_s": round(end_s, 3), "confidence": round(confidence, 4)}
+def _word(word: TimedWord) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start_s": round(word.start_s, 3),
+        "end_s": round(word.end_s, 3),
+        "confidence": round(word.confidence, 4),
+    }

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from asr_lab.audio.reading import AudioError, read_info
-from asr_lab.audio.streaming_resampler import Resampler
-from asr_lab.errors import LabError, MissingPackageError
-from asr_lab.streaming import WHOLE, Frames
+from asr_lab.audio.resampled_stream import ResampledStream
+from asr_lab.errors import DataError, LabError, MissingPackageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +37,7 @@ def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Ten
     import soundfile
 
     info = read_info(path)
+    stream = _stream(path, info.sample_rate, sample_rate)
 
     def blocks() -> Iterator[Tensor]:
         with soundfile.SoundFile(os.fspath(path)) as file:
@@ -47,7 +47,7 @@ def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Ten
                 yield torch.from_numpy(block.mean(axis=1, dtype=np.float32))
 
     try:
-        yield from resampled(blocks(), info.sample_rate, sample_rate)
+        yield from _resampled(blocks(), stream)
     except soundfile.LibsndfileError as error:
         raise AudioError(path, "is truncated or damaged") from error
 
@@ -57,15 +57,16 @@ def pipe_samples(pipe: BinaryIO, sample_rate: int, raw_hz: int | None = None) ->
 
     Raw signed 16-bit little-endian mono at `raw_hz` (None = `sample_rate`), or a wav of 16-bit samples, whose header
     says its rate; its channels are mixed. `pipe` has `read` and, where it gives what is there without waiting for more,
-    `read1`. AudioError for a wav of another form.
+    `read1`. AudioError for a wav of another form, and for a rate that cannot be resampled.
     """
     head = pipe.read(4)
     if head == b"RIFF":
         wav = _read_header(pipe)
         blocks = _decoded(_pieces(pipe, b"", wav.num_bytes), wav.num_channels)
-        yield from resampled(blocks, wav.sample_rate, sample_rate)
+        yield from _resampled(blocks, _stream("stdin", wav.sample_rate, sample_rate))
     else:
-        yield from resampled(_decoded(_pieces(pipe, head, None), 1), raw_hz or sample_rate, sample_rate)
+        stream = _stream("stdin", raw_hz or sample_rate, sample_rate)
+        yield from _resampled(_decoded(_pieces(pipe, head, None), 1), stream)
 
 
 def microphone_samples(sample_rate: int) -> Iterator[Tensor]:
@@ -90,27 +91,22 @@ def microphone_samples(sample_rate: int) -> Iterator[Tensor]:
                 yield torch.from_numpy(heard.get())
 
     try:
-        yield from resampled(blocks(), device_hz, sample_rate)
+        yield from _resampled(blocks(), _stream("the microphone", device_hz, sample_rate))
     except sounddevice.PortAudioError as error:
         raise LabError(f"the microphone cannot be heard: {error}") from error
 
 
-def resampled(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
-    """The same sound at another rate, (S,) each, whatever pieces (S,) it comes in; its end is heard too."""
-    if from_hz == to_hz:
-        yield from blocks
-        return
-    resampler = Resampler(from_hz, to_hz)
-    state = resampler.initial_state(1, WHOLE)
-    for block in blocks:
-        state, out = resampler(state, _step(block, final=False), WHOLE)
-        yield out.x[0, : int(out.lengths[0])]
-    _, out = resampler(state, _step(torch.zeros(0), final=True), WHOLE)
-    yield out.x[0, : int(out.lengths[0])]
+def _stream(source: str | os.PathLike[str], from_hz: int, to_hz: int) -> ResampledStream:
+    try:
+        return ResampledStream(from_hz, to_hz)
+    except DataError as error:
+        raise AudioError(source, str(error)) from error
 
 
-def _step(block: Tensor, final: bool) -> Frames:
-    return Frames(block[None], torch.tensor([len(block)]), torch.tensor([final]))
+def _resampled(blocks: Iterable[Tensor], stream: ResampledStream) -> Iterator[Tensor]:
+    """Blocks (S,) at the stream's rate; its end comes too."""
+    yield from map(stream.push, blocks)
+    yield stream.finish()
 
 
 class _Wav(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.resampling import Audio, resample
+from asr_lab.audio.resampling import Audio, refused_rates, resample
 from asr_lab.errors import DataError
 from asr_lab.units import s_to_samples
 
@@ -77,7 +77,8 @@ def read_audio(
     """The waveform (S,) float32 at `sample_rate` Hz, full scale = 1, from `start_s` on for `duration_s` seconds.
 
     `channel` picks one channel of several; None and "mix" give their mean. AudioError for a file that `read_info`
-    refuses, one that ends before its header says or before the wanted end, and samples that are not numbers.
+    refuses, one that ends before its header says or before the wanted end, samples that are not numbers, and a rate
+    that cannot be resampled.
     """
     import soundfile
 
@@ -88,6 +89,8 @@ def read_audio(
         with soundfile.SoundFile(os.fspath(path)) as file:
             _check_whole(path, file)
             rate = file.samplerate
+            if reason := refused_rates(rate, sample_rate):
+                raise AudioError(path, reason)
             audio = _pick(path, _read(path, file, start_s, duration_s), channel)
     except soundfile.LibsndfileError as error:
         raise AudioError(path, _why(error)) from error

@@ -18,6 +18,10 @@ ROLL_OFF = 0.94
 """Edge of the pass band, as a share of the lower rate's Nyquist frequency."""
 KAISER_BETA = 8.0
 """Shape of the window: 80 dB of attenuation."""
+MIN_HZ, MAX_HZ = 1_000, 768_000
+"""Rates outside are no recording's."""
+MAX_TERM = 50_000
+"""Largest term of a ratio of rates, in lowest terms: the filter has about 48 times as many taps."""
 
 
 def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:
@@ -63,16 +67,36 @@ def ratio_of(from_hz: int, to_hz: int) -> tuple[int, int]:
     return to_hz // divisor, from_hz // divisor
 
 
+def refused_rates(from_hz: int, to_hz: int) -> str:
+    """Why these rates are not resampled: absurd ones, and a ratio that takes too large a filter; "" where they are."""
+    if from_hz == to_hz:
+        return ""
+    if not MIN_HZ <= from_hz <= MAX_HZ:
+        return f"a sample rate of {from_hz:,} Hz; {MIN_HZ:,} to {MAX_HZ:,} Hz can be resampled"
+    return odd_ratio(from_hz, to_hz) if max(ratio_of(from_hz, to_hz)) > MAX_TERM else ""
+
+
+def odd_ratio(from_hz: int, to_hz: int) -> str:
+    """What is wrong with a ratio whose terms are too large, and the way out."""
+    up, down = ratio_of(from_hz, to_hz)
+    ratio = f"{from_hz:,} Hz to {to_hz:,} Hz is {down:,} : {up:,} in lowest terms"
+    return f"{ratio}, which takes too large a filter; give a usual rate, such as 16,000, 44,100 or 48,000 Hz"
+
+
 def resampled_length(num_samples: int, from_hz: int, to_hz: int) -> int:
     """Samples that `resample` gives for `num_samples`."""
     return -(-num_samples * to_hz // from_hz)
 
 
+def half_width(up: int, down: int) -> int:
+    """Taps on each side of the filter's middle, a multiple of `down`."""
+    return -(-HALF_WIDTH * max(up, down) // down) * down
+
+
 @functools.lru_cache(maxsize=64)
 def kernel(up: int, down: int) -> NDArray[np.float64]:
     """The filter's taps at `up` times the input rate; the one in the middle lies at a multiple of `down`."""
-    slower = max(up, down)
-    half = -(-HALF_WIDTH * slower // down) * down
+    slower, half = max(up, down), half_width(up, down)
     time = np.arange(-half, half + 1) / slower
     window = np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (time * slower / half) ** 2, 0, 1))) / np.i0(KAISER_BETA)
     taps = ROLL_OFF * np.sinc(ROLL_OFF * time) * window

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr_lab.audio.resampling import kernel, ratio_of
+from asr_lab.audio.resampling import half_width, kernel, odd_ratio, ratio_of
 from asr_lab.audio.windows import rows_from
 from asr_lab.streaming import Context, Frames, Streamable, last_valid
+
+MAX_WEIGHTS = 1 << 22
+"""Most weights of all phases together: every usual pair of rates has less than a million."""
 
 
 class ResamplerState(NamedTuple):
@@ -28,7 +31,8 @@ class Resampler(Streamable[ResamplerState]):
 
     Equal to `resampling.resample` however the samples are cut, down to one at a time. It holds back the samples that
     the filter's right half still waits for (`lookahead_frames`), and gives them when a row ends. Computed in single
-    precision at least, whatever autocast says. ValueError for rates that are not above 0.
+    precision at least, whatever autocast says. ValueError for rates that are not above 0, and for a ratio of more than
+    `MAX_WEIGHTS`: there are about as many as the product of its terms.
 
     Output m * up + p is a weighted sum of inputs around m * down, with a set of weights for each phase p: one strided
     convolution with a channel for each phase. A step begins at the block of phases that the row has not had whole.
@@ -38,11 +42,13 @@ class Resampler(Streamable[ResamplerState]):
         super().__init__()
         self.up, self.down = ratio_of(from_hz, to_hz)
         self.ratio = Fraction(self.up, self.down)
-        taps = kernel(self.up, self.down) if self.up != self.down else np.ones(1)
-        half = len(taps) // 2
+        half = half_width(self.up, self.down) if self.up != self.down else 0
         self.left = half // self.up
         self.lookahead_frames = (half - self.down) // self.up + 1
         width = self.left + self.down + self.lookahead_frames
+        if self.up * width > MAX_WEIGHTS:
+            raise ValueError(odd_ratio(from_hz, to_hz))
+        taps = kernel(self.up, self.down) if self.up != self.down else np.ones(1)
         # The tap that input `column - left` of a block meets in each phase; -1 where it is beyond the filter.
         meets = half + self.down * np.arange(self.up)[:, None] - self.up * (np.arange(width) - self.left)
         beyond = (meets < 0) | (meets >= len(taps))

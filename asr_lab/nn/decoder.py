@@ -20,8 +20,8 @@ class Targets(NamedTuple):
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[int]], device: torch.device | str) -> Targets:
-        """Some texts as a batch; at least one column wide."""
-        tokens = torch.zeros(len(texts), max(1, *map(len, texts), 0), dtype=torch.int64)
+        """Some texts as a batch, as wide as the longest."""
+        tokens = torch.zeros(len(texts), max(map(len, texts), default=0), dtype=torch.int64)
         for row, text in enumerate(texts):
             tokens[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
         lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)

@@ -16,24 +16,15 @@ from asr_lab.errors import DataError, LabError
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.alignment import WordSpan, align, required_frames
 from asr_lab.nn.ctc.head import CTCHead
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.recognition.transcribe_set import evaluating, evaluation_context
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable, run_whole
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
-from asr_lab.units import frames_to_s
+from asr_lab.units import frames_to_s, sample_ms
 
 MAX_CELLS = 1 << 30
 """Frames times states of an alignment; a byte of memory each."""
-
-
-@attrs.frozen
-class TimedWord:
-    """A word with its place in the recording, in seconds, and how sure the CTC decoder is of it, 0 to 1."""
-
-    word: str
-    start_s: float
-    end_s: float
-    confidence: float
 
 
 @attrs.frozen
@@ -97,7 +88,7 @@ class Aligner:
         sample_rate: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        reading = ctc_reading(model, Fraction(1000, sample_rate) / features.ratio)
+        reading = ctc_reading(model, sample_ms(sample_rate) / features.ratio)
         if reading is None:
             kinds = ", ".join(str(head.kind) for head in model.heads)
             raise LabError(f"forced alignment needs a CTC decoder, and the model has none (have: {kinds})")
@@ -167,4 +158,4 @@ def ctm_lines(name: str, words: Sequence[TimedWord], channel: int = 1) -> Iterat
     """
     name = "_".join(name.split())
     for w in words:
-        yield f"{name} {channel} {w.start_s:.3f} {w.end_s - w.start_s:.3f} {w.word} {w.confidence:.4f}"
+        yield f"{name} {channel} {w.start_s:.3f} {w.end_s - w.start_s:.3f} {w.text} {w.confidence:.4f}"

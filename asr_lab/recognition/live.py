@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
@@ -14,15 +15,15 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead, CTCSearch
 from asr_lab.nn.decoder import SearchOptions
-from asr_lab.recognition.live_words import Endpointing, LiveSegment, LiveWord, Update
+from asr_lab.recognition.live_words import Endpointing, LiveSegment, Update
 from asr_lab.recognition.transcribe_set import evaluation_context
 from asr_lab.streaming import Chain, Context, Frames, Streamable
 from asr_lab.streaming.rows import num_bytes
 from asr_lab.streaming.session import MAX_HOPS, Sessions
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.units import ms_to_frames, samples_to_s
+from asr_lab.units import ms_to_frames, sample_ms, samples_to_ms, samples_to_s
 
-__all__ = ["Endpointing", "LiveRecognizer", "LiveWord", "LoadedModel", "Update", "live_context"]
+__all__ = ["Endpointing", "LiveRecognizer", "LoadedModel", "Update", "live_context"]
 
 DEFAULT_LEFT_MS = 5600
 """The past that a chunk sees where the model was never trained with a limited one."""
@@ -72,7 +73,7 @@ class LiveRecognizer:
         self.endpointing = endpointing
         self.context = context
         chain = Chain([loaded.features, *list(loaded.model.encoder)[:tap]])
-        self.frame_ms = Fraction(1000, self.sample_rate) / chain.ratio
+        self.frame_ms = sample_ms(self.sample_rate) / chain.ratio
         try:
             in_samples = context.after(1 / loaded.features.ratio)
             # A segment's end must depend on what was said, not on how much was waiting.
@@ -88,7 +89,7 @@ class LiveRecognizer:
     def algorithmic_delay_ms(self) -> float:
         """How long a sample waits at most to be heard, were computing free: a chunk, and what is looked ahead."""
         samples = self._sessions.hop_frames + self._sessions.lookahead_frames
-        return 1000 * samples_to_s(samples, self.sample_rate)
+        return samples_to_ms(samples, self.sample_rate)
 
     @property
     def state_bytes(self) -> int:
@@ -194,11 +195,13 @@ def live_context(model: SpeechModel, frame_ms: Fraction, chunk_ms: float | None 
 
     Chunks of `chunk_ms` with the past they were trained with, or else with the longest that any chunk was trained with
     (`DEFAULT_LEFT_MS` where none is limited). Without `chunk_ms`: the shortest chunk that the model is trained for.
-    ValueError when `chunk_ms` is not a whole number of frames.
+    ValueError when `chunk_ms` is not above 0, or not a whole number of frames.
     """
     limited = [c for c, _ in model.contexts if c.chunk_frames is not None and c.left_frames is not None]
     if chunk_ms is None:
         return min(limited, key=lambda c: c.chunk_frames or 0, default=evaluation_context(model))
+    if not 0 < chunk_ms < math.inf:
+        raise ValueError(f"a chunk lasts more than 0 ms, got {chunk_ms:g}")
     chunk = ms_to_frames(chunk_ms, frame_ms)
     trained = [c for c in limited if c.chunk_frames == chunk]
     longest = max((c.left_frames or 0 for c in trained or limited), default=ms_to_frames(DEFAULT_LEFT_MS, frame_ms))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -10,7 +9,9 @@ from typing import Literal
 import attrs
 from attrs import validators as v
 
+from asr_lab.nn.confidence import mean_confidence
 from asr_lab.nn.decoder import Emission
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import frames_to_s
 
@@ -22,27 +23,11 @@ TimesFrom = Literal["ctc", "attention", "proportion"]
 
 
 @attrs.frozen
-class LiveWord:
-    """A word that is settled, with its place in the stream.
-
-    CTC says in which frame a token begins, and nothing of how long it lasts: the word ends with its last token's frame.
-    """
-
-    text: str
-    start_s: float
-    """Where its first token was emitted, in seconds from the stream's start."""
-    end_s: float
-    """The end of the frame that emitted its last token."""
-    confidence: float
-    """Mean probability of its tokens where they were emitted (geometric), 0 to 1."""
-
-
-@attrs.frozen
 class Update:
     """What a step made of one stream."""
 
     stream: int
-    settled: tuple[LiveWord, ...]
+    settled: tuple[TimedWord, ...]
     """Words that are new since the last update; they never change."""
     partial: str
     """What follows them as it looks now."""
@@ -105,7 +90,7 @@ class LiveSegment:
         newest = self._unsettled[-1].frame if self._unsettled else self._newest_frame
         return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
 
-    def settle(self, ended: bool) -> tuple[LiveWord, ...]:
+    def settle(self, ended: bool) -> tuple[TimedWord, ...]:
         """The words that cannot change any more, each given once.
 
         Those behind which another word or a space is settled; where the segment ends, all.
@@ -126,7 +111,7 @@ class LiveSegment:
     def _tokens(self) -> list[int]:
         return [e.token for e in (*self._pending, *self._unsettled)]
 
-    def _word(self, text: str, emissions: Sequence[Emission]) -> LiveWord:
+    def _word(self, text: str, emissions: Sequence[Emission]) -> TimedWord:
         first, last = (frames_to_s(n, self._frame_ms) for n in (emissions[0].frame, emissions[-1].frame + 1))
-        logs = [math.log(e.confidence) if e.confidence > 0 else -math.inf for e in emissions]
-        return LiveWord(text, self.start_s + first, self.start_s + last, math.exp(sum(logs) / len(logs)))
+        confidence = mean_confidence(e.confidence for e in emissions)
+        return TimedWord(text, self.start_s + first, self.start_s + last, confidence)

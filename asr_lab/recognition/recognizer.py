@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from asr_lab.audio.reading import read_audio, read_info
+from asr_lab.audio.resampling import Audio, resample
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.alignment import align, required_frames
-from asr_lab.recognition.alignment import TimedWord, ctc_reading
+from asr_lab.recognition.alignment import ctc_reading
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.recognition.transcribe_set import evaluating, evaluation_context
+from asr_lab.recognition.transcript import Transcript, TranscriptSegment
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import s_to_samples
-
-__all__ = ["Piece", "Recognizer", "TimedWord", "TranscriptSegment", "quietest_cut", "read_pieces"]
 
 WINDOW_S = 30.0
 """A longer recording is heard in pieces of at most this many seconds."""
@@ -30,17 +30,8 @@ SEARCHED = 0.5
 """A piece ends at the quietest place in this last share of its window."""
 QUIET_S = 0.2
 """Length of the stretch whose loudness decides."""
-
-
-@attrs.frozen
-class TranscriptSegment:
-    """What was heard in a stretch of a recording."""
-
-    start_s: float
-    end_s: float
-    text: str
-    words: tuple[TimedWord, ...] | None = None
-    """None where times were not asked for or cannot be had."""
+TOO_MANY_TOKENS = "a segment's text has more tokens than its CTC decoder has frames"
+"""Why words get no times where the model has a CTC decoder."""
 
 
 class Piece(NamedTuple):
@@ -80,13 +71,16 @@ class Recognizer:
         """Why words get no times; empty where they do."""
         return "" if self._reading is not None else "the model has no CTC decoder, which word times are read from"
 
-    def file(self, path: str | Path, with_words: bool = False) -> Iterator[TranscriptSegment]:
-        """The segments of a recording, one after the other as they are heard; AudioError for one that cannot be read.
+    def file(self, path: str | os.PathLike[str], with_words: bool = False) -> Transcript:
+        """The transcript of a recording; AudioError for one that cannot be read.
 
         Any format that libsndfile reads, any rate, channels mixed. Only a window of it is in memory.
         """
-        for piece in read_pieces(path, self.sample_rate, self.window_s):
-            yield self.hear(piece, with_words)
+        return self._transcript(read_pieces(path, self.sample_rate, self.window_s), with_words)
+
+    def samples(self, audio: Audio, sample_rate: int, with_words: bool = False) -> Transcript:
+        """The transcript of samples (S,) at `sample_rate` Hz, at least one: that of a recording which holds them."""
+        return self._transcript(cut_pieces(audio, sample_rate, self.sample_rate, self.window_s), with_words)
 
     @torch.no_grad()
     def hear(self, piece: Piece, with_words: bool = False) -> TranscriptSegment:
@@ -100,6 +94,10 @@ class Recognizer:
         text = " ".join(self.vocabulary.decode(tokens).split())
         return TranscriptSegment(piece.start_s, end_s, text, words)
 
+    def _transcript(self, pieces: Iterable[Piece], with_words: bool) -> Transcript:
+        reason = (self.no_times_because or TOO_MANY_TOKENS) if with_words else "they were not asked for"
+        return Transcript.of((self.hear(piece, with_words) for piece in pieces), reason)
+
     def _words(
         self, frames: Frames, tokens: Sequence[int], start_s: float, end_s: float
     ) -> tuple[TimedWord, ...] | None:
@@ -112,22 +110,45 @@ class Recognizer:
         return tuple(self._reading.seconds(spans, start_s, end_s))
 
 
-def read_pieces(path: str | Path, sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:
+def read_pieces(path: str | os.PathLike[str], sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:
     """A recording in stretches of at most `window_s` seconds, cut where it is quiet; together they are all of it."""
     info = read_info(path)
+
+    def read(start_s: float, duration_s: float | None) -> Audio:
+        return read_audio(path, sample_rate, start_s, duration_s)
+
+    return _pieces(read, info.num_samples, info.sample_rate, sample_rate, window_s)
+
+
+def cut_pieces(audio: Audio, from_hz: int, sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:
+    """Samples (S,) at `from_hz` in the stretches at `sample_rate` that a recording of them is read in."""
+
+    def read(start_s: float, duration_s: float | None) -> Audio:
+        start = s_to_samples(start_s, from_hz)
+        end = None if duration_s is None else start + s_to_samples(duration_s, from_hz)
+        return resample(audio[start:end], from_hz, sample_rate)
+
+    return _pieces(read, len(audio), from_hz, sample_rate, window_s)
+
+
+def _pieces(
+    read: Callable[[float, float | None], Audio], num_samples: int, from_hz: int, sample_rate: int, window_s: float
+) -> Iterator[Piece]:
+    """Stretches of `num_samples` at `from_hz`; `read` gives one at `sample_rate`, by its start and duration in s."""
+    duration_s = num_samples / from_hz
     start_s = 0.0
     while True:
-        left_s = info.duration_s - start_s
+        left_s = duration_s - start_s
         if left_s <= window_s:
-            yield Piece(start_s, read_audio(path, sample_rate, start_s, None if start_s == 0 else left_s))
+            yield Piece(start_s, read(start_s, None if start_s == 0 else left_s))
             return
-        audio = read_audio(path, sample_rate, start_s, window_s)
-        # A cut at a whole sample of the file: nothing is read twice, nothing is lost.
-        cut = round(quietest_cut(audio, sample_rate) / sample_rate * info.sample_rate)
-        piece_s = cut / info.sample_rate
+        audio = read(start_s, window_s)
+        # A cut at a whole sample of the source: nothing is read twice, nothing is lost.
+        cut = round(quietest_cut(audio, sample_rate) / sample_rate * from_hz)
+        piece_s = cut / from_hz
         yield Piece(start_s, audio[: s_to_samples(piece_s, sample_rate)])
         start_s += piece_s
-        if (info.duration_s - start_s) * info.sample_rate < 1:
+        if (duration_s - start_s) * from_hz < 1:
             return
 
 

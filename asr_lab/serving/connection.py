@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
+import torch
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from asr_lab.audio.resampled_stream import ResampledStream
 from asr_lab.serving import protocol
 from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.protocol import INTERNAL, TRY_LATER, ClientError, Hello
 from asr_lab.serving.queue import Answer, Audio, Line
-from asr_lab.serving.resampled import Resampled
 from asr_lab.serving.worker import Worker
 
 
@@ -96,16 +97,16 @@ class Connection:
     async def _listen(self, line: Line, hello: Hello) -> None:
         """Hand audio over until the client ends it, then watch that it stays; never returns."""
         limits, rate = self._limits, hello.sample_rate
-        resampled = Resampled(rate, self._worker.sample_rate)
+        resampled = ResampledStream(rate, self._worker.sample_rate)
         started_s, given_samples = self._loop.time(), 0
         idle = ClientError("idle", f"no audio for {limits.idle_s:g} s")
         while isinstance(message := await self._receive(limits.idle_s, idle), bytes):
             audio = protocol.samples_of(message)
             given_samples += len(audio)
             self._check(given_samples / rate, self._loop.time() - started_s, hello)
-            await self._hand_over(line, resampled.push(audio), hello)
+            await self._hand_over(line, resampled.push(torch.from_numpy(audio)).numpy(), hello)
         protocol.read_end(message, limits)
-        await self._hand_over(line, resampled.finish(), hello)
+        await self._hand_over(line, resampled.finish().numpy(), hello)
         self._worker.end(line)
         slow = ClientError("slow", f"the last words took more than {limits.drain_s:g} s", INTERNAL)
         await self._receive(limits.drain_s, slow)

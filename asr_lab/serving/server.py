@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from asr_lab.errors import LabError
 from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.worker import Worker
+from asr_lab.units import s_to_ms
 
 CLOSING_S = 3
 """How long clients have to say goodbye when the server stops."""
@@ -36,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host} port {port}: {error.strerror or error}; choose --port or --host"
         ) from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_S))
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(s_to_ms(UNREAD_S)))
     return listening
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from asr_lab.serving.protocol import INTERNAL, ClientError, WordMessage, update
 from asr_lab.serving.queue import Answer, Audio, Line
+from asr_lab.units import s_to_ms
 
 _log = logging.getLogger(__name__)
 STOP_S = 30.0
@@ -211,7 +212,7 @@ class Worker:
                 segment_ended=new.segment_ended,
                 final=new.final,
                 audio_s=new.audio_s,
-                delay_ms=None if arrival_s is None else 1000 * (now_s - arrival_s),
+                delay_ms=None if arrival_s is None else s_to_ms(now_s - arrival_s),
                 rtf=line.busy_s / new.audio_s if new.audio_s else 0.0,
             )
         )

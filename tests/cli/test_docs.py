@@ -46,9 +46,8 @@ def commands_in(text: str) -> list[str]:
     return list(dict.fromkeys(match[0].strip() for match in starts if match))
 
 
-def block(kind: str) -> str:
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
-    return str(found)
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
 
 
 CHECKED = [command for command in commands_in(FROM_SCRIPTS) if command.startswith("asrlab check ")]
@@ -101,14 +100,16 @@ def test_every_just_target_that_is_shown_exists() -> None:
 
 
 def test_the_recipe_in_the_readme_is_right() -> None:
-    text = block("toml")
+    (text,) = blocks("toml")
     assert checked(loads(text, Recipe)).value.name == tomli.loads(text)["name"] == "my_first"
 
 
 def test_the_python_in_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    on_a_run, without = blocks("python")
+    assert "asr_lab.load(" in on_a_run  # tests/unit/commands/test_load.py runs it
     torch.manual_seed(0)
     monkeypatch.setattr(SSMConfig, "base", SSMConfig.tiny)
-    exec(compile(block("python"), "README.md", "exec"), {})
+    exec(compile(without, "README.md", "exec"), {})
     assert capsys.readouterr().out.endswith("\n")
 
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.recognition.live import LiveWord, Update
+from asr_lab.recognition.live import Update
+from asr_lab.recognition.timed_word import TimedWord
 from cli.terminal import JsonLines, LiveText, PlainText, View, listen, view_of
 
 Capture = pytest.CaptureFixture[str]
@@ -48,7 +49,7 @@ class Echo:
         return []
 
     def update(self, words: list[int], partial: str, over: bool) -> Update:
-        settled = tuple(LiveWord(str(n), n / 10, n / 10 + 0.05, 0.75) for n in words)
+        settled = tuple(TimedWord(str(n), n / 10, n / 10 + 0.05, 0.75) for n in words)
         return Update(7, settled, partial, over, over, self.told / 10)
 
 

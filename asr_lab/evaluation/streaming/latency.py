@@ -13,8 +13,8 @@ import attrs
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr_lab.recognition.alignment import TimedWord
 from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.timed_word import TimedWord
 
 
 @attrs.frozen
@@ -131,7 +131,7 @@ def delays(said: Sequence[TimedWord], shown: Sequence[ShownWord]) -> Delays:
     was heard wrong has no delay.
     """
     found: dict[int, WordDelay] = {}
-    for edit in Levenshtein.opcodes([w.word for w in said], [w.text for w in shown]):
+    for edit in Levenshtein.opcodes([w.text for w in said], [w.text for w in shown]):
         if edit.tag == "equal":
             for place, other in zip(
                 range(edit.src_start, edit.src_end), range(edit.dest_start, edit.dest_end), strict=True

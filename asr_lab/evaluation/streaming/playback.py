@@ -18,7 +18,7 @@ from asr_lab.recognition.live import LoadedModel
 from asr_lab.recognition.live_words import Update
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
-from asr_lab.units import samples_to_s
+from asr_lab.units import s_to_ms, samples_to_s
 
 Kind = Literal["offline", "live", "agreement"]
 
@@ -55,7 +55,7 @@ class ComputeCost:
     @staticmethod
     def of(chunks_s: Sequence[float], audio_s: float) -> ComputeCost:
         """The figures of some chunks' seconds."""
-        p50, p99 = (1000 * np.percentile(chunks_s, (50, 99))).tolist() if chunks_s else (0.0, 0.0)
+        p50, p99 = map(s_to_ms, np.percentile(chunks_s, (50, 99)).tolist() if chunks_s else (0.0, 0.0))
         return ComputeCost(sum(chunks_s) / max(audio_s, 1e-9), p50, p99, len(chunks_s), audio_s)
 
 

@@ -20,8 +20,9 @@ from asr_lab.evaluation.scoring import Rate, SetScore
 from asr_lab.evaluation.streaming.contexts import AlgorithmicDelay
 from asr_lab.evaluation.streaming.latency import Latency, Shown, summarise
 from asr_lab.evaluation.streaming.playback import ComputeCost, Contender, Kind
-from asr_lab.recognition.alignment import Aligner, TimedWord
+from asr_lab.recognition.alignment import Aligner
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.normalizer import Normalizer
 
 TIMED_S = 30.0

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr_lab.nn.confidence import mean_confidence
+
 IMPOSSIBLE = -1e9
 """Stands for a log-probability of minus infinity, so that a path through it is still a path of the text."""
 
@@ -119,6 +121,5 @@ def _viterbi(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> 
 
 def _word(text: str, tokens: Sequence[TokenSpan]) -> WordSpan:
     weights = [t.last_frame - t.first_frame + 1 for t in tokens]
-    logs = [math.log(t.confidence) if t.confidence > 0 else -math.inf for t in tokens]
-    mean = sum(w * x for w, x in zip(weights, logs, strict=True)) / sum(weights)
-    return WordSpan(tokens[0].first_frame, tokens[-1].last_frame, math.exp(mean), text)
+    confidence = mean_confidence((t.confidence for t in tokens), weights)
+    return WordSpan(tokens[0].first_frame, tokens[-1].last_frame, confidence, text)

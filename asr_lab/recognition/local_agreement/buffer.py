@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,8 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from asr_lab.recognition.live_words import LiveWord
+from asr_lab.nn.confidence import mean_confidence
 from asr_lab.recognition.local_agreement.decoder import Placed, Reading
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import s_to_samples, samples_to_s
 
@@ -39,11 +39,11 @@ class BufferWord:
     def end_s(self) -> float:
         return self.tokens[-1].end_s
 
-    def live(self, after_s: float) -> LiveWord:
+    def live(self, after_s: float) -> TimedWord:
         """What is said of it: words of one stream do not overlap, though each is placed by another hearing."""
-        logs = [math.log(t.confidence) if t.confidence > 0 else -math.inf for t in self.tokens]
         start_s = max(self.start_s, after_s)
-        return LiveWord(self.text, start_s, max(self.end_s, start_s), math.exp(sum(logs) / len(logs)))
+        confidence = mean_confidence(t.confidence for t in self.tokens)
+        return TimedWord(self.text, start_s, max(self.end_s, start_s), confidence)
 
 
 class Cut(NamedTuple):
@@ -92,7 +92,7 @@ class Buffer:
         """More audio, (S,)."""
         self.audio = torch.cat([self.audio.to(samples), samples])
 
-    def hear(self, reading: Reading) -> list[LiveWord]:
+    def hear(self, reading: Reading) -> list[TimedWord]:
         """Take in the text of all audio; what is newly settled."""
         words = self._words(reading)
         assert [w.text for w in words[: len(self._settled)]] == [w.text for w in self._settled]
@@ -103,7 +103,7 @@ class Buffer:
         self._earlier = [text[agreed:] for text in texts][max(0, len(texts) - others) :]
         return self._settle(agreed)
 
-    def make_room(self, full: bool = False) -> list[LiveWord]:
+    def make_room(self, full: bool = False) -> list[TimedWord]:
         """Cut audio off where another step does not fit; what that settles. `full`: no longer text can be given."""
         needed = len(self.audio) + self._step_samples - self._max_samples
         if needed <= 0 and not full:
@@ -115,7 +115,7 @@ class Buffer:
         # A text that is too long waits until words of it are settled.
         return self._cut_off(cut) if cut and cut.num_words <= len(self._settled) else []
 
-    def finish(self) -> list[LiveWord]:
+    def finish(self) -> list[TimedWord]:
         """Settle all that was read."""
         return self._settle(len(self.unsettled))
 
@@ -132,7 +132,7 @@ class Buffer:
             behind = last + 1
         return words
 
-    def _settle(self, count: int) -> list[LiveWord]:
+    def _settle(self, count: int) -> list[TimedWord]:
         found = []
         for word in self.unsettled[:count]:
             found.append(word.live(self._spoken_s))
@@ -180,9 +180,9 @@ class Buffer:
         self.unsettled = (*self.unsettled[:-1], *parts)
         return Cut(place_s, number)
 
-    def _cut_off(self, cut: Cut) -> list[LiveWord]:
+    def _cut_off(self, cut: Cut) -> list[TimedWord]:
         """Let go of what lies before a cut; what that settles."""
-        forced: list[LiveWord] = []
+        forced: list[TimedWord] = []
         if cut.num_words > len(self._settled):
             forced = self._settle(cut.num_words - len(self._settled))
             self._earlier = [tuple(word.text for word in self.unsettled)] if self._agreeing > 1 else []

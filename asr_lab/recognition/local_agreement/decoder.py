@@ -23,7 +23,7 @@ from asr_lab.recognition.live_words import TimesFrom
 from asr_lab.recognition.transcribe_set import evaluation_context
 from asr_lab.streaming import WHOLE, Frames, run_whole
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.units import frames_to_s, samples_to_s
+from asr_lab.units import frames_to_s, sample_ms, samples_to_s
 
 
 @attrs.frozen
@@ -57,7 +57,7 @@ class OpenedDecoder:
         self.context = evaluation_context(self.model)
         self._index, self._head = _attention(self.model, decode)
         self._options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
-        frame_ms = Fraction(1000, self.sample_rate) / self.features.ratio
+        frame_ms = sample_ms(self.sample_rate) / self.features.ratio
         self._ctc = ctc_reading(self.model, frame_ms)
         self._frame_ms = frame_ms
         for part in list(self.model.encoder)[: self.model.taps[self._index]]:
@@ -79,7 +79,7 @@ class OpenedDecoder:
         lengths = torch.tensor([len(one) for one in audio], device=self.device)
         samples = Frames.whole(pad_sequence(list(audio), batch_first=True), lengths)
         encoded = self.model.encode(run_whole(self.features, samples, WHOLE), self.context)
-        opening = Opening(*_padded(openings, self.device), self._follows)
+        opening = Opening(*Targets.of(openings, self.device), self._follows)
         found = [best.tokens for best, *_ in self._head.search(encoded[self._index], self._options, opening)]
         confidences = self._confidences(encoded[self._index], found)
         readings = []
@@ -95,7 +95,7 @@ class OpenedDecoder:
 
     def _confidences(self, frames: Frames, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The probability of each token behind those before it."""
-        targets = Targets(*_padded(texts, self.device))
+        targets = Targets.of(texts, self.device)
         log_probs = self._head.logits(frames, targets).float().log_softmax(-1)[:, :-1]  # (B, U, V)
         chosen = log_probs.gather(2, targets.tokens[..., None])[..., 0].exp().tolist()
         return [row[: len(text)] for row, text in zip(chosen, texts, strict=True)]
@@ -112,7 +112,7 @@ class OpenedDecoder:
                 return _seconds([(t.first_frame, t.last_frame) for t in aligned], self._ctc.frame_ms), "ctc"
         frames = encoded[self._index]
         if len(tokens) < int(frames.lengths[0]):
-            weights = self._head.looks(frames, Targets(*_padded([tokens], self.device)))[0]  # (L, H, U + 1, T)
+            weights = self._head.looks(frames, Targets.of([tokens], self.device))[0]  # (L, H, U + 1, T)
             upper = weights[len(weights) // 2 :, ..., : int(frames.lengths[0])]
             return _seconds(align_looks(upper.flatten(0, 1)), self._frame_ms), "attention"
         share_s = duration_s / max(1, len(tokens))
@@ -137,13 +137,6 @@ def _attention(model: SpeechModel, decode: DecodeOptions) -> tuple[int, Attentio
             return index, head
     kinds = ", ".join(str(head.kind) for head in model.heads)
     raise ValueError(f"the model has no attention decoder (have: {kinds}); {instead}")
-
-
-def _padded(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens (B, U) and lengths (B,)."""
-    rows = [torch.tensor(text, dtype=torch.int64) for text in texts]
-    lengths = torch.tensor([len(text) for text in texts], device=device)
-    return pad_sequence(rows, batch_first=True).to(device), lengths
 
 
 def _seconds(spans: Sequence[tuple[int, int]], frame_ms: Fraction) -> list[tuple[float, float]]:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.live import LoadedModel
-from asr_lab.recognition.live_words import LiveWord, TimesFrom, Update
+from asr_lab.recognition.live_words import TimesFrom, Update
 from asr_lab.recognition.local_agreement.buffer import Buffer
 from asr_lab.recognition.local_agreement.decoder import OpenedDecoder
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable
 from asr_lab.streaming.session import Output, Sessions
 from asr_lab.units import ms_to_samples, s_to_samples
@@ -113,7 +114,7 @@ class AgreementRecognizer:
         settled = self._hear([number for number, output in outputs.items() if len(output.frames)])
         return [self._update(number, output, settled.get(number, [])) for number, output in outputs.items()]
 
-    def _hear(self, numbers: Sequence[int]) -> dict[int, list[LiveWord]]:
+    def _hear(self, numbers: Sequence[int]) -> dict[int, list[TimedWord]]:
         """Read these streams' buffers: what settles in each."""
         settled = {}
         at_once = max(1, int(MAX_BATCH_S / self.max_buffer_s))
@@ -129,7 +130,7 @@ class AgreementRecognizer:
                 settled[number] = stream.buffer.hear(reading)
         return settled
 
-    def _update(self, number: int, output: Output, settled: list[LiveWord]) -> Update:
+    def _update(self, number: int, output: Output, settled: list[TimedWord]) -> Update:
         stream = self._streams[number]
         self._heard_samples += len(output.frames)
         if output.final:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import sys
 import types
@@ -17,7 +16,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples, resampled
+from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples
 from asr_lab.audio.reading import AudioError, read_audio
 from asr_lab.audio.resampling import resample
 from asr_lab.errors import LabError, MissingPackageError
@@ -132,12 +131,17 @@ def test_a_wav_that_cannot_be_heard_says_why() -> None:
         list(pipe_samples(Pipe(b"RIFF\0\0\0\0WAVEdata\0\0\0\0"), 8000))
 
 
-@pytest.mark.parametrize("to_hz", [8000, 16000, 44100])
-def test_resampling_in_pieces_is_resampling(to_hz: int) -> None:
-    audio = np.random.default_rng(0).normal(size=20000).astype(np.float32)
-    cuts = [0, 1, 2, 500, 501, 9000, 9000, 20000]
-    blocks = [torch.from_numpy(audio[a:b]) for a, b in itertools.pairwise(cuts)]
-    np.testing.assert_allclose(joined(resampled(blocks, 16000, to_hz)), resample(audio, 16000, to_hz), atol=1e-5)
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 1_000_003, 2**31 - 1])
+def test_an_absurd_rate_is_refused_before_anything_is_made_of_its_size(tmp_path: Path, rate: int) -> None:
+    with pytest.raises(AudioError, match=r"stdin: a sample rate of .* Hz; 1,000 to 768,000 Hz can be resampled"):
+        next(pipe_samples(Pipe(pcm(10).tobytes()), 16000, raw_hz=rate))
+    with pytest.raises(AudioError, match="stdin: a sample rate"):
+        next(pipe_samples(Pipe(wav(pcm(10), rate)), 16000))
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(pcm(10), rate))
+    for reading in (lambda: next(file_samples(path, 16000)), lambda: read_audio(path, 16000)):
+        with pytest.raises(AudioError, match=r"a\.wav: a sample rate"):
+            reading()
 
 
 class FakeError(Exception):

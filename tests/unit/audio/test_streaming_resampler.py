@@ -90,3 +90,9 @@ def test_half_precision_comes_out_in_single_and_double_stays_double() -> None:
 def test_rates_that_are_not_above_zero_are_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         Resampler(0, 16000)
+
+
+@pytest.mark.parametrize("rate", [16001, 44056, 1_000_003, 2**31 - 1])
+def test_a_ratio_of_large_terms_is_refused_before_its_filter_is_built(rate: int) -> None:
+    with pytest.raises(ValueError, match=r"in lowest terms, which takes too large a filter"):
+        Resampler(rate, 16000)

@@ -19,8 +19,9 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import DecoderHead, Targets
-from asr_lab.recognition.live_words import LiveWord, Update
+from asr_lab.recognition.live_words import Update
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.streaming import WHOLE, Chain, Frames, run_whole
 from asr_lab.text.characters import CharacterTokenizer
 
@@ -163,7 +164,7 @@ def hear(recognizer: AgreementRecognizer, audio: Tensor, pieces: Sequence[int]) 
     return updates + recognizer.step()
 
 
-def words(updates: Sequence[Update]) -> list[LiveWord]:
+def words(updates: Sequence[Update]) -> list[TimedWord]:
     return [word for update in updates for word in update.settled]
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from asr_lab.errors import DataError, LabError
 from asr_lab.recognition import alignment as forced_alignment
-from asr_lab.recognition.alignment import Aligner, TimedWord, ctm_lines
+from asr_lab.recognition.alignment import Aligner, ctm_lines
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.characters import CharacterTokenizer
 from asr_lab.text.normalizer import Normalizer
 
@@ -39,7 +40,7 @@ def said(text: str, frames_each: int = 3, gap_frames: int = 2) -> Tensor:
 def test_words_are_where_they_were_said(aligner: MakeAligner) -> None:
     found = aligner("ctc").audio(torch.cat([torch.zeros(10 * 20), said("ab c")]), "Ab, c!")
     assert found.text == "ab c"
-    assert [w.word for w in found.words] == ["ab", "c"]
+    assert [w.text for w in found.words] == ["ab", "c"]
     assert [(w.start_s, w.end_s) for w in found.words] == [
         pytest.approx((0.2, 0.2 + 8 * 0.02)),
         pytest.approx((0.2 + 15 * 0.02, 0.2 + 18 * 0.02)),

@@ -21,7 +21,8 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
-from asr_lab.recognition.live import Endpointing, LiveRecognizer, LiveWord, Update, live_context
+from asr_lab.recognition.live import Endpointing, LiveRecognizer, Update, live_context
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.slots.blocks.attention import Attention
 from asr_lab.slots.blocks.macaron import Macaron
 from asr_lab.slots.blocks.mamba2 import Mamba2
@@ -71,7 +72,7 @@ def hear(recognizer: LiveRecognizer, audio: Tensor, pieces: Sequence[int]) -> li
     return updates
 
 
-def words(updates: Sequence[Update]) -> list[LiveWord]:
+def words(updates: Sequence[Update]) -> list[TimedWord]:
     return [word for update in updates for word in update.settled]
 
 

@@ -53,11 +53,11 @@ def spoken(hears: Recognizer, text: str, each: int = 4, gap: int = 2) -> list[in
 def test_words_have_the_times_they_were_spoken_at(tmp_path: Path) -> None:
     hears = recognizer()
     path = write(tmp_path / "a.wav", [0] * 10 + spoken(hears, "ab c"))
-    (segment,) = hears.file(path, with_words=True)
+    (segment,) = hears.file(path, with_words=True).segments
     assert segment.text == "ab c"
     assert segment.words is not None
     ab, c = segment.words
-    assert (ab.word, c.word) == ("ab", "c")
+    assert (ab.text, c.text) == ("ab", "c")
     assert (ab.start_s, ab.end_s) == pytest.approx((0.10, 0.20))
     assert (c.start_s, c.end_s) == pytest.approx((0.28, 0.32))
     assert 0.5 < ab.confidence <= 1
@@ -69,7 +69,7 @@ def test_long_recordings_are_heard_whole_and_in_place(tmp_path: Path) -> None:
     (space,) = hears.vocabulary.encode("a b")[1:2]
     samples = [s for word in words for s in [*spoken(hears, word), *[0] * 20, *[space] * 2, *[0] * 20]]
     path = write(tmp_path / "long.wav", samples)
-    segments = list(hears.file(path, with_words=True))
+    segments = hears.file(path, with_words=True).segments
     assert len(segments) > 3
     assert " ".join(s.text for s in segments if s.text) == " ".join(words)
     assert [a.end_s for a in segments[:-1]] == pytest.approx([b.start_s for b in segments[1:]])
@@ -100,7 +100,7 @@ def test_a_cut_is_made_where_it_is_quiet() -> None:
 def test_silence_and_scraps_are_heard_as_nothing(tmp_path: Path) -> None:
     hears = recognizer()
     for length in (1, 2, 5000):
-        segments = list(hears.file(write(tmp_path / "x.wav", [0] * length), with_words=True))
+        segments = hears.file(write(tmp_path / "x.wav", [0] * length), with_words=True).segments
         assert {s.text for s in segments} == {""}
         assert {s.words for s in segments} == {()}
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_not_audio_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     path.write_text("no")
     with pytest.raises(AudioError, match=r"x\.wav"):
-        list(recognizer().file(path))
+        recognizer().file(path)
 
 
 def test_a_model_without_ctc_says_why_it_has_no_times() -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from asr_lab.recognition.live_words import LiveWord, Update
+from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.serving.app import About, build_app
 from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.server import bind, build_server
@@ -76,7 +77,7 @@ class Digesting:
             part, rest = samples[:TURN], samples[TURN:]
             self.heard[number] += len(part)
             end_s = self.heard[number] / RATE
-            words = (LiveWord(word_of(part.numpy()), start_s, end_s, 0.9),) if len(part) else ()
+            words = (TimedWord(word_of(part.numpy()), start_s, end_s, 0.9),) if len(part) else ()
             updates.append(Update(number, words, f"after {end_s:.1f}", last, last, end_s))
             self.open_rows[number] = rest
             if last:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from asr_lab.evaluation.streaming.latency import Percentiles, Shown, ShownWord, WordDelay, delays, summarise, watch
 from asr_lab.models.decode_options import DecodeOptions
-from asr_lab.recognition.alignment import Aligner, TimedWord
+from asr_lab.recognition.alignment import Aligner
 from asr_lab.recognition.live import LiveRecognizer
-from asr_lab.recognition.live_words import LiveWord, Update
+from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.streaming import Context
 from asr_lab.text.normalizer import Normalizer
 
@@ -26,7 +27,7 @@ def updates(*steps: tuple[float, str, str]) -> list[Update]:
     """One stream's updates, each given as (seconds heard, words newly settled, partial text)."""
     found = []
     for number, (audio_s, settled, partial) in enumerate(steps, start=1):
-        words = tuple(LiveWord(text, 0.0, 0.0, 1.0) for text in settled.split())
+        words = tuple(TimedWord(text, 0.0, 0.0, 1.0) for text in settled.split())
         ended = number == len(steps)
         found.append(Update(0, words, partial, ended, ended, audio_s))
     return found

@@ -19,8 +19,9 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import Targets
-from asr_lab.recognition.live_words import LiveWord, Update
+from asr_lab.recognition.live_words import Update
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
+from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.slots.blocks.attention import Attention
 from asr_lab.slots.blocks.macaron import Macaron
 from asr_lab.slots.features.log_mel import LogMel
@@ -109,7 +110,7 @@ def hear(recognizer: AgreementRecognizer, audio: Tensor) -> list[Update]:
     return updates + recognizer.step()
 
 
-def settled(updates: list[Update]) -> list[LiveWord]:
+def settled(updates: list[Update]) -> list[TimedWord]:
     return [word for update in updates for word in update.settled]
 
 
