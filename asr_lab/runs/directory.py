@@ -19,6 +19,16 @@ from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
+RESOLVED: dict[str, type | tuple[type, ...]] = {
+    "hash": str,
+    "created": (int, float),
+    "name": str,
+    "overrides": list,
+    "experiment": dict,
+    "execution": dict,
+    "evaluation": dict,
+}
+"""What stands in `resolved.json`."""
 
 
 def runs_root() -> Path:
@@ -93,12 +103,16 @@ class RunDirectory:
         return self.path / "lock"
 
     def resolved(self) -> dict[str, Any]:
-        """The content of `resolved.json`; RunError when it is not there or not JSON."""
+        """The content of `resolved.json`; RunError when it is not there, not JSON, or lacks something."""
         try:
-            content: dict[str, Any] = json.loads(self.resolved_file.read_text())
+            content = json.loads(self.resolved_file.read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path} is not a run: {self.resolved_file.name} cannot be read ({error})") from error
-        return content
+        found: dict[str, Any] = content if isinstance(content, dict) else {}
+        absent = [key for key, kind in RESOLVED.items() if not isinstance(found.get(key), kind)]
+        if absent:
+            raise RunError(f"{self.resolved_file} is damaged: no usable {', '.join(absent)}")
+        return found
 
     def document(self) -> Document[Recipe]:
         """The stored recipe with its stored overrides, read under today's schema."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def run_of(identity: Identity, root: Path) -> RunDirectory | None:
         try:
             if run.resolved()["hash"] == identity.hash or _hash_today(run, identity) == identity.hash:
                 return run
-        except (LabError, KeyError):
+        except LabError:
             continue  # a recipe that today's schema refuses is another experiment
     return None
 
@@ -67,14 +68,18 @@ def find_run(argument: str, root: Path) -> RunDirectory:
 def newest_running(root: Path) -> RunDirectory:
     """The newest run that somebody trains now; RunError when nobody does."""
     for run in reversed(all_runs(root)):
-        if Liveness(run.lock).holder() is not None:
-            return run
+        with contextlib.suppress(RunError):  # a damaged one; `asrlab runs` lists it
+            if Liveness(run.lock).holder() is not None:
+                return run
     raise RunError(f"nothing runs under {root}; what there is: asrlab runs")
 
 
 def _fits(run: RunDirectory, argument: str) -> bool:
-    content = run.resolved()
-    return content.get("name") == argument or (len(argument) >= 4 and str(content.get("hash", "")).startswith(argument))
+    try:
+        content = run.resolved()
+    except RunError:
+        return False
+    return bool(content["name"] == argument) or (len(argument) >= 4 and str(content["hash"]).startswith(argument))
 
 
 def _hash_today(run: RunDirectory, identity: Identity) -> str | None:
@@ -90,7 +95,7 @@ def _may_be_equal(stored: dict[str, Any], today: dict[str, Any]) -> bool:
 
 def _created(run: RunDirectory) -> float:
     try:
-        return float(run.resolved().get("created", 0.0))
+        return float(run.resolved()["created"])
     except RunError:
         return 0.0
 

@@ -130,3 +130,26 @@ def test_preparing_twice_gives_one_run(recipe: Write) -> None:
     assert (first.run, first.standing, second.standing) == (second.run, "new", "new")
     assert all_runs(runs_root()) == [first.run]
     assert snapshot.name == first.code.hash[:16]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not a run: resolved.json cannot be read"),
+        ("[]", r"resolved\.json is damaged: no usable hash, created, name"),
+        ('{"hash": "0", "created": 1, "name": "x", "overrides": [], "experiment": {}, "execution": {}}', "evaluation"),
+    ],
+)
+def test_a_damaged_run_says_what_is_wrong_and_leaves_the_others_alone(recipe: Write, text: str, said: str) -> None:
+    whole, damaged = made(recipe()), made(recipe(), "seed=8")
+    damaged.resolved_file.write_text(text)
+    with pytest.raises(RunError, match=said):
+        damaged.resolved()
+    assert all_runs(runs_root()) == [damaged, whole]
+    assert found(recipe()) == find_run("tiny", runs_root()) == whole
+    assert found(recipe(), "seed=8") is None
+    assert find_run(damaged.name, runs_root()) == damaged
+    damaged.lock.mkdir()
+    (damaged.lock / "0001.json").write_text("{")
+    with RunLock.take(whole.lock):
+        assert newest_running(runs_root()) == whole
