@@ -16,9 +16,21 @@ from asr_lab.errors import LabError
 T = TypeVar("T", bound=type)
 
 PATH_VARIABLE = "ASRLAB_PATH"
+ABSENT = "absent"
+"""Where `added` keeps its value among a field's metadata."""
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field,))
+def added(*, default: Any, absent: Any = attrs.NOTHING, validator: Any = None) -> Any:
+    """A key that its section did not always have; recipes from before it mean `absent`, the default unless given.
+
+    At that value the key is left out of what is hashed, so that those recipes keep their hashes. A later change of
+    the default writes `absent` out: what a recipe meant without the key stays as it was.
+    """
+    metadata = {ABSENT: default if absent is attrs.NOTHING else absent}
+    return attrs.field(default=default, validator=validator, metadata=metadata)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field, added))
 def section(cls: T) -> T:
     """Make a class a table of the recipe: frozen, keyword-only, its annotations are its keys.
 

@@ -12,8 +12,9 @@ from typing import Any
 import attrs
 
 from asr_lab.compiler.load import load_recipe
-from asr_lab.config.identity import Identity, identify
+from asr_lab.config.identity import Identity, identify, merge, split
 from asr_lab.config.load import Document
+from asr_lab.config.structure import completed
 from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
@@ -113,6 +114,12 @@ class RunDirectory:
         if absent:
             raise RunError(f"{self.resolved_file} is damaged: no usable {', '.join(absent)}")
         return found
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """What is stored of experiment, execution and evaluation, keys added to the schema since filled in."""
+        stored = self.resolved()
+        whole = completed(merge(stored["experiment"], stored["execution"], stored["evaluation"]), Recipe)
+        return split(whole, EXECUTION, EVALUATION)
 
     def document(self) -> Document[Recipe]:
         """The stored recipe with its stored overrides, read under today's schema."""
