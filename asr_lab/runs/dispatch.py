@@ -73,9 +73,9 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
 
 def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
     """Read a finished run's data again; RunError with the diff when it is not what the run was trained on."""
-    from asr_lab.compiler.build import build
+    from asr_lab.compiler.inputs import read_inputs
 
-    found = changes(prepared.run, prepared.code, build(document, prepared.run.path).hashes)
+    found = changes(prepared.run, prepared.code, read_inputs(document.value, prepared.run.path).hashes)
     if found:
         raise RunError(refusal(prepared.run, found, True))
 

@@ -24,6 +24,7 @@ from cli.main import app
 
 Write = Callable[..., Path]
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
+WITHOUT_TORCH = "import sys; from cli.main import app; app(standalone_mode=False); sys.exit('torch' in sys.modules)"
 
 
 def asrlab(*words: str) -> Result:
@@ -54,6 +55,8 @@ def test_a_recipe_is_run_to_a_table_and_not_trained_twice(recipe: Write) -> None
     assert "is finished" in second.output
     assert second.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
     assert status_of(only_run()).attempt == 1
+    fresh = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, "run", path], capture_output=True, text=True)
+    assert (fresh.returncode, fresh.stdout) == (0, second.stdout), fresh.stderr
     printed = json.loads(asrlab("run", path, "--json").stdout)
     assert printed["test"]["wer"].keys() >= {"value", "low", "high", "substitutions", "deletions", "insertions"}
     (row,) = json.loads(asrlab("runs", "--json").stdout)
