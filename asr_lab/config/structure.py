@@ -79,7 +79,7 @@ def completed(data: Any, annotation: Any) -> Any:
     if get_origin(without_none(annotation)) is dict:
         return {key: completed(one, place) for key, one in data.items()}
     if is_slot(place):
-        place = place.choices().get(data.get("type", ""))
+        place = place.choice(str(data.get("type")))
     if not (isinstance(place, type) and attrs.has(place)):
         return data
     whole = dict(data)
@@ -190,18 +190,18 @@ def _own_words(message: str, known: tuple[Field, ...]) -> tuple[Path, str]:
 def _choice(converter: cattrs.Converter, data: Any, slot: type[Slot]) -> Any:
     name = slot.__name__
     if not isinstance(data, Mapping):
-        known = isinstance(data, str) and data in slot.tags()
+        known = isinstance(data, str) and slot.choice(data) is not None
         hint = f'; write {{ type = "{data}" }}' if known else ""
         _fail(f"must be a table with a type, got {_list_of_tables(data) or shown(data)}{hint}")
     tag = data.get("type")
-    choices = slot.choices()
     if tag is None:
-        raise Invalid([(("type",), f"missing; the {name}s are {', '.join(sorted(choices))}")])
+        raise Invalid([(("type",), f"missing; the {name}s are {', '.join(slot.tags())}")])
     if not isinstance(tag, str):
         raise Invalid([(("type",), f"must be text, got {shown(tag)}")])
-    if tag not in choices:
-        raise Invalid([(("type",), not_among(name, tag, sorted(choices)))])
-    return converter.structure({k: v for k, v in data.items() if k != "type"}, choices[tag])
+    choice = slot.choice(tag)
+    if choice is None:
+        raise Invalid([(("type",), not_among(name, tag, slot.tags()))])
+    return converter.structure({k: v for k, v in data.items() if k != "type"}, choice)
 
 
 def _scalar(value: Any, wanted: type) -> Any:
