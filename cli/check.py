@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,17 +25,21 @@ def check(
     """
     from asr_lab.compiler.facts import facts
     from asr_lab.compiler.load import load_recipe
-    from asr_lab.compiler.notes import notes
+    from asr_lab.compiler.notes import import_notes, notes
+    from asr_lab.config.imports import import_costs
     from asr_lab.errors import LabError
 
     good: list[tuple[Facts, list[str]]] = []
     wrong: list[str] = []
     for path in recipes:
         try:
-            document = load_recipe(path, overrides)
-            good.append((facts(document), notes(document)))
+            with import_costs() as costs:
+                document = load_recipe(path, overrides)
+            good.append((facts(document), [*notes(document), *import_notes(costs)]))
         except LabError as error:
             wrong.append(str(error))
+            for hint in import_notes(costs):
+                print(f"note: {hint}", file=sys.stderr)
     if as_json:
         _print_json(good)
     else:

@@ -55,8 +55,8 @@ def _resolved(path: Path) -> dict[str, Any]:
         return plain
     from asr_lab.runs.directory import RunDirectory
 
-    stored = RunDirectory(path).resolved()
-    return merge({"name": stored["name"]}, *(stored[part] for part in ("experiment", "execution", "evaluation")))
+    run = RunDirectory(path)
+    return merge({"name": run.resolved()["name"]}, *run.parts())
 
 
 def _part(path: str) -> str:

@@ -46,7 +46,7 @@ def results(
         raise typer.BadParameter("--leave-out and --seeds are two studies; choose one")
     if leave_out:
         from asr_lab.commands.study import folds
-        from asr_lab.compiler.build import data_root
+        from asr_lab.compiler.inputs import data_root
 
         command += ["--leave-out", leave_out]
         label, _, column = leave_out.rpartition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.options import AsJson
@@ -34,26 +35,28 @@ def _row(run: RunDirectory) -> dict[str, Any]:
 
     from asr_lab.errors import RunError
     from asr_lab.evaluation.evaluation_files import rates_of
-    from asr_lab.runs.status import state_of, status_of
+    from asr_lab.evaluation.rates import MAIN
+    from asr_lab.runs.status import RunStatus, state_of, status_of
 
-    story = status_of(run)
+    problem, story, resolved, state = None, RunStatus(), {}, "damaged"
     try:
+        resolved, story = run.resolved(), status_of(run)
         state = state_of(run, story)[0]
-    except RunError:
-        state = "dead"
-    resolved = run.resolved()
+    except RunError as error:
+        problem = str(error)
     tests = (story.result or {}).get("results", [])
     return {
         "run": run.name,
         "state": state,
+        "problem": problem,
         "step": story.step,
         "share": story.share,
         "metric": story.metric,
         "best": story.best,
-        "test_wer": [{"name": t["name"], "wer": rates_of(t)["wer"]["value"]} for t in tests],
-        "hash": resolved["hash"],
-        "label": resolved["name"],
-        "age_s": round(time.time() - (story.time or resolved["created"]), 1),
+        "test_wer": [{"name": t["name"], "wer": rates_of(t)[MAIN]["value"]} for t in tests if MAIN in rates_of(t)],
+        "hash": resolved.get("hash"),
+        "label": resolved.get("name"),
+        "age_s": round(time.time() - (story.time or resolved.get("created") or run.path.stat().st_mtime), 1),
         "path": str(run.path),
     }
 
@@ -82,3 +85,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             duration(row["age_s"]),
         )
     Console().print(table)
+    for row in rows:
+        if row["problem"] is not None:
+            print(f"note: {row['problem']}", file=sys.stderr)

@@ -69,7 +69,8 @@ class StreamingComparison:
     ) -> None:
         import numpy as np
 
-        from asr_lab.compiler.build import data_root, evaluation_sets, load_model
+        from asr_lab.compiler.build import evaluation_sets, load_model
+        from asr_lab.compiler.inputs import data_root
         from asr_lab.evaluation.streaming.contexts import choose
 
         self.run, self.device = run, device

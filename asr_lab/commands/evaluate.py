@@ -45,7 +45,8 @@ def evaluate_run(
     evaluates and executes, not what trained. Raises LabErrors.
     """
     from asr_lab.commands.test_reads import add_read
-    from asr_lab.compiler.build import data_root, evaluation_sets, load_model
+    from asr_lab.compiler.build import evaluation_sets, load_model
+    from asr_lab.compiler.inputs import data_root
     from asr_lab.evaluation.evaluation_files import evaluate, write_evaluation
     from asr_lab.evaluation.page import write_report
     from asr_lab.recognition.transcribe_set import transcribe_set

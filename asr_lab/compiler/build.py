@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +11,16 @@ import attrs
 import torch
 
 from asr_lab.audio.augmentation import Augmentations
+from asr_lab.compiler.inputs import TOKENIZER, data_root, read_inputs
 from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
-from asr_lab.data.corpus import Corpus, spell, training_texts
-from asr_lab.data.cuts import Cuts, read_cuts
-from asr_lab.data.evaluation_data import EvaluationData, build_evaluation
+from asr_lab.data.corpus import Corpus, spell
+from asr_lab.data.cuts import Cuts
+from asr_lab.data.evaluation_cuts import read_evaluation_cuts
+from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.data.training_data import TrainingData
 from asr_lab.data.utterance import BadCut
-from asr_lab.devices import num_workers
+from asr_lab.devices import best_device, num_workers
 from asr_lab.errors import CheckpointError
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
@@ -30,16 +29,13 @@ from asr_lab.slots.datasets import Dataset
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.streaming import Streamable
-from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.init import Lineage, find_checkpoint, initialise, load_weights
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
 from asr_lab.training.store import CheckpointStore
+from asr_lab.units import samples_per_frame
 
-DATA_VARIABLE = "ASRLAB_DATA"
-TOKENIZER = "tokenizer"
-"""Folder of a run that holds a tokenizer which was learned."""
 MAX_EVALUATION_BATCH_S = 240.0
 """Padded seconds of audio that are decoded at once, where the recipe does not ask for less."""
 
@@ -102,11 +98,6 @@ def _checkpoint(folder: Path, name: str) -> Path:
     return find_checkpoint(Path(name))
 
 
-def data_root() -> Path:
-    """Where relative data paths start: `ASRLAB_DATA`, by default `data/` under the working directory."""
-    return Path(os.environ.get(DATA_VARIABLE) or "data")
-
-
 def build(document: Document[Recipe], folder: Path) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
@@ -114,55 +105,32 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
     the objects at hand (a pattern that matches no parameter, a vocabulary too large for the text).
     """
     recipe, root = document.value, data_root()
-    cuts = read_cuts(
-        [d.build(root) for d in recipe.data.train],
-        root,
-        channel=recipe.data.channel,
-        max_bad_cuts=recipe.data.max_bad_cuts,
-    )
-    normalizer = Normalizer(recipe.text.steps)
-    vocabulary = build_vocabulary(recipe, folder, cuts, normalizer)
+    inputs = read_inputs(recipe, folder)
     corpus = spell(
-        cuts,
-        vocabulary,
-        normalizer,
+        inputs.train,
+        inputs.vocabulary,
+        inputs.normalizer,
         sample_rate=recipe.features.sample_rate,
         alignable=alignable(recipe.features, recipe.encoder, recipe.decoder),
         max_bad_cuts=recipe.data.max_bad_cuts,
     )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     features = recipe.features.build().to(device)
-    model = seeded_model(recipe, vocabulary.vocab_size).to(device)
+    model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model)
-    valid, test = evaluation_sets(recipe, recipe.data.valid, root), evaluation_sets(recipe, recipe.data.test, root)
     return Experiment(
         learner=_learner(recipe, model, features, corpus, root),
         model=model,
         features=features,
-        vocabulary=vocabulary,
-        valid=valid,
-        test=test,
+        vocabulary=inputs.vocabulary,
+        valid=_evaluation_data(recipe, inputs.valid),
+        test=evaluation_sets(recipe, recipe.data.test, root),
         decode=recipe.decode.build(),
         score=recipe.score,
         bad=corpus.bad,
         lineage=lineage,
-        hashes={
-            "data": _digest([corpus.fingerprint, *(v.fingerprint for v in valid)]),
-            "tokenizer": vocabulary.fingerprint(),
-            "normalizer": normalizer.name,
-        },
+        hashes=inputs.hashes,
     )
-
-
-def build_vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:
-    """The recipe's tokenizer; one that learns is trained on the cuts' texts once and kept in the run's folder."""
-    kept = folder / TOKENIZER
-    if recipe.tokenizer.learns and not kept.exists():
-        fresh = folder / f".{TOKENIZER}.{os.getpid()}"
-        fresh.mkdir(parents=True, exist_ok=True)
-        recipe.tokenizer.train(training_texts(cuts, normalizer), fresh)
-        fresh.rename(kept)
-    return recipe.tokenizer.build(kept if recipe.tokenizer.learns else None)
 
 
 def seeded_model(recipe: Recipe, vocab_size: int) -> SpeechModel:
@@ -173,21 +141,20 @@ def seeded_model(recipe: Recipe, vocab_size: int) -> SpeechModel:
 
 def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> tuple[EvaluationData, ...]:
     """Sets to score, those of one name as one."""
-    return build_evaluation(
+    cuts = read_evaluation_cuts(
         [d.build(root) for d in datasets],
         root,
-        sample_rate=recipe.features.sample_rate,
-        batch_s=min(recipe.parallel.max_rank_batch_s or MAX_EVALUATION_BATCH_S, MAX_EVALUATION_BATCH_S),
         channel=recipe.data.channel,
         max_bad_cuts=recipe.data.max_bad_cuts,
     )
+    return _evaluation_data(recipe, cuts)
 
 
 def alignable(
     features: Features, encoder: Encoder, decoders: Sequence[Decoder]
 ) -> Callable[[int, Sequence[int]], bool]:
     """Whether every decoder can learn an utterance's tokens from the frames that its samples give."""
-    hop = int(features.frame_ms * features.sample_rate / 1000)
+    hop = samples_per_frame(features.frame_ms, features.sample_rate)
     read = [(d, encoder.ratios(d.tap)) for d in decoders]
 
     def fits(num_samples: int, tokens: Sequence[int]) -> bool:
@@ -200,6 +167,12 @@ def alignable(
         return True
 
     return fits
+
+
+def _evaluation_data(recipe: Recipe, sets: Mapping[str, Cuts]) -> tuple[EvaluationData, ...]:
+    batch_s = min(recipe.parallel.max_rank_batch_s or MAX_EVALUATION_BATCH_S, MAX_EVALUATION_BATCH_S)
+    rate = recipe.features.sample_rate
+    return tuple(EvaluationData(name, cuts, sample_rate=rate, batch_s=batch_s) for name, cuts in sets.items())
 
 
 def _initialise(recipe: Recipe, model: SpeechModel) -> Lineage | None:
@@ -238,7 +211,3 @@ def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corp
         average_decay=train.average_decay,
         max_nonfinite=train.max_nonfinite,
     )
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()

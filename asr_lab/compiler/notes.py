@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from asr_lab.config.imports import ImportCost
 from asr_lab.config.load import Document
 from asr_lab.recipe import Recipe
 
 SPEECH_PER_S = 15
 """Characters per second of quick read speech; slower is usual."""
+
+
+def import_notes(costs: Sequence[ImportCost]) -> list[str]:
+    """One line for each file under `ASRLAB_PATH` whose import brought torch along."""
+    return [
+        f"{cost.file} imports torch, which takes {cost.seconds:.1f} s of every check; import it inside build()"
+        for cost in costs
+        if "torch" in cost.packages
+    ]
 
 
 def notes(document: Document[Recipe]) -> list[str]:

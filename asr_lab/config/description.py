@@ -67,9 +67,9 @@ def describe(schema: type, path: str = "") -> Description:
 
 def _enter(place: Any, word: str) -> tuple[Any, tuple[type, Field] | None]:
     if is_slot(place):
-        if word not in place.choices():
+        if (choice := place.choice(word)) is None:
             raise LabError(not_among(place.__name__, word, place.tags()))
-        return place.choices()[word], None
+        return choice, None
     known = {f.key: f for f in fields(place)} if attrs.has(place) else {}
     if word not in known:
         raise LabError(not_among("key", word, list(known)))

@@ -10,6 +10,7 @@ import attrs
 
 from asr_lab.config.bounds import Bound, bounds
 from asr_lab.config.docs import field_docs
+from asr_lab.config.section import ABSENT
 
 
 @attrs.frozen
@@ -26,10 +27,25 @@ class Field:
     default: Any
     """None where required."""
     bounds: tuple[Bound, ...]
+    absent: Any
+    """What the key's absence stands for in what is hashed and stored; attrs.NOTHING for a key always spelled out."""
 
     def default_value(self) -> Any:
         """The default itself, made where it is made anew each time."""
-        return self.default.factory() if isinstance(self.default, attrs.Factory) else self.default  # type: ignore
+        return _made(self.default)
+
+    def absent_value(self) -> Any:
+        """The value that the key's absence stands for, or attrs.NOTHING."""
+        return _made(self.absent)
+
+    def means_absence(self, value: Any) -> bool:
+        """Whether a recipe from before the key means this value."""
+        return self.absent is not attrs.NOTHING and bool(value == self.absent_value())
+
+    @property
+    def leaves_none_out(self) -> bool:
+        """Whether None is written by leaving the key out: it is what absence stands for, then as now."""
+        return self.absent is None and self.default is None
 
 
 @functools.cache
@@ -47,9 +63,14 @@ def fields(section: type) -> tuple[Field, ...]:
                 required=required,
                 default=None if required else attribute.default,
                 bounds=bounds(attribute.validator, number),
+                absent=attribute.metadata.get(ABSENT, None if attribute.default is None else attrs.NOTHING),
             )
         )
     return tuple(found)
+
+
+def _made(value: Any) -> Any:
+    return value.factory() if isinstance(value, attrs.Factory) else value  # type: ignore[arg-type]
 
 
 def docs(section: type) -> dict[str, str]:

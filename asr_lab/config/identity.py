@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -23,15 +24,23 @@ class Identity:
     evaluation: dict[str, Any]
     """What never retrains."""
     hash: str
-    """SHA-256 of the experiment's canonical form, hexadecimal."""
+    """SHA-256 of the experiment's canonical form, hexadecimal; keys at the value of their absence are not in it."""
 
 
 def identify(value: Any, execution: Sequence[str], evaluation: Sequence[str], label: str = "name") -> Identity:
     """The identity of a section; `execution` and `evaluation` are dotted paths of tables and keys."""
-    experiment = unstructure(value)
+    parts = split(unstructure(value), execution, evaluation, label)
+    hashed, _, _ = split(unstructure(value, without_absent=True), execution, evaluation, label)
+    return Identity(*parts, hashlib.sha256(canonical(hashed).encode()).hexdigest())
+
+
+def split(
+    whole: dict[str, Any], execution: Sequence[str], evaluation: Sequence[str], label: str = "name"
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A resolved form in its parts: experiment, execution, evaluation."""
+    experiment = copy.deepcopy(whole)
     experiment.pop(label, None)
-    parts = _move(experiment, execution), _move(experiment, evaluation)
-    return Identity(experiment, *parts, hashlib.sha256(canonical(experiment).encode()).hexdigest())
+    return experiment, _move(experiment, execution), _move(experiment, evaluation)
 
 
 def canonical(data: Any) -> str:

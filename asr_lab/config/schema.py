@@ -81,7 +81,7 @@ def _annotation(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 def _reference(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """A reference to a slot or section, which is defined once."""
     assert is_slot(annotation) or attrs.has(annotation), f"no JSON Schema for {annotation}"
-    module = annotation.__module__.removeprefix("asr_lab.")
+    module = annotation.__module__.removeprefix("asr_lab.").removeprefix("slots.")
     choice = issubclass(annotation, Slot) and not annotation.is_slot()
     name = module if choice else f"{module}.{annotation.__name__}"
     if name not in definitions:

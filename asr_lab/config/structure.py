@@ -21,7 +21,7 @@ from asr_lab.config.fields import Field, can_say_none, fields, is_optional, with
 from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
-from asr_lab.config.words import expected
+from asr_lab.config.words import expected, inside, is_slot
 
 T = TypeVar("T")
 NONE = "none"
@@ -41,27 +41,55 @@ def structure(data: Mapping[str, Any], schema: type[T]) -> T:
     return _converter().structure(data, schema)
 
 
-def unstructure(value: Any) -> Any:
+def unstructure(value: Any, without_absent: bool = False) -> Any:
     """A section fully resolved, as plain data: keys as in a recipe, `type` tags included.
 
-    None is left out where it is the default and `"none"` elsewhere, so that the form is TOML and a new optional key
-    leaves it as it was.
+    None is left out where it is the default and `"none"` elsewhere, so that the form is TOML. `without_absent` leaves
+    out each key whose value is the one that its absence stands for.
     """
     if isinstance(value, Mapping):
-        return {key: unstructure(v) for key, v in value.items()}
+        return {key: unstructure(v, without_absent) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [unstructure(v) for v in value]
+        return [unstructure(v, without_absent) for v in value]
     if not attrs.has(type(value)):
         return value
     plain: dict[str, Any] = {"type": value.tag()} if isinstance(value, Slot) else {}
     section: type = type(value)
     for field in fields(section):
         one = getattr(value, field.name)
+        if without_absent and field.means_absence(one):
+            continue
         if one is not None:
-            plain[field.key] = unstructure(one)
-        elif field.required or field.default_value() is not None:
+            plain[field.key] = unstructure(one, without_absent)
+        elif not field.leaves_none_out:
             plain[field.key] = NONE
     return plain
+
+
+def completed(data: Any, annotation: Any) -> Any:
+    """The resolved form of an older schema with the keys added since, at the values that their absence stands for.
+
+    Keys and choices that the schema does not have any more stay as they are.
+    """
+    place = inside(annotation)
+    if isinstance(data, list):
+        return [completed(one, place) for one in data]
+    if not isinstance(data, Mapping):
+        return data
+    if get_origin(without_none(annotation)) is dict:
+        return {key: completed(one, place) for key, one in data.items()}
+    if is_slot(place):
+        place = place.choice(str(data.get("type")))
+    if not (isinstance(place, type) and attrs.has(place)):
+        return data
+    whole = dict(data)
+    for field in fields(place):
+        if field.key in data:
+            whole[field.key] = completed(data[field.key], field.type)
+        elif field.absent is not attrs.NOTHING and not field.leaves_none_out:
+            absent = field.absent_value()
+            whole[field.key] = NONE if absent is None else unstructure(absent)
+    return whole
 
 
 @functools.cache
@@ -162,18 +190,18 @@ def _own_words(message: str, known: tuple[Field, ...]) -> tuple[Path, str]:
 def _choice(converter: cattrs.Converter, data: Any, slot: type[Slot]) -> Any:
     name = slot.__name__
     if not isinstance(data, Mapping):
-        known = isinstance(data, str) and data in slot.tags()
+        known = isinstance(data, str) and slot.choice(data) is not None
         hint = f'; write {{ type = "{data}" }}' if known else ""
         _fail(f"must be a table with a type, got {_list_of_tables(data) or shown(data)}{hint}")
     tag = data.get("type")
-    choices = slot.choices()
     if tag is None:
-        raise Invalid([(("type",), f"missing; the {name}s are {', '.join(sorted(choices))}")])
+        raise Invalid([(("type",), f"missing; the {name}s are {', '.join(slot.tags())}")])
     if not isinstance(tag, str):
         raise Invalid([(("type",), f"must be text, got {shown(tag)}")])
-    if tag not in choices:
-        raise Invalid([(("type",), not_among(name, tag, sorted(choices)))])
-    return converter.structure({k: v for k, v in data.items() if k != "type"}, choices[tag])
+    choice = slot.choice(tag)
+    if choice is None:
+        raise Invalid([(("type",), not_among(name, tag, slot.tags()))])
+    return converter.structure({k: v for k, v in data.items() if k != "type"}, choice)
 
 
 def _scalar(value: Any, wanted: type) -> Any:

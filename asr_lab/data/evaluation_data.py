@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,13 +12,12 @@ import numpy as np
 from asr_lab.audio.keyed_random import Keys
 from asr_lab.audio.reading import AudioError
 from asr_lab.data.batch import Batch, BatchRow, BatchRows, stack
-from asr_lab.data.cuts import ChannelChoice, Cuts, read_cuts
+from asr_lab.data.cuts import Cuts
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import fill
 from asr_lab.data.reader import AudioReader
-from asr_lab.data.utterance import BadCut, DataSource
+from asr_lab.data.utterance import BadCut
 from asr_lab.data.workers import read_ahead
-from asr_lab.errors import DataError
 
 
 @attrs.frozen
@@ -163,38 +161,6 @@ class EvaluationData:
             audio=cuts.audio[members[0]],
             columns=columns,
         )
-
-
-def build_evaluation(
-    sources: Sequence[DataSource],
-    root: Path,
-    *,
-    sample_rate: int,
-    batch_s: float,
-    channel: ChannelChoice = "mix",
-    max_bad_cuts: int = 100,
-    num_workers: int = 0,
-) -> tuple[EvaluationData, ...]:
-    """The sets to score on; sources of one label make one set.
-
-    DataError when data is absent, nothing fits, or a source has a weight: scores count every utterance once.
-    """
-    named: dict[str, list[DataSource]] = {}
-    for source in sources:
-        if source.weight != 1:
-            raise DataError(f"{source.label}: weight = {source.weight:g} means nothing in a set that is scored")
-        named.setdefault(source.label, []).append(source)
-    sets = []
-    for name, members in named.items():
-        cuts = read_cuts(
-            members,
-            root,
-            channel=channel,
-            max_bad_cuts=max_bad_cuts,
-            keep_columns=True,
-        )
-        sets.append(EvaluationData(name, cuts, sample_rate=sample_rate, batch_s=batch_s, num_workers=num_workers))
-    return tuple(sets)
 
 
 def _unchanged(keys: Keys) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 import asr_lab
-from asr_lab.config.section import PATH_VARIABLE
+from asr_lab.config.imports import PATH_VARIABLE
 from asr_lab.errors import RunError
 
 PACKAGE = "asr_lab"

@@ -12,13 +12,24 @@ from typing import Any
 import attrs
 
 from asr_lab.compiler.load import load_recipe
-from asr_lab.config.identity import Identity, identify
+from asr_lab.config.identity import Identity, identify, merge, split
 from asr_lab.config.load import Document
+from asr_lab.config.structure import completed
 from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
+RESOLVED: dict[str, type | tuple[type, ...]] = {
+    "hash": str,
+    "created": (int, float),
+    "name": str,
+    "overrides": list,
+    "experiment": dict,
+    "execution": dict,
+    "evaluation": dict,
+}
+"""What stands in `resolved.json`."""
 
 
 def runs_root() -> Path:
@@ -93,12 +104,22 @@ class RunDirectory:
         return self.path / "lock"
 
     def resolved(self) -> dict[str, Any]:
-        """The content of `resolved.json`; RunError when it is not there or not JSON."""
+        """The content of `resolved.json`; RunError when it is not there, not JSON, or lacks something."""
         try:
-            content: dict[str, Any] = json.loads(self.resolved_file.read_text())
+            content = json.loads(self.resolved_file.read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path} is not a run: {self.resolved_file.name} cannot be read ({error})") from error
-        return content
+        found: dict[str, Any] = content if isinstance(content, dict) else {}
+        absent = [key for key, kind in RESOLVED.items() if not isinstance(found.get(key), kind)]
+        if absent:
+            raise RunError(f"{self.resolved_file} is damaged: no usable {', '.join(absent)}")
+        return found
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """What is stored of experiment, execution and evaluation, keys added to the schema since filled in."""
+        stored = self.resolved()
+        whole = completed(merge(stored["experiment"], stored["execution"], stored["evaluation"]), Recipe)
+        return split(whole, EXECUTION, EVALUATION)
 
     def document(self) -> Document[Recipe]:
         """The stored recipe with its stored overrides, read under today's schema."""

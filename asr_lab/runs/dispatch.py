@@ -16,6 +16,7 @@ from typing import Literal
 import attrs
 
 from asr_lab.config.load import Document
+from asr_lab.config.words import toml
 from asr_lab.errors import RunError
 from asr_lab.recipe import Recipe
 from asr_lab.runs.code_snapshot import Code, running_code, snapshot_environment, take_snapshot
@@ -60,21 +61,21 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
         return Prepared(run, "running", story, code)
     found = [] if accept_changes else changes(run, code, None)
     if drift := changed_defaults(run, identity):
-        lines = tuple(f"{c.path}: {c.old!r} -> {c.new!r}" for c in drift)
+        lines = tuple(f"{c.path}: {_told(c.old)} -> {_told(c.new)}" for c in drift)
         found += [] if accept_changes else [RecordChange("defaults", lines)]
     if found:
         raise RunError(refusal(run, found, state == "finished"))
     if state == "finished":
-        same = run.resolved()["evaluation"] == _as_json(identity.evaluation)
+        same = run.parts()[2] == _as_json(identity.evaluation)
         return Prepared(run, "finished" if same else "score", story, code)
     return Prepared(run, "new" if state == "new" else "resume", story, code)
 
 
 def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
     """Read a finished run's data again; RunError with the diff when it is not what the run was trained on."""
-    from asr_lab.compiler.build import build
+    from asr_lab.compiler.inputs import read_inputs
 
-    found = changes(prepared.run, prepared.code, build(document, prepared.run.path).hashes)
+    found = changes(prepared.run, prepared.code, read_inputs(document.value, prepared.run.path).hashes)
     if found:
         raise RunError(refusal(prepared.run, found, True))
 
@@ -157,6 +158,10 @@ def ask_to_stop(run: RunDirectory) -> None:
     if not holder.owner.is_here:
         raise RunError(f"{run.path} is run by {holder.owner}; stop it there: kill {holder.owner.pid}")
     os.kill(holder.owner.pid, signal.SIGTERM)
+
+
+def _told(value: object) -> str:
+    return "absent" if value is None else toml(value)
 
 
 def _as_json(content: object) -> object:

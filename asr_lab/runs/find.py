@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any
 
 from asr_lab.config.difference import KeyChange, difference
 from asr_lab.config.identity import Identity
@@ -23,22 +23,20 @@ def all_runs(root: Path) -> list[RunDirectory]:
 def run_of(identity: Identity, root: Path) -> RunDirectory | None:
     """The newest run of an experiment; None when there is none.
 
-    A run is compared by its hash, and where that differs by resolving its stored recipe under today's schema: a
-    field that is new since, at its default, then makes no difference.
+    Where no run has its hash, one whose stored recipe would have it today: a default has changed since, or a key has
+    come or gone. `changed_defaults` then says which.
     """
-    for run in reversed(all_runs(root)):
-        try:
-            if run.resolved()["hash"] == identity.hash or _hash_today(run, identity) == identity.hash:
+    runs = all_runs(root)
+    for hash_of in (_stored_hash, _hash_today):
+        for run in reversed(runs):
+            if hash_of(run) == identity.hash:
                 return run
-        except (LabError, KeyError):
-            continue  # a recipe that today's schema refuses is another experiment
     return None
 
 
 def changed_defaults(run: RunDirectory, identity: Identity) -> list[KeyChange]:
-    """What the run was trained with that the same recipe would not mean today: defaults that changed since."""
-    stored = run.resolved()["experiment"]
-    return [change for change in difference(stored, identity.experiment) if _has(stored, change.path)]
+    """What the run was trained with that the same recipe would not mean today."""
+    return difference(run.parts()[0], identity.experiment)
 
 
 def find_run(argument: str, root: Path) -> RunDirectory:
@@ -67,47 +65,40 @@ def find_run(argument: str, root: Path) -> RunDirectory:
 def newest_running(root: Path) -> RunDirectory:
     """The newest run that somebody trains now; RunError when nobody does."""
     for run in reversed(all_runs(root)):
-        if Liveness(run.lock).holder() is not None:
-            return run
+        with contextlib.suppress(RunError):  # a damaged one; `asrlab runs` lists it
+            if Liveness(run.lock).holder() is not None:
+                return run
     raise RunError(f"nothing runs under {root}; what there is: asrlab runs")
 
 
 def _fits(run: RunDirectory, argument: str) -> bool:
-    content = run.resolved()
-    return content.get("name") == argument or (len(argument) >= 4 and str(content.get("hash", "")).startswith(argument))
+    try:
+        content = run.resolved()
+    except RunError:
+        return False
+    return bool(content["name"] == argument) or (len(argument) >= 4 and str(content["hash"]).startswith(argument))
 
 
-def _hash_today(run: RunDirectory, identity: Identity) -> str | None:
-    if not _may_be_equal(run.resolved()["experiment"], identity.experiment):
+def _stored_hash(run: RunDirectory) -> str | None:
+    try:
+        return str(run.resolved()["hash"])
+    except RunError:
         return None
-    return identity_of(run.document().value).hash
 
 
-def _may_be_equal(stored: dict[str, Any], today: dict[str, Any]) -> bool:
-    """Whether resolving again is worth its time: what any recipe must spell out cannot have become equal since."""
-    return all(stored.get(key) == today.get(key) for key in ("seed",)) and set(stored) <= set(today)
+def _hash_today(run: RunDirectory) -> str | None:
+    """The hash of the stored recipe under today's schema; None where that refuses it: it is another experiment."""
+    try:
+        return identity_of(run.document().value).hash
+    except LabError:
+        return None
 
 
 def _created(run: RunDirectory) -> float:
     try:
-        return float(run.resolved().get("created", 0.0))
+        return float(run.resolved()["created"])
     except RunError:
         return 0.0
-
-
-def _has(content: Any, path: str) -> bool:
-    """Whether a dotted path with list indices leads somewhere."""
-    for part in path.replace("[", ".[").split("."):
-        if part.startswith("["):
-            index = int(part[1:-1])
-            if not (isinstance(content, list | tuple) and index < len(content)):
-                return False
-            content = content[index]
-        elif isinstance(content, dict) and part in content:
-            content = content[part]
-        else:
-            return False
-    return True
 
 
 def has_checkpoint(run: RunDirectory) -> bool:

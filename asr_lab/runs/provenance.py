@@ -17,12 +17,15 @@ from typing import Any
 import attrs
 
 from asr_lab.devices import num_processors
+from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.runs.code_snapshot import Code, changed_files
 from asr_lab.runs.directory import RunDirectory
 
 KINDS = ("code", "environment", "data", "tokenizer", "normalizer")
 """The hashes that a run must keep from its first attempt to its last, unless the user accepts a change."""
+RECORDED = ("hashes", "environment", "host")
+"""What later attempts are compared with in the record of each."""
 
 
 @attrs.frozen
@@ -90,11 +93,21 @@ def this_host() -> Host:
 
 
 def read_provenance(run: RunDirectory) -> list[dict[str, Any]]:
-    """The records of a run's attempts, oldest first; empty when there was none."""
+    """The records of a run's attempts, oldest first; empty when there was none. RunError when they are damaged."""
+    path = run.provenance_file
     try:
-        attempts: list[dict[str, Any]] = json.loads(run.provenance_file.read_text())["attempts"]
-    except (OSError, ValueError, KeyError):
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    attempts = content.get("attempts") if isinstance(content, dict) else None
+    if not isinstance(attempts, list):
+        raise RunError(f"{path} is damaged: no usable attempts")
+    for number, record in enumerate(attempts, start=1):
+        absent = [k for k in RECORDED if not isinstance(record, dict) or not isinstance(record.get(k), dict)]
+        if absent:
+            raise RunError(f"{path} is damaged: no usable {', '.join(absent)} in record {number}")
     return attempts
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import Event, read_events
 from asr_lab.runs.lock import Attempt, Liveness, last_attempt
@@ -104,10 +105,13 @@ class RunStatus:
 
 
 def status_of(run: RunDirectory) -> RunStatus:
-    """The story of a run up to now."""
+    """The story of a run up to now; RunError when a record lacks something."""
     story = RunStatus()
     for event in read_events(run.events_file):
-        story.add(event)
+        try:
+            story.add(event)
+        except KeyError as error:
+            raise RunError(f"{run.events_file} is damaged: no {error.args[0]} in a record of {event.kind}") from error
     return story
 
 

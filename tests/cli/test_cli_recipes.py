@@ -94,6 +94,11 @@ def test_diff_reads_run_directories(tmp_path: Path, capsys: pytest.CaptureFixtur
     diff(run.path, TINY, as_json=True)
     (change,) = json.loads(capsys.readouterr().out)
     assert (change["path"], change["a"]) == ("seed", 3)
+    stored = json.loads(run.resolved_file.read_text())
+    del stored["experiment"]["augment"][1]["max_warp_share"]  # as it was stored before there was such a key
+    run.resolved_file.write_text(json.dumps(stored))
+    diff(run.path, TINY, as_json=True)
+    assert json.loads(capsys.readouterr().out) == [change]
     with pytest.raises(LabError):
         diff(tmp_path, TINY)
 

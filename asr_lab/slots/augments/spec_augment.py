@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import validators as v
 
-from asr_lab.config.section import section
+from asr_lab.config.section import added, section
 from asr_lab.slots.augments import Augment
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SpecAugment(Augment):
     """Time masks per utterance."""
     max_time_share: float = attrs.field(default=0.05, validator=[v.ge(0), v.le(1)])
     """Longest time mask, as a share of the utterance."""
-    max_warp_share: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(0.2)])
+    max_warp_share: float = added(default=0.0, validator=[v.ge(0), v.le(0.2)])
     """How far a point from the middle half of the utterance is moved in time, as a share of it; 0 = no warping."""
 
     def build(self, root: Path = Path()) -> Augmentation:

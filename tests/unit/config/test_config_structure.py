@@ -232,7 +232,21 @@ def test_a_file_on_the_path_is_a_choice(shape: type[Slot], tmp_path: Path, monke
     assert shape.tags() == ("circle", "square")
 
 
-def test_a_choice_that_cannot_be_imported_is_named(shape: type[Slot], tmp_path: Path) -> None:
+def test_only_the_module_that_is_chosen_is_imported(shape: type[Slot], tmp_path: Path) -> None:
+    (tmp_path / "shapes" / "square.py").write_text(CIRCLE.replace("Circle", "Square"))
+    (tmp_path / "shapes" / "notes.py").write_text("# no shape")
+    assert shape.choice("notes") is None
+    assert shape.choice("oval") is None
+    structure({"type": "circle"}, shape)
+    assert "shapes.square" not in sys.modules
+    assert shape.tags() == tuple(shape.choices()) == ("circle", "square")
+
+
+def test_a_module_that_cannot_be_imported_is_named_where_it_is_chosen(shape: type[Slot], tmp_path: Path) -> None:
     (tmp_path / "shapes" / "broken.py").write_text("import nothing_of_that_name")
-    with pytest.raises(LabError, match=r"shapes\.broken cannot be imported"):
-        structure({"type": "circle"}, shape)
+    with pytest.raises(LabError, match=r"shapes/broken\.py cannot be imported: ModuleNotFoundError: No module named"):
+        structure({"type": "broken"}, shape)
+    assert unstructure(structure({"type": "circle"}, shape))["type"] == "circle"
+    assert problems({"type": "oval"}, shape) == {("type",): "no Shape called 'oval' (have: broken, circle)"}
+    with pytest.raises(LabError, match=r"shapes/broken\.py"):
+        shape.choices()

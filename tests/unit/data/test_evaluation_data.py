@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_lab.data.evaluation_data import EvaluationData, build_evaluation
+from asr_lab.data.evaluation_cuts import read_evaluation_cuts
+from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.errors import DataError
 from asr_lab.slots.datasets import Join
 from asr_lab.slots.datasets.folder import Folder
@@ -17,9 +18,9 @@ from asr_lab.slots.datasets.folder import Folder
 
 def evaluation(folder: Path, *datasets: Folder, batch_s: float = 5, num_workers: int = 0) -> tuple[EvaluationData, ...]:
     sets = datasets or (Folder(path="."),)
-    return build_evaluation(
-        [one.build(folder) for one in sets], folder, sample_rate=16000, batch_s=batch_s, num_workers=num_workers
-    )
+    named = read_evaluation_cuts([one.build(folder) for one in sets], folder)
+    options = {"sample_rate": 16000, "batch_s": batch_s, "num_workers": num_workers}
+    return tuple(EvaluationData(name, cuts, **options) for name, cuts in named.items())
 
 
 def test_every_readable_utterance_comes_once_longest_first(with_bad: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import LabError
-from asr_lab.runs.directory import RunDirectory, runs_root
+from asr_lab.runs.directory import RunDirectory, create_run, runs_root
 from asr_lab.runs.find import all_runs
 from asr_lab.runs.lock import Liveness
 from asr_lab.runs.status import status_of
@@ -23,6 +24,7 @@ from cli.main import app
 
 Write = Callable[..., Path]
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
+WITHOUT_TORCH = "import sys; from cli.main import app; app(standalone_mode=False); sys.exit('torch' in sys.modules)"
 
 
 def asrlab(*words: str) -> Result:
@@ -39,20 +41,22 @@ def test_a_recipe_is_run_to_a_table_and_not_trained_twice(recipe: Write) -> None
     first = asrlab("run", path)
     assert first.exit_code == 0, first.output
     name = only_run().name
-    for said in (
+    for shown in (
         "a new run",
         "words (WER)",
         "95 % interval",
-        "said",
+        "reference",
         "test.jsonl",
         f"asrlab transcribe FILE.wav --run {name}",
     ):
-        assert said in first.output
+        assert shown in first.output
     second = asrlab("run", path)
     assert second.exit_code == 0
     assert "is finished" in second.output
     assert second.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
     assert status_of(only_run()).attempt == 1
+    fresh = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, "run", path], capture_output=True, text=True)
+    assert (fresh.returncode, fresh.stdout) == (0, second.stdout), fresh.stderr
     printed = json.loads(asrlab("run", path, "--json").stdout)
     assert printed["test"]["rates"]["wer"].keys() >= {
         "value",
@@ -141,3 +145,18 @@ def test_a_detached_job_is_watched_and_when_killed_its_log_is_shown(recipe: Writ
     assert "without a last word" in said
     assert "_0_log.err" in said
     assert json.loads(asrlab("runs", "--json").stdout)[0]["state"] == "dead"
+
+
+def test_a_damaged_run_is_listed_as_such(recipe: Write) -> None:
+    for seed in (7, 8, 9):
+        create_run(load_recipe(recipe(), [f"seed={seed}"]), runs_root())
+    first, second, _ = all_runs(runs_root())
+    first.resolved_file.write_text("{}")
+    second.events_file.write_text('{"attempt": 1, "time": 0.0, "kind": "step", "loss": 1.0}\n')
+    rows = json.loads(asrlab("runs", "--json").stdout)
+    assert {row["run"]: row["state"] for row in rows}[first.name] == "damaged"
+    assert sorted(row["state"] for row in rows) == ["damaged", "damaged", "new"]
+    listed = asrlab("runs")
+    assert f"{first.name}/resolved.json is damaged: no usable hash" in listed.stderr
+    assert f"{second.name}/events.jsonl is damaged: no epoch in a record of step" in listed.stderr
+    assert len(listed.stdout.splitlines()) == 4

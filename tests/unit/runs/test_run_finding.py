@@ -51,13 +51,32 @@ def test_another_experiment_is_another_run(recipe: Write) -> None:
     assert found(recipe(), "train.max_steps=13") is None
 
 
-def test_a_run_from_before_a_field_was_added_is_found(recipe: Write) -> None:
+def test_a_run_from_before_a_key_was_added_is_the_recipes(recipe: Write) -> None:
+    run = made(recipe())
+    content = run.resolved()
+    augment = next(a for a in content["experiment"]["augment"] if a["type"] == "spec_augment")
+    assert augment.pop("max_warp_share") == 0.0
+    for name in (content["hash"], "0" * 64):  # of this schema, and of one that hashed what was there
+        run.resolved_file.write_text(json.dumps({**content, "hash": name}))
+        assert found(recipe()) == run
+        assert changed_defaults(run, identity_of(load_recipe(recipe()).value)) == []
+    assert found(recipe(), "augment[2].max_warp_share=0.1") is None
+
+
+def test_a_key_that_came_or_went_without_a_word_is_shown(recipe: Write) -> None:
     run = made(recipe())
     content = run.resolved()
     del content["experiment"]["train"]["max_nonfinite"]
+    content["experiment"]["features"]["gone"] = 3
     run.resolved_file.write_text(json.dumps({**content, "hash": "0" * 64}))
-    assert found(recipe()) == run
-    assert changed_defaults(run, identity_of(load_recipe(recipe()).value)) == []
+    with pytest.raises(RunError, match=r"features\.gone: 3 -> absent\n *train\.max_nonfinite: absent -> 10"):
+        prepare(load_recipe(recipe()), runs_root())
+
+
+def test_the_run_of_the_hash_goes_before_one_that_would_have_it_today(recipe: Write) -> None:
+    first, later = made(recipe()), made(recipe(), again=True)
+    later.resolved_file.write_text(json.dumps({**later.resolved(), "hash": "0" * 64}))
+    assert found(recipe()) == first
 
 
 def test_a_default_that_changed_since_is_shown_and_refused(recipe: Write) -> None:
@@ -130,3 +149,26 @@ def test_preparing_twice_gives_one_run(recipe: Write) -> None:
     assert (first.run, first.standing, second.standing) == (second.run, "new", "new")
     assert all_runs(runs_root()) == [first.run]
     assert snapshot.name == first.code.hash[:16]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not a run: resolved.json cannot be read"),
+        ("[]", r"resolved\.json is damaged: no usable hash, created, name"),
+        ('{"hash": "0", "created": 1, "name": "x", "overrides": [], "experiment": {}, "execution": {}}', "evaluation"),
+    ],
+)
+def test_a_damaged_run_says_what_is_wrong_and_leaves_the_others_alone(recipe: Write, text: str, said: str) -> None:
+    whole, damaged = made(recipe()), made(recipe(), "seed=8")
+    damaged.resolved_file.write_text(text)
+    with pytest.raises(RunError, match=said):
+        damaged.resolved()
+    assert all_runs(runs_root()) == [damaged, whole]
+    assert found(recipe()) == find_run("tiny", runs_root()) == whole
+    assert found(recipe(), "seed=8") is None
+    assert find_run(damaged.name, runs_root()) == damaged
+    damaged.lock.mkdir()
+    (damaged.lock / "0001.json").write_text("{")
+    with RunLock.take(whole.lock):
+        assert newest_running(runs_root()) == whole

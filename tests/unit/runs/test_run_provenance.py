@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import attrs
+import pytest
 
+from asr_lab.errors import RunError
 from asr_lab.runs.code_snapshot import Code, code_of, take_snapshot
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.provenance import (
@@ -86,3 +89,31 @@ def test_another_number_of_threads_is_another_host(tmp_path: Path) -> None:
     host = this_host()
     other = attrs.evolve(host, num_threads=host.num_threads + 1)
     assert host_changes(run, other) == [f"num_threads: {host.num_threads} -> {host.num_threads + 1}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "no usable attempts"),
+        ({"attempts": {}}, "no usable attempts"),
+        ({"attempts": [{"environment": {}}]}, "no usable hashes, host in record 1"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path: Path, content: object, said: str) -> None:
+    run = RunDirectory(tmp_path)
+    assert read_provenance(run) == []
+    run.provenance_file.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=rf"provenance\.json is damaged: {said}"):
+        changes(run, code_in(tmp_path / "src", ""), HASHES)
+    run.provenance_file.write_text("{")
+    with pytest.raises(RunError, match=r"provenance\.json cannot be read"):
+        host_changes(run, this_host())
+
+
+def test_an_attempt_that_recorded_fewer_hashes_is_compared_in_those(tmp_path: Path) -> None:
+    run, code = recorded(tmp_path)
+    (record,) = read_provenance(run)
+    del record["hashes"]["tokenizer"]
+    add_provenance(run, record)
+    (change,) = changes(run, code, {**HASHES, "data": "e" * 64, "tokenizer": "e" * 64})
+    assert change.kind == "data"

@@ -1,0 +1,72 @@
+"""What a recipe names but does not hold, read without torch: its data, its tokenizer, its normaliser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import attrs
+
+from asr_lab.data.corpus import training_texts
+from asr_lab.data.cuts import Cuts, read_cuts
+from asr_lab.data.evaluation_cuts import read_evaluation_cuts
+from asr_lab.recipe import Recipe
+from asr_lab.text.normalizer import Normalizer
+from asr_lab.text.vocabulary import Vocabulary
+
+DATA_VARIABLE = "ASRLAB_DATA"
+TOKENIZER = "tokenizer"
+"""Folder of a run that holds a tokenizer which was learned."""
+
+
+@attrs.frozen(eq=False)
+class Inputs:
+    """What decides, with the recipe, what a run learns and how its weights are chosen."""
+
+    train: Cuts
+    valid: dict[str, Cuts]
+    """By name, in the recipe's order."""
+    normalizer: Normalizer
+    vocabulary: Vocabulary
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of `data`, `tokenizer` and `normalizer`: a run keeps them from its first attempt to its last."""
+        data = [self.train.fingerprint, *(cuts.fingerprint for cuts in self.valid.values())]
+        return {
+            "data": hashlib.sha256(json.dumps(data).encode()).hexdigest(),
+            "tokenizer": self.vocabulary.fingerprint(),
+            "normalizer": self.normalizer.name,
+        }
+
+
+def data_root() -> Path:
+    """Where relative data paths start: `ASRLAB_DATA`, by default `data/` under the working directory."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data")
+
+
+def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
+    """The inputs of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
+
+    DataError when data is absent or more utterances are bad than the recipe allows; LabError for a vocabulary too
+    large for the text.
+    """
+    root, data = data_root(), recipe.data
+    train, valid = [d.build(root) for d in data.train], [d.build(root) for d in data.valid]
+    cuts = read_cuts(train, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
+    valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
+    normalizer = Normalizer(recipe.text.steps)
+    return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))
+
+
+def _vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:
+    """The recipe's tokenizer; one that learns is trained on the cuts' texts once and kept in the run's folder."""
+    kept = folder / TOKENIZER
+    if recipe.tokenizer.learns and not kept.exists():
+        fresh = folder / f".{TOKENIZER}.{os.getpid()}"
+        fresh.mkdir(parents=True, exist_ok=True)
+        recipe.tokenizer.train(training_texts(cuts, normalizer), fresh)
+        fresh.rename(kept)
+    return recipe.tokenizer.build(kept if recipe.tokenizer.learns else None)
