@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from asr_lab.data.cache import cache_root
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -16,6 +18,18 @@ def runs_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test comes near the runs of whoever starts it: some kill what they find running."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def headers_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The index of headers of whoever starts them learns no files of tests; synthetic speech is kept between tests."""
+    synthetic = cache_root() / "synthetic"
+    synthetic.mkdir(parents=True, exist_ok=True)
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "synthetic").symlink_to(synthetic)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASRLAB_CACHE", str(cache))
         yield
 
 

@@ -40,7 +40,7 @@ def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Ten
     stream = _stream(path, info.sample_rate, sample_rate)
 
     def blocks() -> Iterator[Tensor]:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             for block in file.blocks(round(BLOCK_S * info.sample_rate), dtype="float32", always_2d=True):
                 if not np.isfinite(block.sum()):
                     raise AudioError(path, "holds samples that are not finite numbers")

@@ -60,7 +60,7 @@ def read_info(path: str | os.PathLike[str]) -> AudioInfo:
 
     num_bytes = _size(path)
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_whole(path, file)
             return AudioInfo(file.samplerate, file.frames, file.channels, num_bytes)
     except soundfile.LibsndfileError as error:
@@ -86,7 +86,7 @@ def read_audio(
         raise ValueError(f"start_s and duration_s must not be below 0, got {start_s} and {duration_s}")
     _size(path)
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_whole(path, file)
             rate = file.samplerate
             if reason := refused_rates(rate, sample_rate):
@@ -102,6 +102,8 @@ def read_audio(
 def _size(path: str | os.PathLike[str]) -> int:
     try:
         status = os.stat(path)
+    except ValueError as error:  # a zero byte, half of a surrogate pair
+        raise AudioError(path, "no file can be called so") from error
     except OSError as error:
         raise AudioError(
             path, "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.keyed_random import Keys, text_key
-from asr_lab.audio.reading import AudioError, AudioInfo, read_info, tolerance_s
+from asr_lab.audio.reading import AudioError, AudioInfo, tolerance_s
 from asr_lab.data.cache import cache_root
 from asr_lab.data.fingerprint import Fingerprint
+from asr_lab.data.header_index import HeaderIndex
 from asr_lab.data.packed import Strings, StringsBuilder
 from asr_lab.data.utterance import BadCut, DataSource, Joining, Utterance
 from asr_lab.data.where import Where
@@ -126,6 +127,7 @@ class _Reader:
         self.numbers: dict[str, array[Any]] = {name: array(code) for name, code in _NUMBERS.items()}
         self.columns: list[dict[str, Any]] = []
         self.groups: dict[tuple[int, str], int] = {}
+        self.headers = HeaderIndex(cache_root())
         self.infos: dict[str, AudioInfo | AudioError] = {}
 
     def read(self, number: int, given: DataSource) -> None:
@@ -154,7 +156,7 @@ class _Reader:
         if len(self.infos) > 16 * PORTION:
             self.infos.clear()
             paths = list(dict.fromkeys(u.audio for u in portion))
-        self.infos.update(zip(paths, pool.map(_info_or_error, paths, chunksize=64), strict=True))
+        self.infos.update(self.headers.read(paths, pool))
 
     def _take(self, utterance: Utterance, number: int, given: DataSource, where: Where, seen: set[str]) -> None:
         info = self.infos[utterance.audio]
@@ -230,13 +232,6 @@ class _Reader:
             bad=tuple(self.bad),
             fingerprint=self.fingerprint.hexdigest(),
         )
-
-
-def _info_or_error(path: str) -> AudioInfo | AudioError:
-    try:
-        return read_info(path)
-    except AudioError as error:
-        return error
 
 
 def length_of(utterance: Utterance, info: AudioInfo) -> float:

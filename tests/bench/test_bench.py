@@ -13,9 +13,10 @@ import pytest
 MAIN = Path(__file__).with_name("main.py")
 
 
-def run(*arguments: str, path: Path = MAIN.parent) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, path: Path = MAIN.parent, script: Path = MAIN) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(path)}
-    return subprocess.run([sys.executable, str(MAIN), *arguments], env=env, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_training_step_is_measured_with_its_costs() -> None:
@@ -60,6 +61,14 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None
     assert "nemo" in report["failed"]["nemo"] or "broken" in report["failed"]["nemo"]
     assert report["figures"]["plan"]["cuts"] == 1_000_000
     assert "nemo failed" in done.stderr
+
+
+def test_only_the_first_start_opens_every_file(tmp_path: Path) -> None:
+    done = run("--files", "100", "--folder", str(tmp_path), "--json", script=MAIN.with_name("starts.py"))
+    assert done.returncode == 0, done.stderr
+    starts = json.loads(done.stdout)["starts"]
+    assert {name: s["opened"] for name, s in starts.items()} == {"first": 100, "next": 0, "one file changed": 1}
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_pages_show_the_committed_figures() -> None:

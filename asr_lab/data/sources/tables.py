@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -116,7 +117,10 @@ def read_tree(folder: Path, columns: Mapping[str, str]) -> Source:
 
     def utterances() -> Iterator[Utterance]:
         for transcript in sorted(folder.rglob(TRANSCRIPTS)):
-            endings = {p.stem: p.name for p in transcript.parent.iterdir() if p.suffix != ".txt"}
+            # Texts, not paths: those would take two fifths of the time that listing 281,000 files takes.
+            beside = f"{transcript.parent}/"
+            found = (os.path.splitext(name) for name in os.listdir(beside))
+            endings = {stem: stem + ending for stem, ending in found if ending != ".txt"}
             try:
                 lines = transcript.read_text(encoding="utf-8").splitlines()
             except UnicodeDecodeError as error:
@@ -125,7 +129,7 @@ def read_tree(folder: Path, columns: Mapping[str, str]) -> Source:
                 name, _, text = line.partition(" ")
                 speaker, _, rest = name.partition("-")
                 own = {"speaker": speaker, "chapter": rest.partition("-")[0]}
-                audio = transcript.parent / endings.get(name, f"{name}.flac")
-                yield Utterance(name, str(audio), None, text, columns={**columns, **own})
+                audio = beside + endings.get(name, f"{name}.flac")
+                yield Utterance(name, audio, None, text, columns={**columns, **own})
 
     return Source(utterances(), bad)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_lab.audio.live_sources import file_samples
 from asr_lab.audio.reading import AudioError, read_audio, read_info
 
 RATE = 16000
@@ -122,6 +123,16 @@ def test_a_broken_file_is_refused_with_its_reason(tmp_path: Path, kind: str, rea
             read(path)
         assert str(path) in str(caught.value)
         assert str(path) not in caught.value.reason
+
+
+def test_a_name_need_not_be_utf8(tmp_path: Path) -> None:
+    path = os.path.join(tmp_path, os.fsdecode(b"\xff\xfe.flac"))
+    write(tmp_path, "flac", sweep()).rename(path)
+    assert read_info(path).num_samples == len(read_audio(path, RATE)) == len(sweep())
+    assert len(np.concatenate(list(file_samples(path, RATE)))) == len(sweep())
+    for name in ("a\0b.wav", "\ud800.wav"):
+        with pytest.raises(AudioError, match="no file can be called so"):
+            read_info(os.path.join(tmp_path, name))
 
 
 def test_samples_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
