@@ -18,6 +18,10 @@ test *args:
 prove *args:
     pytest -m prove -s "$@"
 
+# Whether the tests notice: asr_lab is broken in N random places, one at a time; `--seed S --paths PREFIX... --jobs 2`.
+mutants *args:
+    python tests/mutants.py "$@"
+
 # The live page in Debian's Chromium, with a recording as its microphone; installs the browser.
 browser *args:
     (command -v chromium || (apt-get update -q && apt-get install -y -q chromium)) && pytest tests/e2e/test_live_page.py "$@"
