@@ -135,7 +135,7 @@ def test_a_module_is_tested_by_its_name_then_its_folder_then_the_law_then_by_who
     # A package that moves takes its tests with it; the nearest folder above stands in for one that is absent.
     assert mutants.stages_of("asr_lab/data/deep/deeper/one.py", tmp_path) == [("tests/unit/data/deep/test_one.py",)]
     assert mutants.stages_of("asr_lab/units.py", tmp_path) == [("tests/unit/test_units.py",)]
-    assert mutants.stages_of("asr_lab/launch/here.py", tmp_path) == [("tests/unit/runs",)]
+    assert mutants.stages_of("asr_lab/slots/launch/here.py", tmp_path) == [("tests/unit/runs",)]
 
 
 def test_what_fails_and_what_hangs_is_found_and_what_passes_is_not(mutants: ModuleType, tmp_path: Path) -> None:

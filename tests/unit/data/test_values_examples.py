@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_lab.audio.augmentation import SpeedPerturbation
-from asr_lab.audio.draws import fraction, mix, mixed
+from asr_lab.audio.augmentation.speed import SpeedPerturbation
+from asr_lab.audio.keyed_random import fraction, mix, mixed
 from asr_lab.data.cuts import Part
 from asr_lab.data.examples import Examples, draw_examples
-from asr_lab.datasets import Join
+from asr_lab.data.utterance import Joining
 
 DURATIONS_S = np.array([1.0, 2.0, 1.5, 0.5, 3.0, 2.5, 1.0, 2.0, 4.0, 0.7])
 PART = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1], dtype=np.int16)
 GROUP = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
 TIGHT = np.array([0, 1, 1, 0, 0, 0, 1, 0, 0, 0], dtype=bool)
-PARTS = [Part("twice, half of it", 1.5, None), Part("joined", 1.0, Join(max_utterances=3, max_s=7.0, gap_s=(0.1, 0.5)))]
+PARTS = [
+    Part("twice, half of it", 1.5, None),
+    Part("joined", 1.0, Joining(max_utterances=3, max_s=7.0, gap_s=(0.1, 0.5))),
+]
 
 
 def drawn(epoch: int, seed: int = 17) -> Examples:

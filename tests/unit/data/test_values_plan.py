@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_lab.audio.draws import mix
+from asr_lab.audio.keyed_random import mix
 from asr_lab.data.plan import BUCKET_RATIO, Plan, fill, plan_epoch
 
 DURATIONS_S = np.array([1.0, 2.0, 1.5, 0.5, 3.0, 2.5, 1.0, 2.0, 4.0, 0.7, 9.0, 0.0])

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from asr_lab.nn.attention import Attention, Windows
-from asr_lab.nn.dropout import keep
-from asr_lab.nn.softmax_attention import softmax_attention, softmax_attention_by_head
+from asr_lab.nn.kernels.dropout import keep
+from asr_lab.nn.kernels.softmax_attention import softmax_attention, softmax_attention_by_head
 from asr_lab.streaming import WHOLE, Context, Frames, cut, run_whole, scan
 
 Position = Literal["relative", "rotary", "none"]

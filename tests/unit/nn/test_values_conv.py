@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asr_lab.nn.conv import ConvModule, DepthwiseConv
-from asr_lab.nn.dropout import keep
+from asr_lab.nn.kernels.dropout import keep
 from asr_lab.streaming import WHOLE, Context, Frames, cut, run_whole, scan
 
 Sees = Literal["past", "chunk", "utterance"]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from asr_lab.nn.attention import Attention
 from asr_lab.nn.blocks import Macaron, Transformer
 from asr_lab.nn.conv import ConvModule
-from asr_lab.nn.dropout import keep
 from asr_lab.nn.feed_forward import ACTIVATIONS, FeedForward
+from asr_lab.nn.kernels.dropout import keep
 
 DEFINITIONS = {
     "silu": lambda x: x / (1 + math.exp(-x)),

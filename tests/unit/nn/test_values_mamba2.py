@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asr_lab.nn.dropout import keep
+from asr_lab.nn.kernels.dropout import keep
 from asr_lab.nn.mamba2 import BidirectionalMamba2, Mamba2
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 

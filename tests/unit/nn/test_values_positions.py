@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr_lab.nn.kernels.softmax_attention import lined_up
 from asr_lab.nn.positions import DistanceScores, Sinusoidal, angles, distance_sinusoids, rotate, sinusoids
-from asr_lab.nn.softmax_attention import lined_up
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 
 

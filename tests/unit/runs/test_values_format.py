@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from asr_lab.runs import streaming_comparing
-from asr_lab.runs.snapshot import code_of, take_snapshot
+from asr_lab.commands import compare_streaming
+from asr_lab.runs.code_snapshot import code_of, take_snapshot
 
 
 def test_a_snapshots_name_is_the_hash_of_its_names_and_contents(tmp_path: Path) -> None:
@@ -23,5 +23,5 @@ def test_a_snapshots_name_is_the_hash_of_its_names_and_contents(tmp_path: Path) 
     assert take_snapshot(found, tmp_path / "snapshots").name == "5c3733aab682c535"
 
 
-def test_a_comparison_of_streaming_is_of_format_1() -> None:
-    assert (streaming_comparing.FORMAT, streaming_comparing.FOLDER) == (1, "streaming")
+def test_a_comparison_of_streaming_is_of_format_2() -> None:
+    assert (compare_streaming.FORMAT, compare_streaming.FOLDER) == (2, "streaming")

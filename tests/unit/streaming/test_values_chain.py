@@ -8,7 +8,7 @@ import pytest
 
 from asr_lab.nn.blocks import Norm, Upsample
 from asr_lab.nn.conv import ConvModule
-from asr_lab.nn.stem import FrameStack
+from asr_lab.nn.stems import FrameStack
 from asr_lab.streaming import Chain, Context, Streamable
 
 

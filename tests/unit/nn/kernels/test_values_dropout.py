@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_lab.nn.dropout import dropout, keep
+from asr_lab.nn.kernels.dropout import dropout, keep
 
 CPU = torch.device("cpu")
 

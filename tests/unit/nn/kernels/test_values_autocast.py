@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from asr_lab.nn.autocast import autocast_dtype, without_autocast
+from asr_lab.nn.kernels.autocast import autocast_dtype, without_autocast
 
 
 def test_inside_the_region_products_keep_their_own_types() -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.nn.beam_search import Opening, beam_search
-from asr_lab.nn.decoding import Hypothesis, SearchOptions
+from asr_lab.nn.attention_decoder.beam_search import Opening, beam_search
+from asr_lab.nn.decoder import Hypothesis, SearchOptions
 
 VOCAB, BLANK, END = 6, 0, 1
 Opened = tuple[tuple[int, ...], set[int]]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr_lab.nn import depthwise
-from asr_lab.nn.depthwise import depthwise_of_patches, depthwise_of_relu
-from asr_lab.nn.stem import DepthwiseStride, FrameConv, FrameStack, WhisperConv, ceil_div
+from asr_lab.nn.kernels import depthwise
+from asr_lab.nn.kernels.depthwise import depthwise_of_patches, depthwise_of_relu
+from asr_lab.nn.stems import DepthwiseStride, FrameConv, FrameStack, WhisperConv, ceil_div
 from asr_lab.streaming import WHOLE, Frames, cut, run_whole, scan
 
 

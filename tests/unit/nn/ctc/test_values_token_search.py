@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.nn.decoding import Emission
-from asr_lab.nn.token_search import TokenSearch
+from asr_lab.nn.ctc.token_search import TokenSearch
+from asr_lab.nn.decoder import Emission
 
 
 class Count(NamedTuple):

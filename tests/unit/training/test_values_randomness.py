@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_lab.training.draws import draw_context, rng_state, seed_torch, set_rng_state
+from asr_lab.training.randomness import draw_context, rng_state, seed_torch, set_rng_state
 
 
 def test_contexts_are_drawn_from_seed_and_step() -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from scipy.ndimage import median_filter
 
-from asr_lab.nn.alignment import TokenSpan, WordSpan, align
-from asr_lab.nn.cross_alignment import EPSILON, SMOOTHED_FRAMES, align_looks
+from asr_lab.nn.attention_decoder.cross_alignment import EPSILON, SMOOTHED_FRAMES, align_looks
+from asr_lab.nn.ctc.alignment import TokenSpan, WordSpan, align
 
 
 @pytest.mark.parametrize("blank", [0, 2])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from asr_lab.nn.ssd import ssd
+from asr_lab.nn.kernels.ssd import ssd
 
 
 def test_two_frames_are_what_the_recurrence_says() -> None:

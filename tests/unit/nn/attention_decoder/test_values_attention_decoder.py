@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr_lab.nn.attention_decoder import AttentionDecoderHead
-from asr_lab.nn.beam_search import Opening
-from asr_lab.nn.decoding import Hypothesis, SearchOptions, Targets
-from asr_lab.nn.dropout import keep
+from asr_lab.nn.attention_decoder.beam_search import Opening
+from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
+from asr_lab.nn.decoder import Hypothesis, SearchOptions, Targets
+from asr_lab.nn.kernels.dropout import keep
 from asr_lab.streaming import Frames
 
 DIM, HEADS, VOCAB = 6, 2, 7
@@ -172,7 +172,7 @@ def test_branches_that_no_text_goes_on_from_are_forgotten_at_every_sixteenth_tok
     for _ in range(16):
         state, _ = head.step(state, torch.tensor([[2, 3, 4]] * 2), torch.zeros(2, 3, dtype=torch.int64))
         held.append(state.visible.shape[2])
-    # Three tokens a step, of which two are left behind by the next; at 16 tokens only what three texts consist of stays.
+    # Three tokens a step, of which the next leaves two behind; at 16 only what three texts consist of stays.
     assert held[:14] == [1 + 3 * n for n in range(1, 15)]
     assert held[14:] == [15 + 3, 15 + 6]
     assert state.pasts[0].keys.shape[2] == held[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_lab.audio.draws import fraction, generator, mix, mixed, text_key, uniform
+from asr_lab.audio.keyed_random import fraction, generator, mix, mixed, text_key, uniform
 
 ENDS = np.array([0, 1, 2**64 - 1], dtype=np.uint64)
 

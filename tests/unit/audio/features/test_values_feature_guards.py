@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_lab.audio.features import MelSpectrogramExtractor
+from asr_lab.audio.features.log_mel import MelSpectrogramExtractor
 from asr_lab.streaming import WHOLE, Context, Frames
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.nn.ctc import CTCHead
-from asr_lab.nn.ctc_search import GreedySearch, PrefixSearch, _hash
-from asr_lab.nn.decoding import Emission, Hypothesis, SearchOptions, Targets
+from asr_lab.nn.ctc.head import CTCHead
+from asr_lab.nn.ctc.search import GreedySearch, PrefixSearch, _hash
+from asr_lab.nn.decoder import Emission, Hypothesis, SearchOptions, Targets
 from asr_lab.streaming import Frames
 
 CPU = torch.device("cpu")

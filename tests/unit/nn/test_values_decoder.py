@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_lab.nn.decoding import DecoderHead, SearchOptions, Targets
+from asr_lab.nn.decoder import DecoderHead, SearchOptions, Targets
 from asr_lab.streaming import Frames
 
 

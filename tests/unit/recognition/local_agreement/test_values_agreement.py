@@ -9,10 +9,10 @@ import pytest
 import torch
 from spelling import RATE, live, spoken
 
-from asr_lab.evaluation import agreement
-from asr_lab.evaluation.agreement_buffer import KEPT, Buffer
-from asr_lab.evaluation.agreement_decoding import Placed, Reading
-from asr_lab.tokenizers.chars import CharacterTokenizer
+from asr_lab.recognition.local_agreement import recognizer as agreement
+from asr_lab.recognition.local_agreement.buffer import KEPT, Buffer
+from asr_lab.recognition.local_agreement.decoder import Placed, Reading
+from asr_lab.slots.tokenizers.chars import CharacterTokenizer
 
 STEP_SAMPLES, MAX_SAMPLES = 50, 200
 VOCABULARY = CharacterTokenizer(" abcd")
