@@ -107,7 +107,7 @@ def _publish(
     import shlex
 
     from asr_lab.evaluation.streaming.readme import publish_streaming, update_streaming
-    from asr_lab.runs.provenance import package_version
+    from asr_lab.runs.version import package_version
 
     name = comparison.recipe.name
     command = shlex.join(["asrlab", "compare-streaming", name, *options])

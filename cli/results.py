@@ -65,7 +65,7 @@ def results(
     command += ["--accept-changes"] if accept_changes else []
     import shlex
 
-    from asr_lab.runs.provenance import package_version
+    from asr_lab.runs.version import package_version
 
     path = publish(out, name, title or name, shlex.join(command), content, curve, package_version())
     print(path)

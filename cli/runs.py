@@ -10,6 +10,9 @@ from cli.options import AsJson
 if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
 
+MAX_NAME = 16
+"""Characters of a test set's name in the table."""
+
 
 def runs(as_json: AsJson = False) -> None:
     """List the runs: state, step, best score, age.
@@ -74,7 +77,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         best = "" if row["best"] is None else f"{row['metric'].upper()} {row['best']:.1%}"
-        tests = "\n".join(f"{t['name']} {t['wer']:.1%}".strip() for t in row["test_wer"])
+        scores = row["test_wer"]
+        names = [f"{t['name'][:MAX_NAME]} " if len(scores) > 1 else "" for t in scores]
+        tests = "\n".join(f"{name}{t['wer']:.1%}" for name, t in zip(names, scores, strict=True))
         table.add_row(
             row["run"],
             row["state"],

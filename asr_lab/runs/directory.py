@@ -15,9 +15,10 @@ from asr_lab.compiler.load import load_recipe
 from asr_lab.config.identity import Identity, identify, merge, split
 from asr_lab.config.load import Document
 from asr_lab.config.structure import completed
-from asr_lab.errors import RunError
+from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
+from asr_lab.runs.version import package_version, version_of
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
 RESOLVED: dict[str, type | tuple[type, ...]] = {
@@ -122,8 +123,18 @@ class RunDirectory:
         return split(whole, EXECUTION, EVALUATION)
 
     def document(self) -> Document[Recipe]:
-        """The stored recipe with its stored overrides, read under today's schema."""
-        return load_recipe(self.recipe_file, tuple(self.resolved()["overrides"]))
+        """The stored recipe with its stored overrides, read under today's schema.
+
+        RunError, which names the version that made the run, where that schema refuses it.
+        """
+        try:
+            return load_recipe(self.recipe_file, tuple(self.resolved()["overrides"]))
+        except RecipeError as error:
+            made, now = version_of(self.provenance_file), package_version()
+            raise RunError(
+                f"{self.path} was made by {made}, and this one ({now}) does not read its recipe; use that version, "
+                f"or train it anew\n{error}"
+            ) from error
 
     def write_recipe(self, document: Document[Recipe]) -> None:
         """Store a recipe of the same experiment: its execution and evaluation tables may differ from before."""

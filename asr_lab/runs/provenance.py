@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.runs.code_snapshot import Code, changed_files
 from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.version import git_state, package_version
 
 KINDS = ("code", "environment", "data", "tokenizer", "normalizer")
 """The hashes that a run must keep from its first attempt to its last, unless the user accepts a change."""
@@ -129,7 +129,8 @@ def record_attempt(
         "host_name": platform.node(),
         "host": attrs.asdict(host),
         "environment": environment(),
-        "git": _git(code.folders["asr_lab"]),
+        "version": package_version(),
+        "git": git_state(code.folders["asr_lab"]),
         "hashes": {"code": code.hash, "environment": hash_of(environment()), **hashes},
         **parts,
     }
@@ -191,28 +192,3 @@ def _cpu_name() -> str:
         return platform.processor()
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found.group(1) if found else platform.processor()
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """The commit that the code stands at, and whether it was edited since; None outside a checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
-        )
-        status = subprocess.run(
-            ["git", "-C", str(folder), "status", "--porcelain", "--", "."],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit.stdout.strip(), "edited": bool(status.stdout.strip())}
-
-
-def package_version() -> str:
-    """What published figures say of the code: `0.2.0`, in a checkout with its commit: `0.2.0, commit 1a2b3c4d`."""
-    try:
-        version = importlib.metadata.version("asr-lab")
-    except importlib.metadata.PackageNotFoundError:
-        version = "unknown"
-    git = _git(Path(__file__).parent)
-    return version if git is None else f"{version}, commit {git['commit'][:8]}{' and edits' if git['edited'] else ''}"

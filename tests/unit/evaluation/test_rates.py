@@ -56,8 +56,8 @@ def evaluation(*hypotheses: str) -> Evaluation:
 
 
 def test_the_usual_rates_come_first() -> None:
-    assert names() == ("wer", "cer", "ser")
-    assert [rate.label for rate in rates().values()] == ["WER", "CER", "SER"]
+    assert names()[:3] == ("wer", "cer", "ser")
+    assert [rate.label for rate in rates().values()][:3] == ["WER", "CER", "SER"]
 
 
 @pytest.mark.usefixtures("fler")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asr_lab.commands.evaluate import evaluation_document
 from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, create_run, identity_of, runs_root
@@ -172,3 +173,17 @@ def test_a_damaged_run_says_what_is_wrong_and_leaves_the_others_alone(recipe: Wr
     (damaged.lock / "0001.json").write_text("{")
     with RunLock.take(whole.lock):
         assert newest_running(runs_root()) == whole
+
+
+@pytest.mark.parametrize(("record", "version"), [(None, "a version before 0.2.0"), ({"version": "0.9.1"}, "0.9.1")])
+def test_a_run_whose_recipe_todays_schema_refuses_names_the_version_that_made_it(
+    recipe: Write, record: dict[str, str] | None, version: str
+) -> None:
+    run = made(recipe())
+    run.recipe_file.write_text(run.recipe_file.read_text().replace("num_mels = 16", "num_mels = 16\nspeaker_s = 5"))
+    if record is not None:
+        run.provenance_file.write_text(json.dumps({"attempts": [record]}))
+    for read in (run.document, lambda: evaluation_document(run, (), ())):
+        with pytest.raises(RunError, match=rf"made by {version}, and this one .* does not read its recipe") as caught:
+            read()
+        assert "features.speaker_s: unknown key" in str(caught.value)
