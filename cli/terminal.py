@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.live import Live
     from torch import Tensor
 
-    from asr_lab.recognition.live import LiveRecognizer, Update
+    from asr_lab.recognition.live import LiveRecognizer, StreamUpdate
     from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 
 
 class View(Protocol):
     """Where updates are shown."""
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Show what is new."""
 
 
@@ -30,13 +30,13 @@ class JsonLines:
     def __init__(self) -> None:
         self._partial = ""
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Print an update, unless nothing changed."""
         import json
 
-        if update.settled or update.partial != self._partial or update.segment_ended:
+        if update.words or update.interim != self._partial or update.segment_ended:
             print(json.dumps(_record(update), ensure_ascii=False), flush=True)
-        self._partial = update.partial
+        self._partial = update.interim
 
 
 class PlainText:
@@ -45,9 +45,9 @@ class PlainText:
     def __init__(self) -> None:
         self._begun = False  # a word of the line was printed
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Print the words that have settled."""
-        for word in update.settled:
+        for word in update.words:
             print(" " * self._begun + word.text, end="", flush=True)
             self._begun = True
         if update.segment_ended and self._begun:
@@ -66,11 +66,11 @@ class LiveText:
         self._live: Live | None = None
         self._pipe = None if sys.stdout.isatty() else PlainText()
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Draw the segment anew; where it has ended, print it."""
         from rich.text import Text
 
-        self._words += [word.text for word in update.settled]
+        self._words += [word.text for word in update.words]
         settled = " ".join(self._words)
         if self._pipe is not None:
             self._pipe.show(update)
@@ -80,7 +80,7 @@ class LiveText:
                 print(settled, flush=True)
             self._words.clear()
             return
-        self._line().update(Text.assemble(settled, " " * bool(settled), (update.partial, "bright_black")), refresh=True)
+        self._line().update(Text.assemble(settled, " " * bool(settled), (update.interim, "bright_black")), refresh=True)
 
     def close(self) -> None:
         """Take the line off the terminal."""
@@ -167,7 +167,7 @@ class _Interrupts:
         self.asked = True
 
 
-def _record(update: Update) -> dict[str, Any]:
+def _record(update: StreamUpdate) -> dict[str, Any]:
     return {
         "audio_s": round(update.audio_s, 3),
         "settled": [
@@ -177,9 +177,9 @@ def _record(update: Update) -> dict[str, Any]:
                 "end_s": round(word.end_s, 3),
                 "confidence": round(word.confidence, 4),
             }
-            for word in update.settled
+            for word in update.words
         ],
-        "partial": update.partial,
+        "partial": update.interim,
         "segment_ended": update.segment_ended,
-        "final": update.final,
+        "final": update.stream_ended,
     }

@@ -22,7 +22,7 @@ STOP_S = 30.0
 
 
 class Heard(Protocol):
-    """What a step gave one stream; see `asr_lab.recognition.live.Update`."""
+    """What a step gave one stream; see `asr_lab.recognition.live.StreamUpdate`."""
 
     @property
     def stream(self) -> int: ...
@@ -200,17 +200,17 @@ class Worker:
 
     def _tell(self, line: Line, new: Heard, now_s: float) -> None:
         with self._due:
-            arrival_s = line.arrival_s(new.settled[-1].end_s * self.sample_rate) if new.settled else None
-            if new.final:  # the recogniser has forgotten the row itself
+            arrival_s = line.arrival_s(new.words[-1].end_s * self.sample_rate) if new.words else None
+            if new.stream_ended:  # the recogniser has forgotten the row itself
                 line.row = None
                 if line in self._lines:
                     self._lines.remove(line)
         line.answer(
             update(
-                new.settled,
-                new.partial,
+                new.words,
+                new.interim,
                 segment_ended=new.segment_ended,
-                final=new.final,
+                final=new.stream_ended,
                 audio_s=new.audio_s,
                 delay_ms=None if arrival_s is None else s_to_ms(now_s - arrival_s),
                 rtf=line.busy_s / new.audio_s if new.audio_s else 0.0,

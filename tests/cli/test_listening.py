@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.recognition.live import Update
+from asr_lab.recognition.live import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
 from cli.terminal import JsonLines, LiveText, PlainText, View, listen, view_of
 
@@ -38,7 +38,7 @@ class Echo:
     def finish(self, stream: int) -> None:
         self.finished = True
 
-    def step(self) -> list[Update]:
+    def step(self) -> list[StreamUpdate]:
         if self.told < len(self.blocks):
             self.told += 1
             words = self.blocks[max(0, self.told - 2) : self.told - 1]
@@ -48,22 +48,22 @@ class Echo:
             return [self.update(self.blocks[-1:], "", True)]
         return []
 
-    def update(self, words: list[int], partial: str, over: bool) -> Update:
+    def update(self, words: list[int], partial: str, over: bool) -> StreamUpdate:
         settled = tuple(TimedWord(str(n), n / 10, n / 10 + 0.05, 0.75) for n in words)
-        return Update(7, settled, partial, over, over, self.told / 10)
+        return StreamUpdate(7, settled, partial, over, over, self.told / 10)
 
 
 class Shown:
     """Keeps what it is shown."""
 
     def __init__(self) -> None:
-        self.updates: list[Update] = []
+        self.updates: list[StreamUpdate] = []
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         self.updates.append(update)
 
     def words(self) -> list[str]:
-        return [word.text for update in self.updates for word in update.settled]
+        return [word.text for update in self.updates for word in update.words]
 
 
 def numbers(count: int) -> Iterator[Tensor]:
@@ -96,7 +96,7 @@ def test_ctrl_c_while_waiting_ends_with_what_was_heard() -> None:
 
 def test_ctrl_c_while_computing_lets_the_step_end_and_then_settles() -> None:
     class Interrupted(Echo):
-        def step(self) -> list[Update]:
+        def step(self) -> list[StreamUpdate]:
             if len(self.blocks) == 2 and self.told == 1:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().step()
@@ -109,7 +109,7 @@ def test_ctrl_c_while_computing_lets_the_step_end_and_then_settles() -> None:
 
 def test_a_second_ctrl_c_ends_at_once() -> None:
     class Stuck(Echo):
-        def step(self) -> list[Update]:
+        def step(self) -> list[StreamUpdate]:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             raise AssertionError("not interrupted")
@@ -127,7 +127,7 @@ def test_json_is_a_line_for_every_update_that_says_something_new(capsys: Capture
     expected: dict[str, Any] = {"audio_s": 0.2, "settled": [word], "partial": "1"}
     assert lines[1] == {**expected, "segment_ended": False, "final": False}
     assert lines[-1]["final"]
-    view.show(Update(7, (), "", False, False, 1.0))
+    view.show(StreamUpdate(7, (), "", False, False, 1.0))
     assert capsys.readouterr().out == ""
 
 
@@ -135,7 +135,7 @@ def test_plain_text_is_a_line_a_segment(capsys: Capture) -> None:
     view = PlainText()
     hear(view)
     hear(view, 2)
-    view.show(Update(7, (), "", True, True, 1.0))  # a segment in which nothing was said
+    view.show(StreamUpdate(7, (), "", True, True, 1.0))  # a segment in which nothing was said
     assert capsys.readouterr().out == "0 1 2\n0 1\n"
 
 

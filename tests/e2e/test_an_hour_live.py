@@ -112,12 +112,12 @@ class Playback:
         self.recognizer.push(self.number, torch.from_numpy(chunk))
         updates = self.recognizer.step()
         self.times_s.append(time.process_time() - before_s)
-        self.text += [word.text for update in updates for word in update.settled]
+        self.text += [word.text for update in updates for word in update.words]
 
     def finish(self) -> str:
         self.recognizer.finish(self.number)
         while updates := self.recognizer.step():
-            self.text += [word.text for update in updates for word in update.settled]
+            self.text += [word.text for update in updates for word in update.words]
         return " ".join(self.text)
 
 

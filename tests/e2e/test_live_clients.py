@@ -87,7 +87,7 @@ def alone(recognizer: LiveRecognizer, data: bytes) -> list[str]:
     recognizer.finish(stream)
     found = []
     while updates := recognizer.step():
-        found += [word.text for update in updates for word in update.settled]
+        found += [word.text for update in updates for word in update.words]
     return found
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.serving.app import About, build_app
 from asr_lab.serving.limits import ServingLimits
@@ -63,7 +63,7 @@ class Digesting:
     def close(self, stream: int) -> None:
         del self.open_rows[stream]
 
-    def step(self) -> list[Update]:
+    def step(self) -> list[StreamUpdate]:
         time.sleep(self.step_s)
         if self.fails:
             self.fails -= 1
@@ -78,7 +78,7 @@ class Digesting:
             self.heard[number] += len(part)
             end_s = self.heard[number] / RATE
             words = (TimedWord(word_of(part.numpy()), start_s, end_s, 0.9),) if len(part) else ()
-            updates.append(Update(number, words, f"after {end_s:.1f}", last, last, end_s))
+            updates.append(StreamUpdate(number, words, f"after {end_s:.1f}", last, last, end_s))
             self.open_rows[number] = rest
             if last:
                 del self.open_rows[number]
