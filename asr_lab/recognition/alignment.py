@@ -35,7 +35,7 @@ class AlignedText:
     """As it was spelled: normalised as the model's training texts were."""
     words: tuple[TimedWord, ...]
     mean_log_prob: float
-    """Natural logarithm of the alignment's probability, per frame: far below 0 where the text is not what was spoken."""
+    """Natural logarithm of the alignment's probability, per frame: far below 0 where the text is another one."""
 
 
 class CTCReading(NamedTuple):

@@ -104,7 +104,7 @@ class Buffer:
         return self._finalise(agreed)
 
     def make_room(self, full: bool = False) -> list[TimedWord]:
-        """Cut audio off where another step does not fit; the words that it makes final. `full`: no longer text can be given."""
+        """Cut audio off where another step does not fit; the words made final. `full`: no longer text can be given."""
         needed = len(self.audio) + self._step_samples - self._max_samples
         if needed <= 0 and not full:
             return []

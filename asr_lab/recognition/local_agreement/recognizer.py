@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.live import LoadedModel
-from asr_lab.recognition.live_words import TimesFrom, StreamUpdate
+from asr_lab.recognition.live_words import StreamUpdate, TimesFrom
 from asr_lab.recognition.local_agreement.buffer import Buffer
 from asr_lab.recognition.local_agreement.decoder import OpenedDecoder
 from asr_lab.recognition.timed_word import TimedWord
@@ -36,8 +36,8 @@ class AgreementRecognizer:
     Used as `LiveRecognizer` is. Every `step_ms` of a stream its newest audio, up to `max_buffer_s`, is encoded as a
     whole and decoded afresh, after the final words in it; words that the last `agreeing` texts have in common are final
     (see `Buffer`). Steps lie at multiples of `step_ms` of the stream's own audio, however it is pushed; each stream is
-    decoded as if it were alone. Features that need whole utterances (`floor` or `level` = `utterance`) are computed over
-    the buffer. A stream is one segment.
+    decoded as if it were alone. Features that need whole utterances (`floor` or `level` = `utterance`) are computed
+    over the buffer. A stream is one segment.
 
     The text is what the model makes of stretches of audio that begin and end anywhere: one that was trained on whole
     sentences alone, or on shorter audio than `max_buffer_s`, makes less of them. Where a word lies is read from a CTC

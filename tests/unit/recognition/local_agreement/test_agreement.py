@@ -18,13 +18,13 @@ from spelling import (
     EverySecond,
     SpellsItsFrames,
     ctc,
-    updates_of,
     live,
     made_up,
     offline,
     sentence,
     spoken,
     text,
+    updates_of,
     words,
 )
 
