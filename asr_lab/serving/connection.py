@@ -79,7 +79,7 @@ class Connection:
         self._room = asyncio.Event()
 
     async def run(self, ready: dict[str, Any]) -> None:
-        """Serve the client to its final update; ClientError for what it did wrong, WebSocketDisconnect when it left."""
+        """Serve the client to its last update; ClientError for what it did wrong, WebSocketDisconnect when it left."""
         hello = await self._hello()
         await self._send(ready)
         line = self._worker.open(self._answer, self._has_room)

@@ -146,7 +146,7 @@ def test_32_clients_are_decoded_in_real_time_by_the_base_ssm(speech: Path) -> No
 
 @attrs.frozen
 class Live:
-    """How a client that speaks in real time was served."""
+    """How a client that sends in real time was served."""
 
     lags_s: NDArray[np.float64]
     """For each update, how long after its last audio was sent it came."""

@@ -151,7 +151,7 @@ def test_stopping_a_recording_finalises_what_was_decoded_of_it(browser: Page, re
     assert browser.complaints == []
 
 
-def test_what_is_not_audio_is_said_to_be_so(browser: Page, tmp_path: Path) -> None:
+def test_what_is_not_audio_is_an_error(browser: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     with running(Digesting()) as server:
         visit(browser, server)

@@ -105,7 +105,7 @@ def test_the_pairs_of_a_table_are_aligned_and_those_that_cannot_be_are_named(
     assert any("4.wav" in e and "no words" in e for e in errors)
 
 
-def test_what_cannot_be_aligned_at_all_is_said_in_one_line_with_exit_code_2(
+def test_what_cannot_be_aligned_at_all_is_told_in_one_line_with_exit_code_2(
     trained: RunDirectory, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     audio, noise = str(tones / "tones" / "0.wav"), tmp_path / "noise.wav"

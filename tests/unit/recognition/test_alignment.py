@@ -59,7 +59,7 @@ def test_times_count_from_where_the_stretch_begins(aligner: MakeAligner) -> None
     assert found.words[0].start_s == pytest.approx(7.0)
 
 
-def test_a_text_that_was_not_said_is_less_probable(aligner: MakeAligner) -> None:
+def test_a_text_that_was_not_spoken_is_less_probable(aligner: MakeAligner) -> None:
     model, audio = aligner("ctc"), spoken("nine")
     assert model.audio(audio, "five").mean_log_prob < model.audio(audio, "nine").mean_log_prob - 1
 

@@ -61,7 +61,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         serve()
 
 
-def test_a_port_that_is_taken_is_said_to_be_so(server: Running) -> None:
+def test_a_port_that_is_taken_is_an_error(server: Running) -> None:
     with pytest.raises(LabError, match=rf"cannot serve on 127.0.0.1 port {server.port}: .*in use"):
         bind("127.0.0.1", server.port)
     with pytest.raises(LabError, match="from 0 to 65535"):
