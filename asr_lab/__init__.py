@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asr_lab.commands.load import TrainedModel, load
     from asr_lab.errors import LabError
+    from asr_lab.recognition.live_words import StreamUpdate
     from asr_lab.recognition.timed_word import TimedWord
     from asr_lab.recognition.transcript import Transcript
-    from asr_lab.recognition.transcript_stream import StreamUpdate, TranscriptStream
+    from asr_lab.recognition.transcript_stream import TranscriptStream
 
 __all__ = ["LabError", "StreamUpdate", "TimedWord", "TrainedModel", "Transcript", "TranscriptStream", "load"]
 
 _PLACES = {
     "LabError": "errors",
-    "StreamUpdate": "recognition.transcript_stream",
+    "StreamUpdate": "recognition.live_words",
     "TimedWord": "recognition.timed_word",
     "TrainedModel": "commands.load",
     "Transcript": "recognition.transcript",

@@ -22,9 +22,7 @@ TABLES = (".tsv", ".csv")
 
 def align(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="A recording; or a .tsv or .csv of audio and text.")],
-    text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="What is said in it, or a .txt file that holds it.")
-    ] = "",
+    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Its text, or a .txt file that holds it.")] = "",
     run: RunOption = "",
     checkpoint: Checkpoint = "best",
     as_ctm: Annotated[
@@ -32,7 +30,7 @@ def align(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print when each word of a known text is said in a recording, by the model's CTC decoder.
+    """Print when each word of a known text is spoken in a recording, by the model's CTC decoder.
 
     Example: asrlab align memo.wav "three five nine" --run digits --ctm
     """
@@ -74,9 +72,7 @@ def _pairs(audio: Path, text: str) -> tuple[list[Utterance], Sequence[BadCut]]:
 
     if audio.suffix not in TABLES:
         if not text:
-            raise LabError(
-                f"what is said in {audio}? asrlab align AUDIO TEXT, or a table of both: asrlab align TABLE.tsv"
-            )
+            raise LabError(f"no text for {audio}: asrlab align AUDIO TEXT, or a table of both: asrlab align TABLE.tsv")
         return [Utterance(audio.stem, str(audio), None, _text(text))], ()
     if text:
         raise LabError(f"{audio} is a table, which holds the texts; no TEXT may follow it")

@@ -1,4 +1,4 @@
-"""`asrlab serve`: a page on this machine that one talks to."""
+"""`asrlab serve`: a page on this machine that transcribes as one talks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cli.options import Checkpoint, Run
 if TYPE_CHECKING:
     import socket
 
-    from asr_lab.commands.listen import StreamingRun
+    from asr_lab.commands.streaming_run import StreamingRun
 
 PACKAGES = ("starlette", "uvicorn", "websockets")
 UNCHUNKED_MS = 320.0
-"""How much is heard at once where the model needs no chunks."""
+"""How much is decoded at once where the model needs no chunks."""
 EXPOSED = (
     "whoever reaches {host} can use this page, and nothing is encrypted; browsers give microphones to https and "
     "localhost pages only. A tunnel is safer: ssh -L 8765:127.0.0.1:{port} THIS_MACHINE"
@@ -27,18 +27,18 @@ EXPOSED = (
 
 def serve(
     run: Run = "",
-    port: Annotated[int, typer.Option(metavar="N", help="Where to listen; 0 = any free port.")] = 8765,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="What to listen on; this machine alone by default.")] = (
-        "127.0.0.1"
-    ),
+    port: Annotated[int, typer.Option(metavar="N", help="The port to serve on; 0 = any free one.")] = 8765,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to serve on; this machine alone by default.")
+    ] = ("127.0.0.1"),
     chunk_ms: Annotated[
         float | None,
-        typer.Option("--chunk-ms", metavar="N", help="Audio heard at once; none = the shortest it was trained for."),
+        typer.Option("--chunk-ms", metavar="N", help="Audio decoded at once; none = the shortest it was trained for."),
     ] = None,
     max_clients: Annotated[int, typer.Option("--max-clients", metavar="N", min=1, help="Streams at once.")] = 32,
     checkpoint: Checkpoint = "best",
 ) -> None:
-    """Open a local page that shows what is said, into the microphone or in a recording, while it is heard.
+    """Open a local page that transcribes the microphone or a recording while it plays.
 
     Example: asrlab serve speech_ssm --chunk-ms 320
     """
@@ -52,17 +52,17 @@ def serve(
 
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
-    from asr_lab.commands.listen import listener_of
+    from asr_lab.commands.streaming_run import streaming_run_of
     from asr_lab.serving.server import bind
 
     with bind(host, port) as listening:
-        listener = listener_of(found, checkpoint, (), chunk_ms, max_clients)
-        print("; ".join(listener.notes), file=sys.stderr)
-        _listen(found.name, listener, listening, host, max_clients)
+        streaming = streaming_run_of(found, checkpoint, (), chunk_ms, max_clients)
+        print("; ".join(streaming.notes), file=sys.stderr)
+        _serve(found.name, streaming, listening, host, max_clients)
     print("stopped", file=sys.stderr)
 
 
-def _listen(name: str, listener: StreamingRun, listening: socket.socket, host: str, max_clients: int) -> None:
+def _serve(name: str, streaming: StreamingRun, listening: socket.socket, host: str, max_clients: int) -> None:
     from asr_lab.serving.app import About, build_app
     from asr_lab.serving.guard import is_loopback
     from asr_lab.serving.limits import ServingLimits
@@ -72,10 +72,10 @@ def _listen(name: str, listener: StreamingRun, listening: socket.socket, host: s
 
     if not is_loopback(host):
         print(f"warning: {EXPOSED.format(host=host, port=listening.getsockname()[1])}", file=sys.stderr)
-    rate, chunk_ms = listener.sample_rate, listener.chunk_ms or UNCHUNKED_MS
-    delay_ms = listener.recognizer.algorithmic_delay_ms
-    about = About(name, rate, chunk_ms, delay_ms, "; ".join(listener.notes[1:]))
-    worker = Worker(listener.recognizer, rate, ms_to_samples(chunk_ms, rate))
+    rate, chunk_ms = streaming.sample_rate, streaming.chunk_ms or UNCHUNKED_MS
+    delay_ms = streaming.recognizer.algorithmic_delay_ms
+    about = About(name, rate, chunk_ms, delay_ms, "; ".join(streaming.notes[1:]))
+    worker = Worker(streaming.recognizer, rate, ms_to_samples(chunk_ms, rate))
     limits = ServingLimits(max_clients=max_clients)
     app = build_app(worker, about, limits, host)
     serve(app, worker, listening, limits, lambda: print(f"open {url_of(listening)} (Ctrl-C stops)", flush=True))

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.live import Live
     from torch import Tensor
 
-    from asr_lab.recognition.live import LiveRecognizer, Update
+    from asr_lab.recognition.live import LiveRecognizer, StreamUpdate
     from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 
 
 class View(Protocol):
     """Where updates are shown."""
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Show what is new."""
 
 
@@ -28,26 +28,26 @@ class JsonLines:
     """One JSON object a line on stdout for every update that says something new."""
 
     def __init__(self) -> None:
-        self._partial = ""
+        self._interim = ""
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Print an update, unless nothing changed."""
         import json
 
-        if update.settled or update.partial != self._partial or update.segment_ended:
+        if update.words or update.interim != self._interim or update.segment_ended:
             print(json.dumps(_record(update), ensure_ascii=False), flush=True)
-        self._partial = update.partial
+        self._interim = update.interim
 
 
 class PlainText:
-    """Settled words on stdout as they settle, a line a segment: for pipes."""
+    """Final words on stdout as they come, a line a segment: for pipes."""
 
     def __init__(self) -> None:
         self._begun = False  # a word of the line was printed
 
-    def show(self, update: Update) -> None:
-        """Print the words that have settled."""
-        for word in update.settled:
+    def show(self, update: StreamUpdate) -> None:
+        """Print the new final words."""
+        for word in update.words:
             print(" " * self._begun + word.text, end="", flush=True)
             self._begun = True
         if update.segment_ended and self._begun:
@@ -56,7 +56,7 @@ class PlainText:
 
 
 class LiveText:
-    """The segment as it grows on the terminal's stderr, what may still change in grey; settled text on stdout.
+    """The segment as it grows on the terminal's stderr, interim words in grey; final text on stdout.
 
     On a terminal, stdout gets a segment when it has ended and the line on stderr has made room for it.
     """
@@ -66,21 +66,21 @@ class LiveText:
         self._live: Live | None = None
         self._pipe = None if sys.stdout.isatty() else PlainText()
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         """Draw the segment anew; where it has ended, print it."""
         from rich.text import Text
 
-        self._words += [word.text for word in update.settled]
-        settled = " ".join(self._words)
+        self._words += [word.text for word in update.words]
+        final = " ".join(self._words)
         if self._pipe is not None:
             self._pipe.show(update)
         if update.segment_ended:
             self.close()
-            if settled and self._pipe is None:
-                print(settled, flush=True)
+            if final and self._pipe is None:
+                print(final, flush=True)
             self._words.clear()
             return
-        self._line().update(Text.assemble(settled, " " * bool(settled), (update.partial, "bright_black")), refresh=True)
+        self._line().update(Text.assemble(final, " " * bool(final), (update.interim, "bright_black")), refresh=True)
 
     def close(self) -> None:
         """Take the line off the terminal."""
@@ -113,10 +113,10 @@ def view_of(as_json: bool) -> View:
     return LiveText() if sys.stderr.isatty() else PlainText()
 
 
-def listen(recognizer: LiveRecognizer | AgreementRecognizer, blocks: Iterable[Tensor], view: View) -> None:
-    """Hear a source, samples (S,) a block, to its end, or to a Ctrl-C: what was heard till then is settled and shown.
+def show_stream(recognizer: LiveRecognizer | AgreementRecognizer, blocks: Iterable[Tensor], view: View) -> None:
+    """Decode a source, samples (S,) a block, to its end or to a Ctrl-C, and show its words.
 
-    A second Ctrl-C ends at once.
+    At a Ctrl-C the words of what came till then are made final; a second one ends at once.
     """
     stream = recognizer.open()
     with _Interrupts() as interrupts:
@@ -167,19 +167,19 @@ class _Interrupts:
         self.asked = True
 
 
-def _record(update: Update) -> dict[str, Any]:
+def _record(update: StreamUpdate) -> dict[str, Any]:
     return {
         "audio_s": round(update.audio_s, 3),
-        "settled": [
+        "final": [
             {
                 "word": word.text,
                 "start_s": round(word.start_s, 3),
                 "end_s": round(word.end_s, 3),
                 "confidence": round(word.confidence, 4),
             }
-            for word in update.settled
+            for word in update.words
         ],
-        "partial": update.partial,
+        "interim": update.interim,
         "segment_ended": update.segment_ended,
-        "final": update.final,
+        "stream_ended": update.stream_ended,
     }

@@ -11,8 +11,8 @@ import typer
 from cli.options import AsJson, Checkpoint, Overrides
 
 if TYPE_CHECKING:
-    from asr_lab.commands.listen import StreamingRun
     from asr_lab.commands.load import TrainedModel
+    from asr_lab.commands.streaming_run import StreamingRun
     from asr_lab.recognition.timed_word import TimedWord
 
 STDIN = Path("-")
@@ -31,17 +31,17 @@ def transcribe(
     stream: Annotated[bool, typer.Option("--stream", help="Show words as they come; FILE may be - for stdin.")] = False,
     chunk_ms: Annotated[
         float | None,
-        typer.Option("--chunk-ms", metavar="N", help="Audio heard at once; none = the shortest it was trained for."),
+        typer.Option("--chunk-ms", metavar="N", help="Audio decoded at once; none = the shortest it was trained for."),
     ] = None,
     # The rest is named in the summary, so that the table stays short.
     sample_rate: Annotated[int | None, typer.Option("--sample-rate", metavar="HZ", min=1, hidden=True)] = None,
     microphone: Annotated[bool, typer.Option("--microphone", hidden=True)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is said in recordings; with --json, each word's time and confidence.
+    """Print the text of recordings; with --json, each word's time and confidence.
 
     With --stream, words are shown as they come, and --json gives a line an update. FILE - is stdin: a 16-bit wav, or
-    raw 16-bit little-endian mono at --sample-rate HZ (none = the model's). --microphone is heard until Ctrl-C.
+    raw 16-bit little-endian mono at --sample-rate HZ (none = the model's). --microphone is decoded until Ctrl-C.
 
     Example: asrlab transcribe interview.mp3 memo.opus --run digits --json
     """
@@ -52,10 +52,10 @@ def transcribe(
     found = find_run(run, runs_root())
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
     if stream or microphone:
-        from asr_lab.commands.listen import listener_of
+        from asr_lab.commands.streaming_run import streaming_run_of
 
-        listener = listener_of(found, checkpoint, overrides, chunk_ms)
-        return _stream(listener, None if microphone else files[0], sample_rate, as_json)
+        streaming = streaming_run_of(found, checkpoint, overrides, chunk_ms)
+        return _stream(streaming, None if microphone else files[0], sample_rate, as_json)
     from asr_lab.commands.load import load
 
     model = load(found.path, checkpoint=checkpoint, overrides=overrides)
@@ -75,35 +75,35 @@ def transcribe(
         raise typer.Exit(2)
 
 
-def _check(files: list[Path], live: bool, chunk_ms: float | None, sample_rate: int | None, microphone: bool) -> None:
+def _check(files: list[Path], streams: bool, chunk_ms: float | None, sample_rate: int | None, microphone: bool) -> None:
     """BadParameter for what does not go together."""
-    if not live and (chunk_ms is not None or sample_rate is not None):
+    if not streams and (chunk_ms is not None or sample_rate is not None):
         raise typer.BadParameter("--chunk-ms and --sample-rate have an effect with --stream only")
     if sample_rate is not None and files != [STDIN]:
         raise typer.BadParameter("--sample-rate is that of raw audio on stdin (FILE -); all else says it itself")
     if microphone and files:
-        raise typer.BadParameter("--microphone is heard in the place of a FILE")
-    if live and not microphone and len(files) != 1:
-        raise typer.BadParameter(f"--stream hears one FILE, or - for stdin; got {len(files)}")
-    if not live and (not files or STDIN in files):
-        raise typer.BadParameter("- is heard with --stream" if files else "give a FILE to hear, or --microphone")
+        raise typer.BadParameter("--microphone takes the place of a FILE")
+    if streams and not microphone and len(files) != 1:
+        raise typer.BadParameter(f"--stream takes one FILE, or - for stdin; got {len(files)}")
+    if not streams and (not files or STDIN in files):
+        raise typer.BadParameter("- needs --stream" if files else "give a FILE, or --microphone")
 
 
-def _stream(listener: StreamingRun, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
-    """Hear one source live; no file = the microphone."""
+def _stream(run: StreamingRun, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
+    """Stream one source; no file = the microphone."""
     from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples
-    from cli.terminal import listen, view_of
+    from cli.terminal import show_stream, view_of
 
-    for note in listener.notes:
+    for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
-    rate = listener.sample_rate
+    rate = run.sample_rate
     if file is None:
         source = microphone_samples(rate)
     elif file == STDIN:
         source = pipe_samples(sys.stdin.buffer, rate, sample_rate)
     else:
         source = file_samples(file, rate)
-    listen(listener.recognizer, source, view_of(as_json))
+    show_stream(run.recognizer, source, view_of(as_json))
 
 
 def _record(model: TrainedModel, path: Path, with_words: bool) -> dict[str, Any]:

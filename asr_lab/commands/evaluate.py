@@ -158,7 +158,7 @@ def _check_harmless(text: str, number: int) -> None:
     try:
         path = parse(key)
     except ValueError:
-        return  # said with its place when it is read
+        return  # reported with its place when it is read
     allowed = [parse(part) for part in (*EVALUATION, *EXECUTION)]
     if not any(path[: len(part)] == part for part in allowed):
         raise LabError(

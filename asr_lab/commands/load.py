@@ -102,7 +102,7 @@ class TrainedModel:
         """
         if isinstance(audio, str | os.PathLike):
             if sample_rate is not None:
-                raise DataError(f"{os.fspath(audio)}: a file says its sample rate itself; leave sample_rate out")
+                raise DataError(f"{os.fspath(audio)}: a file holds its sample rate itself; leave sample_rate out")
             return self._recognizer.file(audio, words)
         from asr_lab.audio.resampling import refused_rates
         from asr_lab.audio.waveform import as_rate, as_waveform
@@ -124,7 +124,7 @@ class TrainedModel:
         RunError when the model cannot stream, saying why; DataError for a rate that cannot be resampled.
         """
         from asr_lab.audio.waveform import as_rate
-        from asr_lab.commands.listen import streaming_run
+        from asr_lab.commands.streaming_run import streaming_run
         from asr_lab.recognition.transcript_stream import TranscriptStream
 
         rate = as_rate(sample_rate)

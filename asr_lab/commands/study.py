@@ -77,13 +77,13 @@ def seeds(document: Document[Recipe], numbers: Sequence[int]) -> list[Fold]:
 
 def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirectory]], label: str) -> dict[str, Any]:
     """The folds' test sets scored as one evaluation: a set for each fold, and all of them together."""
-    heard: dict[str, list[DecodedUtterance]] = {}
+    decoded: dict[str, list[DecodedUtterance]] = {}
     for fold, run in runs:
         content = read_evaluation(run.eval / "test.json")
-        heard[fold.value] = [decoded_of(r) for r in read_hypotheses(Path(content["hypotheses"]))]
+        decoded[fold.value] = [decoded_of(r) for r in read_hypotheses(Path(content["hypotheses"]))]
     score, recipe = document.value.score, document.value
     about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
-    evaluation = evaluate(heard, Normalizer(score.normalizer), score.bootstrap, recipe.seed, about=about)
+    evaluation = evaluate(decoded, Normalizer(score.normalizer), score.bootstrap, recipe.seed, about=about)
     return evaluation_json(evaluation, "")
 
 

@@ -64,7 +64,7 @@ class Windows(NamedTuple):
     def visible(self, filled: Tensor, chunk: Frames, context: Context) -> Tensor | None:
         """Which keys each query sees: (B * blocks, Q, W) bool, or (B, 1, T) where all queries see the same.
 
-        No query is left without a key: in padding, which nobody reads, a query sees itself or the first frame. None =
+        No query is left without a key: in padding, which is never read, a query sees itself or the first frame. None =
         every query sees every key, where that can be told without waiting for a device.
         """
         one_chunk = self.blocks == 1 and self.queries <= (context.chunk_frames or self.queries)

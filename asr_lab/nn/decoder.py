@@ -38,7 +38,7 @@ class SearchOptions:
     """Power on the length that attention scores are divided by."""
     max_tokens_per_frame: float = 1.0
     """An attention search ends after this many tokens per encoder frame (plus 10)."""
-    max_unsettled_frames: int = 64
+    max_interim_frames: int = 64
     """A CTC beam search decides for its best prefix what was emitted this many encoder frames ago."""
 
 

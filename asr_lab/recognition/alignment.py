@@ -1,4 +1,4 @@
-"""Where in a recording the words of a known text are, as a model's CTC decoder hears them."""
+"""Where in a recording the words of a known text are, by a model's CTC decoder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AlignedText:
     """As it was spelled: normalised as the model's training texts were."""
     words: tuple[TimedWord, ...]
     mean_log_prob: float
-    """Natural logarithm of the alignment's probability, per frame: far below 0 where the text is not what was said."""
+    """Natural logarithm of the alignment's probability, per frame: far below 0 where the text is another one."""
 
 
 class CTCReading(NamedTuple):
@@ -55,7 +55,7 @@ class CTCReading(NamedTuple):
     def seconds(self, spans: Sequence[WordSpan], start_s: float, end_s: float) -> Iterator[TimedWord]:
         """Words that lie in frames, by the clock of a recording in which frame 0 begins at `start_s`.
 
-        The last frame may reach beyond what was heard, which ends at `end_s`; no word does.
+        The last frame may reach beyond the audio, which ends at `end_s`; no word does.
         """
         for span in spans:
             first, last = (frames_to_s(f, self.frame_ms) for f in (span.first_frame, span.last_frame + 1))

@@ -15,7 +15,7 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead, CTCSearch
 from asr_lab.nn.decoder import SearchOptions
-from asr_lab.recognition.live_words import Endpointing, LiveSegment, Update
+from asr_lab.recognition.live_words import Endpointing, LiveSegment, StreamUpdate
 from asr_lab.recognition.transcribe_set import evaluation_context
 from asr_lab.streaming import Chain, Context, Frames, Streamable
 from asr_lab.streaming.rows import num_bytes
@@ -23,7 +23,7 @@ from asr_lab.streaming.session import MAX_HOPS, Sessions
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import ms_to_frames, sample_ms, samples_to_ms, samples_to_s
 
-__all__ = ["Endpointing", "LiveRecognizer", "LoadedModel", "Update", "live_context"]
+__all__ = ["Endpointing", "LiveRecognizer", "LoadedModel", "StreamUpdate", "live_context"]
 
 DEFAULT_LEFT_MS = 5600
 """The past that a chunk sees where the model was never trained with a limited one."""
@@ -43,17 +43,16 @@ class LoadedModel(Protocol):
 
 
 class LiveRecognizer:
-    """Many live streams heard in one batch by a model's encoder, up to where its CTC decoder reads, and CTC search.
+    """Many live streams decoded in one batch by a model's encoder, up to where its CTC decoder reads, and CTC search.
 
     `open` a stream, `push` samples (S,) at the model's rate as they come, `finish` it; `step` as long as it gives
-    updates. Each stream is heard as if it were alone, and, whatever the sizes of what is pushed, the same audio gives
-    the same words at the same places. A word settles once a space or the next one is settled behind it, or its segment
-    ends.
+    updates. Each stream is decoded as if it were alone, and, whatever the sizes of what is pushed, the same audio
+    gives the same words at the same places. A word is final once a final space or word follows it, or its segment ends.
 
     With `endpointing`, a stream is cut into segments. At a segment's end all of the stream's state starts afresh: the
     features' window and running level, the stem's and every block's past, the search, and where chunks begin. So a
-    segment is heard as if its stretch of samples were a recording of its own; nothing passes from one to the next but
-    the time, and no sample is left out. Chunks are then heard one by one even where more are waiting.
+    segment is decoded as if its stretch of samples were a recording of its own; nothing passes from one to the next but
+    the time, and no sample is left out. Chunks are then decoded one by one even where more are waiting.
 
     ValueError when the model has no CTC decoder, when `decode` asks for another, or when features or encoder cannot be
     cut in this context (naming the part and why). Calls for one stream raise ValueError as those of `Sessions` do.
@@ -76,24 +75,24 @@ class LiveRecognizer:
         self.frame_ms = sample_ms(self.sample_rate) / chain.ratio
         try:
             in_samples = context.after(1 / loaded.features.ratio)
-            # A segment's end must depend on what was said, not on how much was waiting.
+            # A segment's end must depend on its words, not on how much was waiting.
             hops = MAX_HOPS if endpointing is None else 1
             self._sessions = Sessions(chain, in_samples, max_streams, max_hops=hops)
         except ValueError as error:
-            raise ValueError(f"not live in this context: {error}") from error
+            raise ValueError(f"in this context, {error}") from error
         self._search: CTCSearch = head.eval().begin(0, SearchOptions(beam=decode.beam))
         self._fresh = head.begin(1, SearchOptions(beam=decode.beam))
         self._streams: dict[int, _LiveStream] = {}  # in the order of the search's rows
 
     @property
     def algorithmic_delay_ms(self) -> float:
-        """How long a sample waits at most to be heard, were computing free: a chunk, and what is looked ahead."""
+        """How long a sample waits at most to be decoded, were computing free: a chunk and the lookahead."""
         samples = self._sessions.hop_frames + self._sessions.lookahead_frames
         return samples_to_ms(samples, self.sample_rate)
 
     @property
     def state_bytes(self) -> int:
-        """Memory of one stream's state, encoder and search; what tokens are unsettled comes on top."""
+        """Memory of one stream's state, encoder and search; interim tokens come on top."""
         return self._sessions.state_bytes + num_bytes(self._fresh.tokens.state)
 
     def open(self) -> int:
@@ -118,31 +117,31 @@ class LiveRecognizer:
         self._forget([stream])
 
     @torch.inference_mode()
-    def step(self) -> list[Update]:
-        """Hear the next of every stream that is due: an update for each, or an empty list when none is."""
+    def step(self) -> list[StreamUpdate]:
+        """Decode the next of every stream that is due: an update for each, or an empty list when none is."""
         outputs = self._sessions.step()
         if not outputs:
             return []
-        self._hear({stream: output.frames for stream, output in outputs.items()})
+        self._decode({stream: output.frames for stream, output in outputs.items()})
         ended = [s for s, output in outputs.items() if output.final or self._is_over(self._streams[s].segment)]
         going = [s for s in ended if not outputs[s].final]
-        heard_s = {stream: self._heard_s(stream, output.final) for stream, output in outputs.items()}
-        self._hear({stream: self._sessions.reset(stream) for stream in going}, ended)
+        decoded_s = {stream: self._decoded_s(stream, output.final) for stream, output in outputs.items()}
+        self._decode({stream: self._sessions.reset(stream) for stream in going}, ended)
         updates = []
         for number, output in outputs.items():
             segment = self._streams[number].segment
             over = number in ended
-            words = segment.settle(over)
-            updates.append(Update(number, words, segment.partial, over, output.final, heard_s[number]))
+            words = segment.finalise(over)
+            updates.append(StreamUpdate(number, words, segment.interim, over, output.final, decoded_s[number]))
         for stream in going:
-            self._streams[stream].segment = self._segment(heard_s[stream])
+            self._streams[stream].segment = self._segment(decoded_s[stream])
         rows = self._rows()
         self._search.reset([rows[stream] for stream in going])
         self._forget([stream for stream, output in outputs.items() if output.final])
         return updates
 
-    def _hear(self, frames: Mapping[int, Tensor], ended: Sequence[int] = ()) -> None:
-        """Go on with the search in these streams' frames, (T, D) each, and settle all of those that end."""
+    def _decode(self, frames: Mapping[int, Tensor], ended: Sequence[int] = ()) -> None:
+        """Go on with the search in these streams' frames, (T, D) each; all tokens of those that end become final."""
         rows = self._rows()
         if longest := max((len(x) for x in frames.values()), default=0):
             like = next(iter(frames.values()))
@@ -153,10 +152,10 @@ class LiveRecognizer:
                 lengths[rows[stream]] = len(found)
             self._search.push(Frames(x, lengths, torch.zeros_like(lengths, dtype=torch.bool)))
         self._search.finish([rows[stream] for stream in ended])
-        settled, unsettled = self._search.drain(), self._search.partial()
+        final, interim = self._search.drain(), self._search.interim()
         for stream in {**frames, **dict.fromkeys(ended)}:
             num_frames = len(frames[stream]) if stream in frames else 0
-            self._streams[stream].segment.hear(num_frames, settled[rows[stream]], unsettled[rows[stream]])
+            self._streams[stream].segment.push(num_frames, final[rows[stream]], interim[rows[stream]])
 
     def _is_over(self, segment: LiveSegment) -> bool:
         limits = self.endpointing
@@ -164,7 +163,7 @@ class LiveRecognizer:
             segment.duration_s >= limits.max_segment_s or segment.silence_s >= limits.silence_s
         )
 
-    def _heard_s(self, stream: int, final: bool) -> float:
+    def _decoded_s(self, stream: int, final: bool) -> float:
         waiting = 0 if final else self._sessions.buffered_frames(stream)
         return samples_to_s(self._streams[stream].num_samples - waiting, self.sample_rate)
 
@@ -191,7 +190,7 @@ class _LiveStream:
 
 
 def live_context(model: SpeechModel, frame_ms: Fraction, chunk_ms: float | None = None) -> Context:
-    """The context, in feature frames of `frame_ms`, to hear live in.
+    """The context, in feature frames of `frame_ms`, to stream in.
 
     Chunks of `chunk_ms` with the past they were trained with, or else with the longest that any chunk was trained with
     (`DEFAULT_LEFT_MS` where none is limited). Without `chunk_ms`: the shortest chunk that the model is trained for.
@@ -210,9 +209,9 @@ def live_context(model: SpeechModel, frame_ms: Fraction, chunk_ms: float | None 
 
 def _ctc(model: SpeechModel, decode: DecodeOptions) -> tuple[int, CTCHead]:
     """How many parts of the encoder the CTC decoder reads after, and the decoder."""
-    instead = "attention decoders are heard live by local agreement (asr_lab.recognition.local_agreement.recognizer)"
+    instead = "attention decoders stream by local agreement (asr_lab.recognition.local_agreement.recognizer)"
     if decode.decoder not in ("auto", "ctc"):
-        raise ValueError(f"decode.decoder = {decode.decoder!r} is not CTC, which this hears with; {instead}")
+        raise ValueError(f"decode.decoder = {decode.decoder!r} is not CTC, which this decodes with; {instead}")
     index = model.speaking.get("ctc")
     if index is not None and isinstance(head := model.heads[index], CTCHead):
         return model.taps[index], head

@@ -1,4 +1,4 @@
-"""What is said of a live stream, and how settled tokens become settled words."""
+"""Updates of a live stream, and how final tokens become final words."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import frames_to_s
 
 MAX_WORD_TOKENS = 256
-"""A word of more tokens is settled in pieces of about so many: text without blanks must not be held for ever."""
+"""A word of more tokens becomes final in pieces of about so many: text without blanks must not be held for ever."""
 
 TimesFrom = Literal["ctc", "attention", "proportion"]
-"""What words' places are read from: CTC, where an attention decoder looks, or each token's share of the audio."""
+"""What words' places are read from: CTC, an attention decoder's weights, or each token's share of the audio."""
 
 
 @attrs.frozen
-class Update:
-    """What a step made of one stream."""
+class StreamUpdate:
+    """What a stream's newest audio made of its text."""
 
     stream: int
-    settled: tuple[TimedWord, ...]
-    """Words that are new since the last update; they never change."""
-    partial: str
-    """What follows them as it looks now."""
+    """The stream's number in its recogniser."""
+    words: tuple[TimedWord, ...]
+    """Final words that are new since the last update; they never change."""
+    interim: str
+    """The text after them as it looks now, which the next update may change."""
     segment_ended: bool
-    """A segment ends behind these words; `partial` is empty."""
-    final: bool
-    """The stream has ended: this is its last update."""
+    """The segment ends after these words; `interim` is empty."""
+    stream_ended: bool
+    """This is the stream's last update."""
     audio_s: float
-    """Seconds of the stream that were heard so far."""
+    """Seconds of the stream that were decoded so far."""
     times_from: TimesFrom = "ctc"
-    """What the settled words' places were read from."""
+    """What the words' places were read from."""
 
 
 @attrs.frozen
@@ -46,7 +47,7 @@ class Endpointing:
     """When a segment ends. Both are looked at after every chunk."""
 
     silence_s: float = attrs.field(default=0.8, validator=v.gt(0))
-    """Time without a new token, behind at least one word."""
+    """Time without a new token, after at least one word."""
     max_segment_s: float = attrs.field(default=30.0, validator=v.gt(0))
     """A longer segment ends wherever it has got to, be it within a word."""
 
@@ -59,22 +60,22 @@ class LiveSegment:
         self.num_frames = 0
         self._vocabulary = vocabulary
         self._frame_ms = frame_ms
-        self._num_words = 0  # settled ones
-        self._pending: list[Emission] = []  # settled tokens of a word that may go on
-        self._unsettled: Sequence[Emission] = ()
-        self._newest_frame = 0  # of the settled tokens
+        self._num_words = 0  # final ones
+        self._pending: list[Emission] = []  # final tokens of a word that may go on
+        self._interim: Sequence[Emission] = ()
+        self._newest_frame = 0  # of the final tokens
 
-    def hear(self, num_frames: int, settled: Sequence[Emission], unsettled: Sequence[Emission]) -> None:
-        """Take in what the search says after so many more frames: tokens that are newly settled, and all others."""
+    def push(self, num_frames: int, final: Sequence[Emission], interim: Sequence[Emission]) -> None:
+        """Take what the search gives after so many more frames: tokens that are newly final, and all interim ones."""
         self.num_frames += num_frames
-        self._pending += settled
-        self._unsettled = unsettled
-        if settled:
-            self._newest_frame = settled[-1].frame
+        self._pending += final
+        self._interim = interim
+        if final:
+            self._newest_frame = final[-1].frame
 
     @property
-    def partial(self) -> str:
-        """The text behind the settled words as it looks now."""
+    def interim(self) -> str:
+        """The text after the final words as it looks now."""
         return " ".join(self._vocabulary.decode(self._tokens()).split())
 
     @property
@@ -84,16 +85,16 @@ class LiveSegment:
 
     @property
     def silence_s(self) -> float:
-        """Seconds without a new token, behind at least one word; 0 before the first."""
+        """Seconds without a new token, after at least one word; 0 before the first."""
         if not self._num_words and not self._vocabulary.words(self._tokens()):
             return 0.0
-        newest = self._unsettled[-1].frame if self._unsettled else self._newest_frame
+        newest = self._interim[-1].frame if self._interim else self._newest_frame
         return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
 
-    def settle(self, ended: bool) -> tuple[TimedWord, ...]:
+    def finalise(self, ended: bool) -> tuple[TimedWord, ...]:
         """The words that cannot change any more, each given once.
 
-        Those behind which another word or a space is settled; where the segment ends, all.
+        Those that another final word or a final space follows; where the segment ends, all.
         """
         tokens = [e.token for e in self._pending]
         words = self._vocabulary.words(tokens)
@@ -103,13 +104,13 @@ class LiveSegment:
         if going_on and going_on[0].last - going_on[0].first >= MAX_WORD_TOKENS:
             going_on = []
         done = words[: len(words) - len(going_on)]
-        settled = tuple(self._word(word.text, self._pending[word.first : word.last + 1]) for word in done)
+        final = tuple(self._word(word.text, self._pending[word.first : word.last + 1]) for word in done)
         self._pending = self._pending[going_on[0].first :] if going_on else []
-        self._num_words += len(settled)
-        return settled
+        self._num_words += len(final)
+        return final
 
     def _tokens(self) -> list[int]:
-        return [e.token for e in (*self._pending, *self._unsettled)]
+        return [e.token for e in (*self._pending, *self._interim)]
 
     def _word(self, text: str, emissions: Sequence[Emission]) -> TimedWord:
         first, last = (frames_to_s(n, self._frame_ms) for n in (emissions[0].frame, emissions[-1].frame + 1))

@@ -25,7 +25,7 @@ from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.units import s_to_samples
 
 WINDOW_S = 30.0
-"""A longer recording is heard in pieces of at most this many seconds."""
+"""A longer recording is decoded in pieces of at most this many seconds."""
 SEARCHED = 0.5
 """A piece ends at the quietest place in this last share of its window."""
 QUIET_S = 0.2
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 
 class Recognizer:
-    """A model that hears files; the model is used in its widest context."""
+    """A model that transcribes recordings; the model is used in its widest context."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Recognizer:
         return self._transcript(cut_pieces(audio, sample_rate, self.sample_rate, self.window_s), with_words)
 
     @torch.no_grad()
-    def hear(self, piece: Piece, with_words: bool = False) -> TranscriptSegment:
+    def segment(self, piece: Piece, with_words: bool = False) -> TranscriptSegment:
         """The text of one stretch, and its words' times where asked for."""
         end_s = piece.start_s + len(piece.audio) / self.sample_rate
         with evaluating(self.model):
@@ -96,7 +96,7 @@ class Recognizer:
 
     def _transcript(self, pieces: Iterable[Piece], with_words: bool) -> Transcript:
         reason = (self.no_times_because or TOO_MANY_TOKENS) if with_words else "they were not asked for"
-        return Transcript.of((self.hear(piece, with_words) for piece in pieces), reason)
+        return Transcript.of((self.segment(piece, with_words) for piece in pieces), reason)
 
     def _words(
         self, frames: Frames, tokens: Sequence[int], start_s: float, end_s: float
@@ -105,7 +105,7 @@ class Recognizer:
             return None
         log_probs = self._reading.log_probs(self.model, frames, self.context)
         if required_frames(tokens) > len(log_probs):
-            return None  # another decoder heard more tokens than there are frames
+            return None  # another decoder found more tokens than there are frames
         spans = align(log_probs, tokens, self._reading.head.blank).words(self.vocabulary.words(tokens))
         return tuple(self._reading.seconds(spans, start_s, end_s))
 

@@ -41,18 +41,18 @@ def transcribe_set(
     when that is a terminal.
     """
     context = evaluation_context(model)
-    heard: dict[str, str] = {}
+    texts: dict[str, str] = {}
     with evaluating(model), _progress(show) as progress:
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
         for batch in data.batches():
             found = model.search(batch_features(features, batch, device), decode, context)
             for id, hypotheses in zip(batch.ids, found, strict=True):
-                heard[id] = vocabulary.decode(hypotheses[0].tokens)
+                texts[id] = vocabulary.decode(hypotheses[0].tokens)
             progress.advance(task, len(batch.ids))
     return [
-        DecodedUtterance(u.id, u.text, heard[u.id], dict(u.columns), u.duration_s or 0.0, u.audio)
+        DecodedUtterance(u.id, u.text, texts[u.id], dict(u.columns), u.duration_s or 0.0, u.audio)
         for u in data.utterances
-        if u.id in heard
+        if u.id in texts
     ]
 
 

@@ -10,26 +10,9 @@ import torch
 
 from asr_lab.audio.resampled_stream import ResampledStream
 from asr_lab.audio.waveform import Samples, as_waveform
-from asr_lab.recognition.live import LiveRecognizer, Update
-from asr_lab.recognition.live_words import TimesFrom
+from asr_lab.recognition.live import LiveRecognizer
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
-from asr_lab.recognition.timed_word import TimedWord
-
-
-@attrs.frozen
-class StreamUpdate:
-    """What a stream's newest audio made of its text."""
-
-    words: tuple[TimedWord, ...]
-    """Final words that are new since the last update; they never change."""
-    interim: str
-    """The text after them as it looks now, which the next update may change."""
-    segment_ended: bool
-    """A pause follows these words; `interim` is empty."""
-    audio_s: float
-    """Seconds of the stream that were decoded so far."""
-    times_from: TimesFrom
-    """What the words' places were read from."""
 
 
 class TranscriptStream:
@@ -46,7 +29,7 @@ class TranscriptStream:
         self.sample_rate = sample_rate
         """Hertz of what is pushed."""
         self.notes = notes
-        """What it is decoded in, and what speaks against that."""
+        """What it is decoded in, and what to know about that."""
         self.delay_ms = recognizer.algorithmic_delay_ms
         """How long a sample waits at most to be decoded, were computing free."""
         self._resampled = ResampledStream(sample_rate, recognizer.sample_rate)
@@ -60,7 +43,7 @@ class TranscriptStream:
         """
         number = self._open()
         self._recognizer.push(number, self._resampled.push(torch.from_numpy(as_waveform(samples))))
-        return [_public(update) for update in self._steps()]
+        return self._steps()
 
     def finish(self) -> StreamUpdate:
         """End the stream: all words that are left, as one update. ValueError when it has ended before."""
@@ -69,9 +52,9 @@ class TranscriptStream:
         self._recognizer.finish(number)
         updates = self._steps()
         self._number = None
-        assert updates[-1].final
-        words = tuple(word for update in updates for word in update.settled)
-        return attrs.evolve(_public(updates[-1]), words=words)
+        assert updates[-1].stream_ended
+        words = tuple(word for update in updates for word in update.words)
+        return attrs.evolve(updates[-1], words=words)
 
     def close(self) -> None:
         """Forget the stream at once, with what was not decoded yet; a second time does nothing."""
@@ -92,12 +75,8 @@ class TranscriptStream:
             raise ValueError("this stream has ended; begin another one")
         return self._number
 
-    def _steps(self) -> list[Update]:
-        found: list[Update] = []
+    def _steps(self) -> list[StreamUpdate]:
+        found: list[StreamUpdate] = []
         while updates := self._recognizer.step():
             found += updates
         return found
-
-
-def _public(update: Update) -> StreamUpdate:
-    return StreamUpdate(update.settled, update.partial, update.segment_ended, update.audio_s, update.times_from)

@@ -25,7 +25,7 @@ MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript
 
 @attrs.frozen
 class About:
-    """What the page says of the model."""
+    """What the page shows of the model."""
 
     name: str
     """The run's."""
@@ -39,7 +39,7 @@ class About:
 
 
 def build_app(worker: Worker, about: About, limits: ServingLimits, bound: str) -> ASGIApp:
-    """The application in front of a worker; `bound` is the address that it will listen on."""
+    """The application in front of a worker; `bound` is the address that its port will be on."""
     seats = Seats(limits.max_clients)
     ready = protocol.ready(about.sample_rate, about.chunk_ms, about.delay_ms)
 

@@ -79,12 +79,12 @@ class Connection:
         self._room = asyncio.Event()
 
     async def run(self, ready: dict[str, Any]) -> None:
-        """Serve the client to its final update; ClientError for what it did wrong, WebSocketDisconnect when it left."""
+        """Serve the client to its last update; ClientError for what it did wrong, WebSocketDisconnect when it left."""
         hello = await self._hello()
         await self._send(ready)
         line = self._worker.open(self._answer, self._has_room)
         try:
-            await _first_of(self._listen(line, hello), self._speak())
+            await _first_of(self._receive_audio(line, hello), self._send_answers())
         finally:
             self._worker.close(line)
 
@@ -94,7 +94,7 @@ class Connection:
             raise ClientError("no_hello", "the first message is a hello in JSON, not audio")
         return protocol.read_hello(message, self._worker.sample_rate, self._limits)
 
-    async def _listen(self, line: Line, hello: Hello) -> None:
+    async def _receive_audio(self, line: Line, hello: Hello) -> None:
         """Hand audio over until the client ends it, then watch that it stays; never returns."""
         limits, rate = self._limits, hello.sample_rate
         resampled = ResampledStream(rate, self._worker.sample_rate)
@@ -132,14 +132,14 @@ class Connection:
             self._room.clear()
             await self._room.wait()
 
-    async def _speak(self) -> None:
+    async def _send_answers(self) -> None:
         """Send what the worker answers, to the final update; ClientError when the stream failed."""
         while True:
             answer = await self._answers.get()
             if isinstance(answer, ClientError):
                 raise answer
             await self._send(answer)
-            if answer["final"]:
+            if answer["stream_ended"]:
                 return
 
     async def _receive(self, within_s: float, otherwise: ClientError) -> str | bytes:

@@ -1,4 +1,4 @@
-"""Who may speak to the server, and what its page may do."""
+"""Who may use the server, and what its page may do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Guard:
     """Refuses what another site's page could send, and tells browsers what this page may do.
 
     The Host header must be a loopback name or the bound address (bound to all addresses: any address in figures, or
-    this machine's name). A name that somebody else's DNS points here is refused: that is DNS rebinding. A WebSocket
+    this machine's name). A name that another's DNS points here is refused: that is DNS rebinding. A WebSocket
     with an Origin must come from the page of the same Host, port included, as browsers let any page open one.
     """
 
@@ -59,7 +59,7 @@ class Guard:
         if not self.knows(host):
             await _refuse(scope, receive, send, "this server does not answer to that name")
         elif scope["type"] == "websocket" and origin is not None and not same_origin(origin, host):
-            await _refuse(scope, receive, send, "another site's page may not listen here")
+            await _refuse(scope, receive, send, "another site's page may not open a stream here")
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:

@@ -1,6 +1,6 @@
-"""What a client and the server say to each other over the WebSocket `/stream`.
+"""The messages between a client and the server over the WebSocket `/stream`.
 
-The client speaks first, in this order:
+The client begins, in this order:
 
 1. a text message `{"type": "hello", "sample_rate": 16000, "source": "microphone"}`: `sample_rate` in Hz, the model's
    own (`/model.json` has it) or one of the usual ones (`RATES_HZ`), which is resampled here; `source` is
@@ -13,13 +13,13 @@ A client that simply closes is forgotten at once. The server answers the hello b
 `{"type": "ready", "sample_rate", "chunk_ms", "delay_ms"}` (the model's rate, its chunk, its algorithmic delay) and then
 sends, each time that the model has moved on,
 
-    {"type": "update", "settled": [{"text", "start_s", "end_s", "confidence"}], "partial": "…",
-     "segment_ended": false, "final": false, "audio_s": 1.28, "delay_ms": 412.0, "rtf": 0.08}
+    {"type": "update", "final": [{"text", "start_s", "end_s", "confidence"}], "interim": "…",
+     "segment_ended": false, "stream_ended": false, "audio_s": 1.28, "delay_ms": 412.0, "rtf": 0.08}
 
-`settled` are words that are new since the last update and will not change, with their place in the stream and the
-model's confidence, 0 to 1; `partial` is what may still change, all of it; `segment_ended` says that a pause follows;
-`final` that this is the last update. `audio_s` is how much of the stream has been heard. `delay_ms` is the time from
-the arrival of the last sample of the newest settled word to this update, null without a new word. `rtf` is the
+`final` are words that are new since the last update and will not change, with their place in the stream and the
+model's confidence, 0 to 1; `interim` is what may still change, all of it; `segment_ended` says that a pause follows;
+`stream_ended` that this is the last update. `audio_s` is how much of the stream has been decoded. `delay_ms` is the
+time from the arrival of the last sample of the newest final word to this update, null without a new word. `rtf` is the
 real-time factor of the stream so far: seconds that the batched steps with this stream in them took, per second of its
 audio.
 
@@ -67,7 +67,7 @@ class Hello:
 
 
 class WordMessage(Protocol):
-    """A settled word."""
+    """A final word."""
 
     @property
     def text(self) -> str: ...
@@ -107,7 +107,7 @@ def read_hello(text: str, model_rate: int, limits: ServingLimits) -> Hello:
 
 
 def read_end(text: str, limits: ServingLimits) -> None:
-    """The only text message behind the hello; ClientError when it is another."""
+    """The only text message after the hello; ClientError when it is another."""
     kind = read_message(text, limits)["type"]
     if kind != "end":
         raise ClientError("unknown_type", f"only audio or a message of type end can follow, not {kind[:40]!r}")
@@ -126,30 +126,30 @@ def ready(sample_rate: int, chunk_ms: float, delay_ms: float) -> dict[str, Any]:
 
 
 def update(
-    settled: Sequence[WordMessage],
-    partial: str,
+    final: Sequence[WordMessage],
+    interim: str,
     *,
     segment_ended: bool,
-    final: bool,
+    stream_ended: bool,
     audio_s: float,
     delay_ms: float | None,
     rtf: float,
 ) -> dict[str, Any]:
-    """What the model has heard since the last update."""
+    """What the model has decoded since the last update."""
     return {
         "type": "update",
-        "settled": [
+        "final": [
             {
                 "text": word.text,
                 "start_s": round(word.start_s, 3),
                 "end_s": round(word.end_s, 3),
                 "confidence": round(word.confidence, 4),
             }
-            for word in settled
+            for word in final
         ],
-        "partial": partial,
+        "interim": interim,
         "segment_ended": segment_ended,
-        "final": final,
+        "stream_ended": stream_ended,
         "audio_s": round(audio_s, 3),
         "delay_ms": None if delay_ms is None else round(delay_ms, 1),
         "rtf": round(rtf, 4),

@@ -16,7 +16,7 @@ Answer = dict[str, Any] | ClientError
 """A message for the client, or why its stream is over."""
 
 MAX_MARKS = 1024
-"""Arrival times that are kept, the newest; words that settle later than these reach count from the oldest."""
+"""Arrival times that are kept, the newest; words that are final later than these reach count from the oldest."""
 
 
 class Line:

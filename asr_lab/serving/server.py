@@ -1,4 +1,4 @@
-"""Listening on a port, from the first client to Ctrl-C."""
+"""The server on its port, from the first client to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise LabError(f"a port is a number from 0 to 65535, not {port}") from None
     except OSError as error:
         raise LabError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose --port or --host"
+            f"cannot serve on {host} port {port}: {error.strerror or error}; choose --port or --host"
         ) from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(s_to_ms(UNREAD_S)))

@@ -21,19 +21,19 @@ STOP_S = 30.0
 """How long a step that runs may take to end when the server stops."""
 
 
-class Heard(Protocol):
-    """What a step gave one stream; see `asr_lab.recognition.live.Update`."""
+class StepUpdate(Protocol):
+    """What a step gave one stream; see `asr_lab.recognition.live_words.StreamUpdate`."""
 
     @property
     def stream(self) -> int: ...
     @property
-    def settled(self) -> Sequence[WordMessage]: ...
+    def words(self) -> Sequence[WordMessage]: ...
     @property
-    def partial(self) -> str: ...
+    def interim(self) -> str: ...
     @property
     def segment_ended(self) -> bool: ...
     @property
-    def final(self) -> bool: ...
+    def stream_ended(self) -> bool: ...
     @property
     def audio_s(self) -> float: ...
 
@@ -45,7 +45,7 @@ class StreamRecognizer(Protocol):
     def push(self, stream: int, samples: Tensor) -> None: ...
     def finish(self, stream: int) -> None: ...
     def close(self, stream: int) -> None: ...
-    def step(self) -> Sequence[Heard]: ...
+    def step(self) -> Sequence[StepUpdate]: ...
 
 
 class Turn(NamedTuple):
@@ -59,7 +59,7 @@ class Turn(NamedTuple):
 class Worker:
     """Takes audio out of clients' lines, steps the recogniser, and answers each client.
 
-    A turn takes at most `turn_samples` of each line, so that one with a backlog delays nobody by more than a step.
+    A turn takes at most `turn_samples` of each line, so that one with a backlog delays no other by more than a step.
     While a step runs, audio gathers in the lines: the busier the machine, the larger the batches.
     A recogniser that raises ends the streams that it was stepping, and goes on with those that come then.
     """
@@ -86,7 +86,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread behind the step that runs; streams that are open get no answer any more."""
+        """End the thread after the step that runs; streams that are open get no answer any more."""
         with self._due:
             self._stopping = True
             self._due.notify()
@@ -182,7 +182,7 @@ class Worker:
         """Step the recogniser once and answer the clients whose streams it moved on."""
         start_s = self._clock()
         try:
-            heard = self._recognizer.step()
+            updates = self._recognizer.step()
         except Exception:
             _log.exception("the recogniser failed; all open streams end")
             self._fail_all(lambda line: line.row is not None)
@@ -190,27 +190,27 @@ class Worker:
         now_s = self._clock()
         with self._due:
             lines = {line.row: line for line in self._lines}
-        for new in heard:
+        for new in updates:
             if (line := lines.get(new.stream)) is not None:
                 line.busy_s += now_s - start_s
                 self._tell(line, new, now_s)
-        if not heard and not fed:
-            # Only streams that ended are due without new audio: one that never says its last word would spin here.
+        if not updates and not fed:
+            # Only streams that ended are due without new audio: one that never gives its last update would spin here.
             self._fail_all(lambda line: line.finished)
 
-    def _tell(self, line: Line, new: Heard, now_s: float) -> None:
+    def _tell(self, line: Line, new: StepUpdate, now_s: float) -> None:
         with self._due:
-            arrival_s = line.arrival_s(new.settled[-1].end_s * self.sample_rate) if new.settled else None
-            if new.final:  # the recogniser has forgotten the row itself
+            arrival_s = line.arrival_s(new.words[-1].end_s * self.sample_rate) if new.words else None
+            if new.stream_ended:  # the recogniser has forgotten the row itself
                 line.row = None
                 if line in self._lines:
                     self._lines.remove(line)
         line.answer(
             update(
-                new.settled,
-                new.partial,
+                new.words,
+                new.interim,
                 segment_ended=new.segment_ended,
-                final=new.final,
+                stream_ended=new.stream_ended,
                 audio_s=new.audio_s,
                 delay_ms=None if arrival_s is None else s_to_ms(now_s - arrival_s),
                 rtf=line.busy_s / new.audio_s if new.audio_s else 0.0,

@@ -40,13 +40,13 @@ class Remembering(CTCHead):
 
     def __init__(self, dim: int, vocab_size: int, num_frames: int) -> None:
         super().__init__(dim, vocab_size)
-        self.heard = np.ones((num_frames, dim))  # not zeros: the pages must be there
+        self.frames = np.ones((num_frames, dim))  # not zeros: the pages must be there
         self.count = 0
 
     def log_probs(self, frames: Frames) -> Tensor:
-        if frames.batch == 1 and self.count < len(self.heard):
+        if frames.batch == 1 and self.count < len(self.frames):
             given = frames.x[0, : int(frames.lengths[0])].numpy()
-            self.heard[self.count : self.count + len(given)] = given
+            self.frames[self.count : self.count + len(given)] = given
             self.count += len(given)
         return super().log_probs(frames)
 
@@ -107,17 +107,17 @@ class Playback:
         self.text: list[str] = []
         self.times_s: list[float] = []
 
-    def hear(self, chunk: NDArray[np.float32]) -> None:
+    def push(self, chunk: NDArray[np.float32]) -> None:
         before_s = time.process_time()
         self.recognizer.push(self.number, torch.from_numpy(chunk))
         updates = self.recognizer.step()
         self.times_s.append(time.process_time() - before_s)
-        self.text += [word.text for update in updates for word in update.settled]
+        self.text += [word.text for update in updates for word in update.words]
 
     def finish(self) -> str:
         self.recognizer.finish(self.number)
         while updates := self.recognizer.step():
-            self.text += [word.text for update in updates for word in update.settled]
+            self.text += [word.text for update in updates for word in update.words]
         return " ".join(self.text)
 
 
@@ -125,22 +125,22 @@ def stream(loaded: Loaded, audio: NDArray[np.float32]) -> tuple[str, Costs]:
     """The text and what it cost.
 
     How fast a processor is changes within an hour, with its clock and with what else it does: so another stream begins
-    when the last minute does, and hears the first.
+    when the last minute does, and decodes the first.
     """
     old, fresh = Playback(loaded), Playback(small_ssm(60)[0])
     chunks = [audio[start : start + CHUNK_SAMPLES] for start in range(0, len(audio), CHUNK_SAMPLES)]
     memory_mb: list[float] = []
     for number, chunk in enumerate(chunks, start=1):
-        old.hear(chunk)
+        old.push(chunk)
         if (young := number - 1 - (len(chunks) - PER_MINUTE)) >= 0:
-            fresh.hear(chunks[young])
+            fresh.push(chunks[young])
         if number % PER_MINUTE == 0:
             memory_mb.append(resident_mb())
     return old.finish(), Costs(old.times_s, fresh.times_s, memory_mb)
 
 
 def assert_offline_is_the_same(loaded: Loaded, head: Remembering, audio: NDArray[np.float32], text: str) -> None:
-    live = head.heard[: head.count].copy()
+    live = head.frames[: head.count].copy()
     with torch.inference_mode():
         features = run_whole(loaded.features, Frames.whole(torch.from_numpy(audio).double()[None]), WHOLE)
         frames = run_whole(loaded.model.encoder, features, CONTEXT)
@@ -152,7 +152,7 @@ def assert_offline_is_the_same(loaded: Loaded, head: Remembering, audio: NDArray
     assert worst < 1e-9
     assert len(tokens) > 0.2 * len(audio) / RATE, "the drawn model says next to nothing"
     words = loaded.vocabulary.decode(tokens).split()
-    assert max(len(word) for word in words) < MAX_WORD_TOKENS, "such words are settled in pieces"
+    assert max(len(word) for word in words) < MAX_WORD_TOKENS, "such words are final in pieces"
     assert text == " ".join(words)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from talking import END, Heard, hello, pieces, run, running, talk
+from talking import END, Reply, hello, pieces, run, running, talk
 from websockets.asyncio.client import connect
 
 from asr_lab.audio.reading import read_audio
@@ -87,7 +87,7 @@ def alone(recognizer: LiveRecognizer, data: bytes) -> list[str]:
     recognizer.finish(stream)
     found = []
     while updates := recognizer.step():
-        found += [word.text for update in updates for word in update.settled]
+        found += [word.text for update in updates for word in update.words]
     return found
 
 
@@ -98,19 +98,19 @@ def test_clients_at_once_get_from_a_model_what_each_gets_alone(speech: Path) -> 
     data = speech_pcm(speech, rate, 4)
     lone = [alone(recognizer, each) for each in data]
 
-    async def together(url: str) -> list[Heard]:
+    async def together(url: str) -> list[Reply]:
         sizes = (1000, 6400, 31998, 512)
         clients = [talk(url, hello(rate), *pieces(each, size), END) for each, size in zip(data, sizes, strict=True)]
         return await asyncio.gather(*clients)
 
     with running(recognizer, rate=rate, turn_samples=CHUNK_MS * rate // 1000) as server:
-        heard = run(together(server.url), within_s=120)
-    assert [each.words for each in heard] == lone
+        replies = run(together(server.url), within_s=120)
+    assert [each.words for each in replies] == lone
     assert all(len(words) > 5 for words in lone)
 
 
 @pytest.mark.prove
-def test_32_clients_are_heard_in_real_time_by_the_base_ssm(speech: Path) -> None:
+def test_32_clients_are_decoded_in_real_time_by_the_base_ssm(speech: Path) -> None:
     """On two cores, 30 s of speech each, told apart by when they begin: none is turned away, none falls behind."""
     clients, seconds = 32, 30.0
     recipe = load_recipe(RECIPES / "ssm_base.toml").value
@@ -139,18 +139,18 @@ def test_32_clients_are_heard_in_real_time_by_the_base_ssm(speech: Path) -> None
     }
     print(json.dumps(figures))
     assert [live.code for live in lives] == [1000] * clients
-    assert all(live.heard_s == pytest.approx(seconds, abs=0.01) for live in lives)
+    assert all(live.decoded_s == pytest.approx(seconds, abs=0.01) for live in lives)
     # In real time: a step ends before the audio of the next one has come, but for the odd one.
     assert np.percentile(lags, 99) < 2 * CHUNK_MS / 1000
 
 
 @attrs.frozen
 class Live:
-    """How a client that speaks in real time was served."""
+    """How a client that sends in real time was served."""
 
     lags_s: NDArray[np.float64]
     """For each update, how long after its last audio was sent it came."""
-    heard_s: float
+    decoded_s: float
     rtf: float
     code: int
 
@@ -158,7 +158,7 @@ class Live:
 async def talk_in_real_time(url: str, rate: int, data: bytes, number: int) -> Live:
     """Speak in messages of 100 ms as a microphone does, beginning at a moment of one's own."""
     await asyncio.sleep(number * 0.037)
-    lags, heard_s, rtf = [], 0.0, 0.0
+    lags, decoded_s, rtf = [], 0.0, 0.0
     async with connect(url, compression=None) as socket:
         await socket.send(hello(rate, "microphone"))
         started_s = time.monotonic()
@@ -174,8 +174,8 @@ async def talk_in_real_time(url: str, rate: int, data: bytes, number: int) -> Li
             message = json.loads(text)
             assert message["type"] != "error", message
             if message["type"] == "update":
-                heard_s, rtf = message["audio_s"], message["rtf"]
-                lags.append(time.monotonic() - started_s - heard_s)
+                decoded_s, rtf = message["audio_s"], message["rtf"]
+                lags.append(time.monotonic() - started_s - decoded_s)
         await speaking
         assert socket.close_code is not None
-        return Live(np.array(lags), heard_s, rtf, socket.close_code)
+        return Live(np.array(lags), decoded_s, rtf, socket.close_code)

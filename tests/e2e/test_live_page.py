@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 PHONE = (360, 740)
 DESK = (1000, 800)
 PATIENCE_S = 60.0
-TEXT = "[...document.querySelectorAll('.settled')].map((part) => part.textContent.trim()).join(' ')"
+TEXT = "[...document.querySelectorAll('.final')].map((part) => part.textContent.trim()).join(' ')"
 Audio = NDArray[np.float32]
 
 
@@ -84,16 +84,16 @@ def shown(page: Page, name: str) -> str:
     return str(page.value(f"document.getElementById('{name}').textContent"))
 
 
-def test_the_microphone_is_heard_and_its_words_are_read(browser: Page, recording: Path, tmp_path: Path) -> None:
+def test_the_microphone_is_decoded_and_its_words_are_read(browser: Page, recording: Path, tmp_path: Path) -> None:
     recognizer = Remembering()
     with running(recognizer) as server:
         visit(browser, server)
         press(browser, "talk")
-        wait_for_state(browser, "listening")
+        wait_for_state(browser, "streaming")
         wait_until(lambda: recognizer.seconds > 3, PATIENCE_S)
-        browser.wait_for("document.querySelector('.partial')?.textContent.startsWith('after')", PATIENCE_S)
+        browser.wait_for("document.querySelector('.interim')?.textContent.startsWith('after')", PATIENCE_S)
         assert float(browser.value("document.getElementById('level').ariaValueNow")) > -60
-        browser.picture(tmp_path / "listening.png")
+        browser.picture(tmp_path / "streaming.png")
         press(browser, "talk")
         wait_for_state(browser, "ended")
         assert browser.value(TEXT).split() == recognizer.words
@@ -126,9 +126,9 @@ def test_a_recording_that_is_opened_reaches_the_model_as_it_is(browser: Page, re
         visit(browser, server)
         browser.choose_file("#file", recording)
         wait_for_state(browser, "ended")
-        heard = torch.cat(recognizer.samples).numpy() * 32768
-        assert len(heard) == len(samples)
-        assert np.abs(heard - samples).max() <= 1  # Chromium decodes positive samples to multiples of 1/32767
+        given = torch.cat(recognizer.samples).numpy() * 32768
+        assert len(given) == len(samples)
+        assert np.abs(given - samples).max() <= 1  # Chromium decodes positive samples to multiples of 1/32767
         words = recognizer.words
         assert browser.value(TEXT).split() == words
         press(browser, "clear")
@@ -139,19 +139,19 @@ def test_a_recording_that_is_opened_reaches_the_model_as_it_is(browser: Page, re
     assert browser.complaints == []
 
 
-def test_stopping_a_recording_settles_what_was_heard_of_it(browser: Page, recording: Path) -> None:
+def test_stopping_a_recording_finalises_what_was_decoded_of_it(browser: Page, recording: Path) -> None:
     with running(Digesting(step_s=0.05)) as server:
         visit(browser, server)
         browser.choose_file("#file", recording)
         browser.wait_for(f"({TEXT}).length > 0", PATIENCE_S)
         press(browser, "talk")
         wait_for_state(browser, "ended")
-        heard_s = 0.1 * len(browser.value(TEXT).split())
-    assert heard_s < soundfile.info(recording).duration - 1
+        decoded_s = 0.1 * len(browser.value(TEXT).split())
+    assert decoded_s < soundfile.info(recording).duration - 1
     assert browser.complaints == []
 
 
-def test_what_is_not_audio_is_said_to_be_so(browser: Page, tmp_path: Path) -> None:
+def test_what_is_not_audio_is_an_error(browser: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     with running(Digesting()) as server:
         visit(browser, server)
@@ -224,7 +224,7 @@ def test_the_page_fits_a_phone_and_can_be_read_in_light_and_dark(browser: Page, 
         visit(browser, server, PHONE, dark=dark)
         browser.choose_file("#file", recording)
         wait_for_state(browser, "ended")
-        browser.value("document.querySelector('.settled').append('so' + 'long'.repeat(30) + 'a'); 0")
+        browser.value("document.querySelector('.final').append('so' + 'long'.repeat(30) + 'a'); 0")
         assert browser.value("document.documentElement.scrollWidth") <= PHONE[0]
         inside = "(s) => Math.max(...[...document.querySelectorAll(s)].map((e) => e.getBoundingClientRect().right))"
         assert browser.value(f"({inside})('#transcript *')") <= browser.value(f"({inside})('#transcript')") + 1
@@ -232,10 +232,10 @@ def test_the_page_fits_a_phone_and_can_be_read_in_light_and_dark(browser: Page, 
             "[...document.querySelectorAll('button, .button')].map((b) => b.getBoundingClientRect().height)"
         )
         assert min(sizes) >= 44
-        for selector in (".settled", ".small", "#model", "#state", "dt", "time", "#talk"):
+        for selector in (".final", ".small", "#model", "#state", "dt", "time", "#talk"):
             assert contrast(browser, selector) >= 4.5, selector
-        browser.value("document.querySelector('.settled').className = 'partial'")
-        assert contrast(browser, ".partial") >= 4.5
+        browser.value("document.querySelector('.final').className = 'interim'")
+        assert contrast(browser, ".interim") >= 4.5
 
 
 def contrast(page: Page, selector: str) -> float:

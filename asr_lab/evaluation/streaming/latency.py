@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
 
 
@@ -96,7 +96,7 @@ class Latency:
     """The same changed words per word of the final texts, which has no upper bound."""
 
 
-def watch(updates: Iterable[Update]) -> Shown:
+def watch(updates: Iterable[StreamUpdate]) -> Shown:
     """What the updates of one stream show, from its first to its last.
 
     On the screen stand the settled words and behind them the partial ones. A word changes when another stands in its
@@ -107,8 +107,8 @@ def watch(updates: Iterable[Update]) -> Shown:
     screen: list[tuple[str, float]] = []  # unsettled words and since when they stand there
     num_shown = num_changed = 0
     for update in updates:
-        texts = [word.text for word in update.settled]
-        now = [*texts, *update.partial.split()]
+        texts = [word.text for word in update.words]
+        now = [*texts, *update.interim.split()]
         num_changed += max(0, len(screen) - len(now))
         places = []
         for place, text in enumerate(now):

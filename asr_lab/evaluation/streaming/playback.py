@@ -15,7 +15,7 @@ from asr_lab.evaluation.streaming.contexts import Candidate
 from asr_lab.evaluation.streaming.latency import Shown, ShownWord, watch
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.live import LoadedModel
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
 from asr_lab.units import s_to_ms, samples_to_s
@@ -36,7 +36,7 @@ class Live(Protocol):
     def open(self) -> int: ...
     def push(self, stream: int, samples: Tensor) -> None: ...
     def finish(self, stream: int) -> None: ...
-    def step(self) -> list[Update]: ...
+    def step(self) -> list[StreamUpdate]: ...
 
 
 @attrs.frozen
@@ -61,7 +61,7 @@ class ComputeCost:
 
 def hear(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) -> list[Shown]:
     """What a recognizer shows of recordings, (S,) each, that begin at once and come in packets."""
-    updates: dict[int, list[Update]] = {}
+    updates: dict[int, list[StreamUpdate]] = {}
     rest: dict[int, Tensor] = {}
     for samples in recordings:
         stream = recognizer.open()
@@ -78,7 +78,7 @@ def hear(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) ->
     return [watch(one) for one in updates.values()]
 
 
-def _step_all(recognizer: Live, updates: dict[int, list[Update]]) -> None:
+def _step_all(recognizer: Live, updates: dict[int, list[StreamUpdate]]) -> None:
     while found := recognizer.step():
         for update in found:
             updates[update.stream].append(update)

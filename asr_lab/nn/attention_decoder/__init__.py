@@ -1,1 +1,1 @@
-"""The attention decoder: head, beam search, alignment by where it looks."""
+"""The attention decoder: head, beam search, alignment by its attention weights."""

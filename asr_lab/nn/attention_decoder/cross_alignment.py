@@ -1,4 +1,4 @@
-"""Where in the frames each token of a text is, by where an attention decoder looks as it gives it."""
+"""Where in the frames each token of a text is, by an attention decoder's cross-attention weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from asr_lab.nn.ctc.alignment import align
 SMOOTHED_FRAMES = 3
 """Width of the median filter over the frames. Whisper's 7 would hide tokens that last 3 frames, as short pieces do."""
 EPSILON = 1e-6
-"""Least deviation of a frame's weights: a frame that all tokens look at alike tells nothing."""
+"""Least deviation of a frame's weights: a frame that all tokens attend to alike tells nothing."""
 
 
-def align_looks(weights: Tensor) -> list[tuple[int, int]]:
+def align_weights(weights: Tensor) -> list[tuple[int, int]]:
     """The first and last frame of each of U tokens, from some heads' weights (H, U + 1, T), the end's in the last row.
 
     As Whisper's word times: in each frame weights are standardised over the tokens, then filtered by a median over

@@ -79,11 +79,11 @@ class DecoderLayer(nn.Module):
 
         Without a past these are one text from its start, of which each token sees those before it and itself.
         """
-        past, x = self.recall(past, x, visible)
-        return past, self.listen(x, memory)
+        past, x = self.self_attend(past, x, visible)
+        return past, self.cross_attend(x, memory)
 
-    def recall(self, past: Past | None, x: Tensor, visible: Tensor | None) -> tuple[Past, Tensor]:
-        """The first half: tokens look at the text, (B, Q, D)."""
+    def self_attend(self, past: Past | None, x: Tensor, visible: Tensor | None) -> tuple[Past, Tensor]:
+        """The first half: tokens attend to the text, (B, Q, D)."""
         query, key, value = (self._split(t) for t in self.self_qkv(self.self_norm(x)).chunk(3, dim=-1))
         if past is None or visible is None:
             past = Past(key, value)
@@ -93,14 +93,14 @@ class DecoderLayer(nn.Module):
             seen = F.scaled_dot_product_attention(query, past.keys, past.values, attn_mask=visible[:, None])
         return past, x + self._dropped(self.self_out(_join(seen)))
 
-    def listen(self, x: Tensor, memory: Memory) -> Tensor:
-        """The second half: they look at the frames, (B, Q, D)."""
+    def cross_attend(self, x: Tensor, memory: Memory) -> Tensor:
+        """The second half: they attend to the frames, then feed-forward, (B, Q, D)."""
         seen = F.scaled_dot_product_attention(self._query(x), memory.keys, memory.values, attn_mask=memory.visible)
         x = x + self._dropped(self.cross_out(_join(seen)))
         return x + self._dropped(self.feed_down(F.gelu(self.feed_up(self.feed_norm(x)))))
 
-    def weights(self, x: Tensor, memory: Memory) -> Tensor:
-        """How the second half spreads its look over the frames, (B, H, Q, T)."""
+    def cross_weights(self, x: Tensor, memory: Memory) -> Tensor:
+        """The weights of the cross-attention over the frames, (B, H, Q, T)."""
         query = self._query(x)
         scores = query @ memory.keys.transpose(2, 3) / math.sqrt(query.shape[3])
         return scores.masked_fill(~memory.visible, -torch.inf).softmax(-1)
@@ -201,13 +201,13 @@ class AttentionDecoderHead(DecoderHead):
         """What follows the start and each token of the targets, (B, U + 1, V)."""
         return self._run((), self._started(targets), self._remember(frames), None)[1]
 
-    def looks(self, frames: Frames, targets: Targets) -> Tensor:
-        """Where each layer's heads look as they give each token and the end: weights (B, L, H, U + 1, T)."""
+    def attention_weights(self, frames: Frames, targets: Targets) -> Tensor:
+        """Cross-attention weights of each layer's heads for each token and the end, (B, L, H, U + 1, T)."""
         x, weights = self._started(targets), []
         for layer, memory in zip(self._layers(), self._remember(frames), strict=True):
-            _, x = layer.recall(None, x, None)
-            weights.append(layer.weights(x, memory))
-            x = layer.listen(x, memory)
+            _, x = layer.self_attend(None, x, None)
+            weights.append(layer.cross_weights(x, memory))
+            x = layer.cross_attend(x, memory)
         return torch.stack(weights, dim=1)
 
     def loss(self, frames: Frames, targets: Targets) -> Tensor:

@@ -76,12 +76,12 @@ class CTCSearch:
         if options.beam == 1:
             self.tokens = GreedySearch(batch, head.blank, device)
         else:
-            self.tokens = PrefixSearch(batch, options.beam, head.blank, device, options.max_unsettled_frames)
+            self.tokens = PrefixSearch(batch, options.beam, head.blank, device, options.max_interim_frames)
 
     @property
     def batch(self) -> int:
         """Rows, B."""
-        return len(self.tokens.settled)
+        return len(self.tokens.final)
 
     @torch.no_grad()
     def push(self, frames: Frames) -> None:
@@ -91,22 +91,22 @@ class CTCSearch:
         self.tokens.push(log_probs, frames.lengths)
 
     def drain(self) -> list[list[Emission]]:
-        """Each row's tokens that were settled since the last time; joined they are the row's text, and never change."""
+        """Each row's tokens that became final since the last time; joined they are the row's text, and never change."""
         return self.tokens.drain()
 
-    def partial(self) -> list[list[Emission]]:
-        """The most probable continuation of each row's settled tokens; it may still change."""
-        return self.tokens.partial()
+    def interim(self) -> list[list[Emission]]:
+        """The most probable continuation of each row's final tokens; it may still change."""
+        return self.tokens.interim()
 
     def hypotheses(self) -> list[list[Hypothesis]]:
         """The best of each row so far, best first, without what was drained."""
         return self.tokens.hypotheses()
 
     def finish(self, rows: Sequence[int] | None = None) -> list[list[Hypothesis]]:
-        """The best of these rows (None = all), as they end: what was unsettled is settled and can be drained."""
+        """The best of these rows (None = all), as they end: what was interim becomes final and can be drained."""
         chosen = range(self.batch) if rows is None else rows
         found = self.hypotheses()
-        self.tokens.settle(chosen)
+        self.tokens.finalise(chosen)
         return [found[row] for row in chosen]
 
     def reset(self, rows: Sequence[int]) -> None:

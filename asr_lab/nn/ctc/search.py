@@ -14,7 +14,7 @@ from asr_lab.nn.ctc.token_search import TokenSearch
 from asr_lab.nn.decoder import Emission, Hypothesis
 
 BLOCK_FRAMES = 32
-"""Frames after which settled tokens leave the state at the latest; it changes no result."""
+"""Frames after which final tokens leave the state at the latest; it changes no result."""
 
 
 class GreedyState(NamedTuple):
@@ -28,14 +28,14 @@ class GreedyState(NamedTuple):
 class GreedySearch(TokenSearch[GreedyState]):
     """The most probable alignment, repeats merged and blanks left out; its score is that alignment's.
 
-    Every token is settled at once, in the first frame of its run.
+    Every token is final at once, in the first frame of its run.
     """
 
     def __init__(self, batch: int, blank: int, device: torch.device) -> None:
         self.blank = blank
         zero = torch.zeros(batch, dtype=torch.int64, device=device)
         self.state = GreedyState(zero + blank, zero, zero.double())
-        self.settled = [[] for _ in range(batch)]
+        self.final = [[] for _ in range(batch)]
 
     def push(self, log_probs: Tensor, lengths: Tensor) -> None:
         if log_probs.shape[1] == 0:
@@ -48,19 +48,19 @@ class GreedySearch(TokenSearch[GreedyState]):
         emitted = valid & (token != self.blank) & (token != before)
         found = torch.stack([emitted.nonzero()[:, 0], token[emitted], (seen[:, None] + number)[emitted]], dim=1)
         for (r, t, n), sure in zip(found.tolist(), score[emitted].exp().tolist(), strict=True):
-            self.settled[r].append(Emission(t, n, sure))
+            self.final[r].append(Emission(t, n, sure))
         total = total + torch.where(valid, score.double(), 0.0).sum(1)
         end = token.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
         self.state = GreedyState(torch.where(lengths > 0, end, last), seen + lengths, total)
 
-    def partial(self) -> list[list[Emission]]:
-        return [[] for _ in self.settled]
+    def interim(self) -> list[list[Emission]]:
+        return [[] for _ in self.final]
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        return [[_hypothesis(f, s)] for f, s in zip(self.settled, self.state.score.tolist(), strict=True)]
+        return [[_hypothesis(f, s)] for f, s in zip(self.final, self.state.score.tolist(), strict=True)]
 
-    def settle(self, rows: Sequence[int]) -> None:
-        """Nothing is left to settle."""
+    def finalise(self, rows: Sequence[int]) -> None:
+        """No token is interim."""
 
     def fresh(self, batch: int) -> Self:
         return type(self)(batch, self.blank, self.state.last.device)
@@ -76,7 +76,7 @@ class PrefixState(NamedTuple):
     parent: Tensor  # (B, K) int64, the hash of the prefix without its last token
     num_tokens: Tensor  # (B, K) int64, tokens in the tail
     seen: Tensor  # (B,) int64, frames so far
-    tail: Tensor  # (B, K, U, 2) int64, the tokens that are not settled and the frames that emitted them
+    tail: Tensor  # (B, K, U, 2) int64, the interim tokens and the frames that emitted them
     sure: Tensor  # (B, K, U) float64, log-probability of each in its frame
 
     @property
@@ -91,20 +91,20 @@ class PrefixSearch(TokenSearch[PrefixState]):
     All rows and prefixes move together. Prefixes are told apart by a 64-bit hash. A prefix grows by a token in at most
     `beam` ways that count, so only a frame's 2 * beam + 2 best tokens are looked at, which loses nothing.
 
-    After every frame of a row, what all of its prefixes begin with is settled. So are, whatever the others say, the
-    tokens that its best prefix emitted `max_unsettled_frames` ago; prefixes that differ in tokens that old are dropped.
-    The tail is so bounded, and a token settles at most that many frames after it was emitted. The best text does not
+    After every frame of a row, what all of its prefixes begin with is final. So are, whatever the others hold, the
+    tokens that its best prefix emitted `max_interim_frames` ago; prefixes that differ in tokens that old are dropped.
+    The tail is so bounded, and a token is final at most that many frames after it was emitted. The best text does not
     suffer: CTC's frames are independent, so what comes later weighs alike on prefixes that differ only in the past, and
     those that are dropped make room for others. What an n-best list loses is alternatives that old.
-    A token's frame is the one that brought its prefix more than it had before; a settled token has the best prefix's.
+    A token's frame is the one that brought its prefix more than it had before; a final token has the best prefix's.
     """
 
-    def __init__(self, batch: int, beam: int, blank: int, device: torch.device, max_unsettled_frames: int = 64) -> None:
-        if max_unsettled_frames < 1:
-            raise ValueError(f"max_unsettled_frames must be at least 1, got {max_unsettled_frames}")
+    def __init__(self, batch: int, beam: int, blank: int, device: torch.device, max_interim_frames: int = 64) -> None:
+        if max_interim_frames < 1:
+            raise ValueError(f"max_interim_frames must be at least 1, got {max_interim_frames}")
         self.blank = blank
-        self.max_unsettled_frames = max_unsettled_frames
-        self.settled = [[] for _ in range(batch)]
+        self.max_interim_frames = max_interim_frames
+        self.final = [[] for _ in range(batch)]
         none = torch.full((batch, beam), -torch.inf, dtype=torch.float64, device=device)
         start = none.clone()
         start[:, 0] = 0.0
@@ -120,26 +120,26 @@ class PrefixSearch(TokenSearch[PrefixState]):
             block = log_probs[:, begin : begin + BLOCK_FRAMES].double()
             best, tokens = block.topk(min(block.shape[2], 2 * beam + 2))  # (B, t, C)
             self._make_room(block.shape[1])
-            num_settled = torch.zeros_like(self.state.seen)
+            num_final = torch.zeros_like(self.state.seen)
             for i in range(block.shape[1]):
                 grown = _step(self.state, block[:, i], best[:, i], tokens[:, i], self.blank)
-                grown, reached = _settle(grown, num_settled, self.max_unsettled_frames)
+                grown, reached = _finalise(grown, num_final, self.max_interim_frames)
                 active = begin + i < lengths
                 pairs = zip(grown, self.state, strict=True)
                 self.state = PrefixState(*(_where(active, new, old) for new, old in pairs))
-                num_settled = _where(active, reached, num_settled)
-            self._take_out(num_settled)
+                num_final = _where(active, reached, num_final)
+            self._take_out(num_final)
 
-    def partial(self) -> list[list[Emission]]:
+    def interim(self) -> list[list[Emission]]:
         return [row[0][1] if row else [] for row in self._rows()]
 
     def hypotheses(self) -> list[list[Hypothesis]]:
         found = []
-        for settled, row in zip(self.settled, self._rows(), strict=True):
-            found.append([_hypothesis(settled + tail, score) for score, tail in row])
+        for final, row in zip(self.final, self._rows(), strict=True):
+            found.append([_hypothesis(final + tail, score) for score, tail in row])
         return found
 
-    def settle(self, rows: Sequence[int]) -> None:
+    def finalise(self, rows: Sequence[int]) -> None:
         """The best prefix of these rows wins, the others are dropped."""
         chosen = torch.zeros_like(self.state.seen, dtype=torch.bool)
         chosen[list(rows)] = True
@@ -150,7 +150,7 @@ class PrefixSearch(TokenSearch[PrefixState]):
 
     def fresh(self, batch: int) -> Self:
         beam, device = self.state.last.shape[1], self.state.last.device
-        return type(self)(batch, beam, self.blank, device, self.max_unsettled_frames)
+        return type(self)(batch, beam, self.blank, device, self.max_interim_frames)
 
     def alike(self, states: list[PrefixState]) -> list[PrefixState]:
         room = max(s.tail.shape[2] for s in states)
@@ -167,14 +167,14 @@ class PrefixSearch(TokenSearch[PrefixState]):
         longest = int(self.state.num_tokens.max()) if self.state.num_tokens.numel() else 0
         self.state = _with_room(self.state, longest + num_frames)
 
-    def _take_out(self, num_settled: Tensor) -> None:
+    def _take_out(self, num_final: Tensor) -> None:
         """Move each row's first tokens out of the state; all of its prefixes in use begin with them."""
         tails, sure = self.state.tail[:, 0].tolist(), self.state.sure[:, 0].exp().tolist()
-        for settled, count, tail, confidence in zip(self.settled, num_settled.tolist(), tails, sure, strict=True):
-            settled += _emissions(tail[:count], confidence[:count])
-        kept = (self.state.num_tokens - num_settled[:, None]).clamp(min=0)
+        for final, count, tail, confidence in zip(self.final, num_final.tolist(), tails, sure, strict=True):
+            final += _emissions(tail[:count], confidence[:count])
+        kept = (self.state.num_tokens - num_final[:, None]).clamp(min=0)
         longest = int(kept.max()) if kept.numel() else 0
-        place = num_settled[:, None, None] + torch.arange(longest, device=kept.device)  # (B, 1, U)
+        place = num_final[:, None, None] + torch.arange(longest, device=kept.device)  # (B, 1, U)
         place = place.clamp(max=max(0, self.state.tail.shape[2] - 1)).expand(-1, kept.shape[1], -1)
         tail = self.state.tail.gather(2, place[..., None].expand(-1, -1, -1, 2))
         self.state = self.state._replace(num_tokens=kept, tail=tail, sure=self.state.sure.gather(2, place))
@@ -193,7 +193,7 @@ def _step(state: PrefixState, log_probs: Tensor, best: Tensor, tokens: Tensor, b
     child = (state.parent[:, None, :] == state.key[:, :, None]) & ((total > -torch.inf) & (last >= 0))[:, None, :]
     grown = _growth(state, last)  # (B, K, K): i by j's last token
     into = torch.where(child, grown, -torch.inf).amax(1) + again
-    # What comes in outweighs what was there: the token is said now, and was not at the frame noted for it.
+    # What comes in outweighs what was there: the token is emitted now, and was not at the frame noted for it.
     moves = into > torch.logaddexp(stay_blank, state.token + again)
     stay_token = torch.logaddexp(state.token + again, into)
 
@@ -230,17 +230,17 @@ def _step(state: PrefixState, log_probs: Tensor, best: Tensor, tokens: Tensor, b
     )
 
 
-def _settle(state: PrefixState, num_settled: Tensor, max_unsettled_frames: int) -> tuple[PrefixState, Tensor]:
-    """Settle after a frame: the state, in which all prefixes in use begin with the settled tokens; their number (B,).
+def _finalise(state: PrefixState, num_final: Tensor, max_interim_frames: int) -> tuple[PrefixState, Tensor]:
+    """Finalise after a frame: the state, in which all prefixes in use begin with the final tokens; their number (B,).
 
-    `num_settled` (B,) of the tail's first tokens are settled already.
+    `num_final` (B,) of the tail's first tokens are final already.
     """
     place = torch.arange(state.tail.shape[2], device=state.tail.device)
     token, frame = state.tail.unbind(-1)  # (B, K, U)
     there = place < state.num_tokens[:, :, None]
     same = there & (token == token[:, :1])
-    old = there & (place >= num_settled[:, None, None]) & (frame < (state.seen - max_unsettled_frames)[:, None, None])
-    due = num_settled + old[:, 0].sum(1)  # the best prefix's
+    old = there & (place >= num_final[:, None, None]) & (frame < (state.seen - max_interim_frames)[:, None, None])
+    due = num_final + old[:, 0].sum(1)  # the best prefix's
     before_due = place < due[:, None, None]
     dropped = ((before_due & ~same) | (old & ~before_due)).any(2)
     blank, last_token = (x.masked_fill(dropped, -torch.inf) for x in (state.blank, state.token))
@@ -248,9 +248,9 @@ def _settle(state: PrefixState, num_settled: Tensor, max_unsettled_frames: int) 
 
     shared = there[:, 0] & (same | ~in_use[:, :, None]).all(1)  # (B, U)
     reached = shared.long().cumprod(1).sum(1)
-    is_new = ((place >= num_settled[:, None]) & (place < reached[:, None]))[:, None]  # (B, 1, U)
+    is_new = ((place >= num_final[:, None]) & (place < reached[:, None]))[:, None]  # (B, 1, U)
     frame = torch.where(is_new, frame[:, :1], frame)
-    # Where another prefix becomes the best one later, its tokens may not be earlier than those that are settled.
+    # Where another prefix becomes the best one later, its tokens may not be earlier than the final ones.
     latest = torch.where(is_new, frame[:, :1], -1).amax(2, keepdim=True)
     frame = torch.where(place < reached[:, None, None], frame, torch.maximum(frame, latest))
     sure = torch.where(is_new, state.sure[:, :1], state.sure)

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.beam_search import Opening
-from asr_lab.nn.attention_decoder.cross_alignment import align_looks
+from asr_lab.nn.attention_decoder.cross_alignment import align_weights
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.alignment import align, required_frames
 from asr_lab.nn.decoder import SearchOptions, Targets
@@ -71,7 +71,7 @@ class OpenedDecoder:
         return self._head.max_tokens
 
     @torch.inference_mode()
-    def hear(self, audio: Sequence[Tensor], openings: Sequence[Sequence[int]]) -> list[Reading]:
+    def decode(self, audio: Sequence[Tensor], openings: Sequence[Sequence[int]]) -> list[Reading]:
         """The text of each stretch (S,), the opening included; one that has an opening has audio.
 
         The last word of an opening is whole: what follows begins another.
@@ -94,7 +94,7 @@ class OpenedDecoder:
         return readings
 
     def _confidences(self, frames: Frames, texts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """The probability of each token behind those before it."""
+        """The probability of each token after those before it."""
         targets = Targets.of(texts, self.device)
         log_probs = self._head.logits(frames, targets).float().log_softmax(-1)[:, :-1]  # (B, U, V)
         chosen = log_probs.gather(2, targets.tokens[..., None])[..., 0].exp().tolist()
@@ -112,15 +112,15 @@ class OpenedDecoder:
                 return _seconds([(t.first_frame, t.last_frame) for t in aligned], self._ctc.frame_ms), "ctc"
         frames = encoded[self._index]
         if len(tokens) < int(frames.lengths[0]):
-            weights = self._head.looks(frames, Targets.of([tokens], self.device))[0]  # (L, H, U + 1, T)
+            weights = self._head.attention_weights(frames, Targets.of([tokens], self.device))[0]  # (L, H, U + 1, T)
             upper = weights[len(weights) // 2 :, ..., : int(frames.lengths[0])]
-            return _seconds(align_looks(upper.flatten(0, 1)), self._frame_ms), "attention"
+            return _seconds(align_weights(upper.flatten(0, 1)), self._frame_ms), "attention"
         share_s = duration_s / max(1, len(tokens))
         return [(i * share_s, (i + 1) * share_s) for i in range(len(tokens))], "proportion"
 
 
 def word_starts(vocabulary: Vocabulary) -> Tensor:
-    """Tokens that may stand behind a whole word and leave it as it is, (V,) bool."""
+    """Tokens that may stand after a whole word and leave it as it is, (V,) bool."""
     word = next(token for token in range(vocabulary.vocab_size) if vocabulary.words([token]))
     (alone,) = vocabulary.words([word])
     pairs = (vocabulary.words([word, token]) for token in range(vocabulary.vocab_size))
@@ -129,9 +129,9 @@ def word_starts(vocabulary: Vocabulary) -> Tensor:
 
 def _attention(model: SpeechModel, decode: DecodeOptions) -> tuple[int, AttentionDecoderHead]:
     """The attention decoder's place among the model's decoders, and itself."""
-    instead = "CTC is heard live by asr_lab.recognition.live"
+    instead = "CTC streams by asr_lab.recognition.live"
     if decode.decoder not in ("auto", "attention"):
-        raise ValueError(f"decode.decoder = {decode.decoder!r} is not attention, which this hears with; {instead}")
+        raise ValueError(f"decode.decoder = {decode.decoder!r} is not attention, which this decodes with; {instead}")
     for index, head in enumerate(model.heads):
         if isinstance(head, AttentionDecoderHead):
             return index, head

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.live import LoadedModel
-from asr_lab.recognition.live_words import TimesFrom, Update
+from asr_lab.recognition.live_words import StreamUpdate, TimesFrom
 from asr_lab.recognition.local_agreement.buffer import Buffer
 from asr_lab.recognition.local_agreement.decoder import OpenedDecoder
 from asr_lab.recognition.timed_word import TimedWord
@@ -23,25 +23,25 @@ from asr_lab.streaming.session import Output, Sessions
 from asr_lab.units import ms_to_samples, s_to_samples
 
 STEP_MS = 1000.0
-"""How often a stream is heard by default, as in whisper_streaming."""
+"""How often a stream is decoded by default, as in whisper_streaming."""
 MAX_BUFFER_S = 15.0
-"""The longest audio that is heard at once by default, as in whisper_streaming."""
+"""The longest audio that is decoded at once by default, as in whisper_streaming."""
 MAX_BATCH_S = 240.0
 """Padded seconds of audio that are encoded at once."""
 
 
 class AgreementRecognizer:
-    """Many live streams heard by a model's attention decoder, by local agreement.
+    """Many live streams decoded by a model's attention decoder, by local agreement.
 
     Used as `LiveRecognizer` is. Every `step_ms` of a stream its newest audio, up to `max_buffer_s`, is encoded as a
-    whole and decoded afresh, behind the settled words in it; words that the last `agreeing` texts have in common settle
+    whole and decoded afresh, after the final words in it; words that the last `agreeing` texts have in common are final
     (see `Buffer`). Steps lie at multiples of `step_ms` of the stream's own audio, however it is pushed; each stream is
-    heard as if it were alone. Features that need whole utterances (`floor` or `level` = `utterance`) are computed over
-    the buffer. A stream is one segment.
+    decoded as if it were alone. Features that need whole utterances (`floor` or `level` = `utterance`) are computed
+    over the buffer. A stream is one segment.
 
     The text is what the model makes of stretches of audio that begin and end anywhere: one that was trained on whole
     sentences alone, or on shorter audio than `max_buffer_s`, makes less of them. Where a word lies is read from a CTC
-    decoder's alignment of the newest text, or else from where the attention decoder looks, or else from its share of
+    decoder's alignment of the newest text, or else from the attention decoder's weights, or else from its share of
     the text; updates say which.
 
     ValueError when the model has no attention decoder, when `decode` asks for another, when a step is not a whole
@@ -69,11 +69,11 @@ class AgreementRecognizer:
         waiting = _Steps(self._step_samples, next(self._decoder.model.parameters()))
         self._sessions = Sessions(waiting, WHOLE, max_streams, max_hops=1)
         self._streams: dict[int, _AgreeingStream] = {}
-        self._heard_samples = self._encoded_samples = 0
+        self._decoded_samples = self._encoded_samples = 0
 
     @property
     def algorithmic_delay_ms(self) -> float:
-        """How long a sample waits at most to be heard, were computing free; what settles does so in a later step."""
+        """How long a sample waits at most to be decoded, were computing free; words become final in later steps."""
         return self.step_ms
 
     @property
@@ -83,8 +83,8 @@ class AgreementRecognizer:
 
     @property
     def reencoded_s_per_s(self) -> float:
-        """Seconds that were encoded per second of audio heard so far, all streams together; 0 before the first."""
-        return self._encoded_samples / max(1, self._heard_samples)
+        """Seconds that were encoded per second of audio decoded so far, all streams together; 0 before the first."""
+        return self._encoded_samples / max(1, self._decoded_samples)
 
     def open(self) -> int:
         """A new stream's number; numbers are never used again."""
@@ -106,41 +106,41 @@ class AgreementRecognizer:
         self._sessions.close(stream)
         del self._streams[stream]
 
-    def step(self) -> list[Update]:
-        """Hear the next step of every stream that is due: an update for each, or an empty list when none is."""
+    def step(self) -> list[StreamUpdate]:
+        """Decode the next step of every stream that is due: an update for each, or an empty list when none is."""
         outputs = self._sessions.step()
         for number, output in outputs.items():
             self._streams[number].buffer.add(output.frames)
-        settled = self._hear([number for number, output in outputs.items() if len(output.frames)])
-        return [self._update(number, output, settled.get(number, [])) for number, output in outputs.items()]
+        final = self._decode([number for number, output in outputs.items() if len(output.frames)])
+        return [self._update(number, output, final.get(number, [])) for number, output in outputs.items()]
 
-    def _hear(self, numbers: Sequence[int]) -> dict[int, list[TimedWord]]:
-        """Read these streams' buffers: what settles in each."""
-        settled = {}
+    def _decode(self, numbers: Sequence[int]) -> dict[int, list[TimedWord]]:
+        """Decode these streams' buffers: the words of each that become final."""
+        final = {}
         at_once = max(1, int(MAX_BATCH_S / self.max_buffer_s))
         for start in range(0, len(numbers), at_once):
             batch = numbers[start : start + at_once]
             streams = [self._streams[number] for number in batch]
             audio = [stream.buffer.audio for stream in streams]
-            readings = self._decoder.hear(audio, [stream.buffer.opening for stream in streams])
+            readings = self._decoder.decode(audio, [stream.buffer.opening for stream in streams])
             for number, stream, reading in zip(batch, streams, readings, strict=True):
                 self._encoded_samples += len(stream.buffer.audio)
                 stream.times_from = reading.times_from
                 stream.full = len(reading.tokens) >= self._decoder.max_tokens
-                settled[number] = stream.buffer.hear(reading)
-        return settled
+                final[number] = stream.buffer.take(reading)
+        return final
 
-    def _update(self, number: int, output: Output, settled: list[TimedWord]) -> Update:
+    def _update(self, number: int, output: Output, words: list[TimedWord]) -> StreamUpdate:
         stream = self._streams[number]
-        self._heard_samples += len(output.frames)
+        self._decoded_samples += len(output.frames)
         if output.final:
-            settled += stream.buffer.finish()
+            words += stream.buffer.finish()
             del self._streams[number]
         else:
-            settled += stream.buffer.make_room(stream.full)
-        partial = " ".join(word.text for word in stream.buffer.unsettled)
-        heard_s = stream.buffer.end_s
-        return Update(number, tuple(settled), partial, output.final, output.final, heard_s, stream.times_from)
+            words += stream.buffer.make_room(stream.full)
+        interim = " ".join(word.text for word in stream.buffer.interim)
+        end_s = stream.buffer.end_s
+        return StreamUpdate(number, tuple(words), interim, output.final, output.final, end_s, stream.times_from)
 
 
 @attrs.define

@@ -10,15 +10,15 @@ const CLIPPED = 0.99;
 const $ = (id) => document.getElementById(id);
 const transcript = new Transcript($("transcript"));
 
-let model = null; // what the server says of the model
+let model = null; // what the server tells of the model
 let current = null; // { stream, microphone }, while one runs
 let delays = [];
-let heardS = 0;
+let decodedS = 0;
 let lock = null;
 
 function setState(state, text) {
   document.body.dataset.state = state;
-  document.body.toggleAttribute("data-live", ["connecting", "listening", "finishing"].includes(state));
+  document.body.toggleAttribute("data-live", ["connecting", "streaming", "finishing"].includes(state));
   $("state").textContent = text;
   $("talk-label").textContent = document.body.hasAttribute("data-live") ? "Stop" : "Talk";
   $("talk").disabled = !model || state === "finishing";
@@ -35,16 +35,16 @@ function showLevel({ rms, peak }) {
 }
 
 function showUpdate(message) {
-  heardS = message.audio_s;
+  decodedS = message.audio_s;
   transcript.show(message);
-  $("heard").textContent = clock(heardS);
+  $("decoded").textContent = clock(decodedS);
   $("rtf").textContent = message.rtf.toPrecision(2);
   if (message.delay_ms !== null) {
     delays = [...delays.slice(-499), message.delay_ms];
     $("delay").textContent = milliseconds(message.delay_ms);
     $("median").textContent = `median ${milliseconds([...delays].sort((a, b) => a - b)[delays.length >> 1])}`;
   }
-  if (message.settled.length) $("copy").disabled = $("clear").disabled = false;
+  if (message.final.length) $("copy").disabled = $("clear").disabled = false;
 }
 
 function milliseconds(ms) {
@@ -52,18 +52,18 @@ function milliseconds(ms) {
 }
 
 // Begins a stream; what becomes of it shows in the state.
-function begin(source, listening) {
+function begin(source, readyText) {
   delays = [];
-  heardS = 0;
+  decodedS = 0;
   transcript.next();
   $("delay").textContent = $("rtf").textContent = "–";
-  $("median").textContent = "from said to settled";
-  $("heard").textContent = clock(0);
+  $("median").textContent = "from spoken to final";
+  $("decoded").textContent = clock(0);
   $("progress").textContent = "of the stream";
   return new Stream(model.sample_rate, source, {
-    ready: () => setState("listening", listening),
+    ready: () => setState("streaming", readyText),
     update: showUpdate,
-    ended: () => over("ended", `Ended after ${clock(heardS)}.`),
+    ended: () => over("ended", `Ended after ${clock(decodedS)}.`),
     failed: (text) => over("error", text),
   });
 }
@@ -92,14 +92,14 @@ async function talk() {
     if (current !== mine) return void microphone.stop(); // stopped while the browser was asking
     mine.microphone = microphone;
     setState("connecting", "Connecting…");
-    mine.stream = begin("microphone", "Listening. Speak now.");
+    mine.stream = begin("microphone", "Microphone on. Speak now.");
     lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
   } catch (error) {
     if (current === mine) over("error", error.message);
   }
 }
 
-async function hear(file) {
+async function transcribe(file) {
   const mine = (current = {});
   setState("connecting", `Decoding ${file.name}…`);
   try {
@@ -110,7 +110,7 @@ async function hear(file) {
       throw new Error(`${file.name} lasts ${clock(lengthS)}; a stream may last ${clock(model.max_stream_s)}.`);
     }
     if (!samples.length) throw new Error(`${file.name} holds no audio.`);
-    mine.stream = begin("file", `Hearing ${file.name}`);
+    mine.stream = begin("file", `Transcribing ${file.name}`);
     $("progress").textContent = `of ${clock(lengthS)}`;
     await sendAll(mine.stream, samples, model, (level) => current === mine && showLevel(level));
     if (current === mine && !mine.stream.ended) finish("Waiting for the last words…");
@@ -128,7 +128,7 @@ async function finish(text) {
 }
 
 function start(file) {
-  if (model && !current) hear(file);
+  if (model && !current) transcribe(file);
 }
 
 $("talk").onclick = () => (current ? finish("Waiting for the last words…") : talk());

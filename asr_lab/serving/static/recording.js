@@ -1,7 +1,7 @@
 // A recording: decoded by the browser, and sent as fast as the server takes it.
 
 const MESSAGE_S = 0.25;
-const AHEAD_S = 2; // and two chunks: what is sent before it was heard
+const AHEAD_S = 2; // and two chunks: what is sent before it was decoded
 const POLL_MS = 10;
 
 // Mono samples at a rate, whatever the file's own.
@@ -20,8 +20,8 @@ export async function decode(file, sampleRate) {
   return audio.numberOfChannels === 1 ? samples : samples.map((sample) => sample / audio.numberOfChannels);
 }
 
-// Sends all samples to a stream, no further ahead of what was heard than keeps the server busy, so that what is shown is
-// what was just sent and stopping stops at once. Returns when all is sent, or the stream has ended.
+// Sends all samples to a stream, no further ahead of what was decoded than keeps the server busy, so that what is shown
+// is what was just sent and stopping stops at once. Returns when all is sent, or the stream has ended.
 export async function sendAll(stream, samples, { sample_rate: sampleRate, chunk_ms: chunkMs }, onLevel) {
   const aheadS = AHEAD_S + (2 * chunkMs) / 1000;
   const size = Math.round(MESSAGE_S * sampleRate);
@@ -29,7 +29,7 @@ export async function sendAll(stream, samples, { sample_rate: sampleRate, chunk_
     const part = samples.subarray(start, start + size);
     stream.send(toPcm(part).buffer);
     onLevel(levels(part));
-    while (start / sampleRate - stream.heardS > aheadS && !stream.over && !stream.ended) {
+    while (start / sampleRate - stream.decodedS > aheadS && !stream.over && !stream.ended) {
       await new Promise((done) => setTimeout(done, POLL_MS));
     }
   }

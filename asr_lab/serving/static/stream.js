@@ -15,9 +15,9 @@ export class Stream {
     this.on = on;
     this.over = false; // nothing more comes
     this.ended = false; // nothing more is sent
-    this.heardS = 0;
-    this.waiting = []; // said before the socket was open
-    this.final = false;
+    this.decodedS = 0;
+    this.waiting = []; // sent before the socket was open
+    this.complete = false; // the last update has come
     this.socket = new WebSocket(url);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => {
@@ -54,14 +54,14 @@ export class Stream {
     if (message.type === "ready") this.on.ready(message);
     else if (message.type === "error") this.finish(() => this.on.failed(sentence(message.message)));
     else if (message.type === "update") {
-      this.final = message.final;
-      this.heardS = message.audio_s;
+      this.complete = message.stream_ended;
+      this.decodedS = message.audio_s;
       this.on.update(message);
     }
   }
 
   closed(event) {
-    if (this.final) this.finish(() => this.on.ended());
+    if (this.complete) this.finish(() => this.on.ended());
     else this.finish(() => this.on.failed(CLOSE_REASONS[event.code] ?? `The connection was closed (${event.code}).`));
   }
 

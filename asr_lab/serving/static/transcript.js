@@ -1,4 +1,4 @@
-// The words on the page: paragraphs of settled words, and what may still change behind the last.
+// The words on the page: paragraphs of final words, and the interim ones after the last.
 
 const UNSURE_BELOW = 0.5;
 
@@ -9,7 +9,7 @@ export class Transcript {
   }
 
   get text() {
-    return [...this.element.querySelectorAll(".settled")].map((part) => part.textContent.trim()).join("\n");
+    return [...this.element.querySelectorAll(".final")].map((part) => part.textContent.trim()).join("\n");
   }
 
   clear() {
@@ -19,19 +19,19 @@ export class Transcript {
 
   // A stream that starts anew starts a paragraph.
   next() {
-    this.paragraph?.partial.replaceChildren();
-    if (this.paragraph && !this.paragraph.settled.hasChildNodes()) this.paragraph.element.remove();
+    this.paragraph?.interim.replaceChildren();
+    if (this.paragraph && !this.paragraph.final.hasChildNodes()) this.paragraph.element.remove();
     this.paragraph = null;
   }
 
-  show({ settled, partial, segment_ended: segmentEnded, audio_s: audioS }) {
+  show({ final, interim, segment_ended: segmentEnded, audio_s: audioS }) {
     const atEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 40;
-    if (settled.length || partial) {
-      this.paragraph ??= this.begin(settled[0]?.start_s ?? audioS);
-      if (settled.length && !this.paragraph.settled.hasChildNodes()) this.paragraph.stamp(settled[0].start_s);
-      for (const word of settled) this.paragraph.settled.append(wordElement(word), " ");
+    if (final.length || interim) {
+      this.paragraph ??= this.begin(final[0]?.start_s ?? audioS);
+      if (final.length && !this.paragraph.final.hasChildNodes()) this.paragraph.stamp(final[0].start_s);
+      for (const word of final) this.paragraph.final.append(wordElement(word), " ");
     }
-    if (this.paragraph) this.paragraph.partial.textContent = partial;
+    if (this.paragraph) this.paragraph.interim.textContent = interim;
     if (segmentEnded) this.next();
     if (atEnd) window.scrollTo({ top: document.documentElement.scrollHeight });
   }
@@ -40,17 +40,17 @@ export class Transcript {
     const element = document.createElement("p");
     const time = document.createElement("time");
     const words = document.createElement("span");
-    const settled = document.createElement("span");
-    const partial = document.createElement("span");
-    settled.className = "settled";
-    partial.className = "partial";
-    partial.ariaHidden = "true"; // a screen reader is told settled words only
-    words.append(settled, partial);
+    const final = document.createElement("span");
+    const interim = document.createElement("span");
+    final.className = "final";
+    interim.className = "interim";
+    interim.ariaHidden = "true"; // a screen reader is told final words only
+    words.append(final, interim);
     element.append(time, words);
     this.element.append(element);
     const stamp = (seconds) => (time.textContent = clock(seconds));
     stamp(startS);
-    return { element, settled, partial, stamp };
+    return { element, final, interim, stamp };
   }
 }
 

@@ -71,13 +71,13 @@ def test_data_may_be_a_table_a_folder_cuts_or_a_slot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("nowhere", "no such file or folder"), ("{type=", "not an inline table"), ("a.txt", "a manifest ends in .tsv")],
 )
-def test_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+def test_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").touch()
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         dataset_of(text)
 
 
@@ -138,11 +138,11 @@ def test_leaving_one_out_takes_it_from_training_and_tests_on_all_of_it(run: RunD
 
 
 @pytest.mark.parametrize(
-    ("label", "column", "said"), [("other", "speaker", "no set called"), ("folder", "split", "chooses by 'split'")]
+    ("label", "column", "message"), [("other", "speaker", "no set called"), ("folder", "split", "chooses by 'split'")]
 )
 def test_leaving_out_what_is_not_there_is_refused(
-    run: RunDirectory, tmp_path: Path, label: str, column: str, said: str
+    run: RunDirectory, tmp_path: Path, label: str, column: str, message: str
 ) -> None:
     table(tmp_path / "digits")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         folds(run.document(), label, column, tmp_path)

@@ -229,14 +229,14 @@ def test_what_cannot_be_transcribed_says_why(model: TrainedModel, tmp_path: Path
         ((np.zeros((2, 9000)), RATE), "transpose it"),
         ((np.array([0.1, np.nan]), RATE), "not finite numbers, first at sample 1"),
         ((melody(1).astype(np.int64), RATE), "got int64"),
-        ((tmp_path / "a.wav", RATE), "a file says its sample rate itself"),
+        ((tmp_path / "a.wav", RATE), "a file holds its sample rate itself"),
     ]
-    for given, said in wrong:
-        with pytest.raises(DataError, match=said):
+    for given, message in wrong:
+        with pytest.raises(DataError, match=message):
             model.transcribe(*given)
     (tmp_path / "a.wav").write_text("no")
-    for path, said in (("a.wav", "is not audio"), ("b.wav", "no such file"), ("", "is not a regular file")):
-        with pytest.raises(AudioError, match=said):
+    for path, message in (("a.wav", "is not audio"), ("b.wav", "no such file"), ("", "is not a regular file")):
+        with pytest.raises(AudioError, match=message):
             model.transcribe(tmp_path / path)
 
 
@@ -283,7 +283,7 @@ def test_the_command_streams_what_python_streams(
     audio = melody(3)
     transcribe([write(tmp_path / "a.wav", audio)], model.name, stream=True, as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    printed = [word["word"] for line in lines for word in line["settled"]]
+    printed = [word["word"] for line in lines for word in line["final"]]
     assert printed == [word.text for word in words_of(streamed(model, [audio]))]
 
 
@@ -327,11 +327,11 @@ def test_samples_that_cannot_be_used_leave_the_stream_as_it_was(model: TrainedMo
 
 
 @pytest.mark.parametrize(
-    ("rate", "said"),
+    ("rate", "message"),
     [(2**31 - 1, "can be resampled"), (500, "can be resampled"), (16001, "too large a filter"), (None, "need their")],
 )
-def test_a_stream_at_an_absurd_rate_is_refused(model: TrainedModel, rate: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_a_stream_at_an_absurd_rate_is_refused(model: TrainedModel, rate: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         model.stream(rate)
 
 

@@ -48,9 +48,9 @@ def asrlab(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
 def test_a_text_is_found_in_a_recording_as_a_table_json_and_ctm(
     trained: RunDirectory, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    audio, said = tones / "tones" / "0.wav", tmp_path / "said.txt"
-    said.write_text("one \n two\n")
-    assert asrlab(monkeypatch, "align", str(audio), str(said), "--run", trained.name, "--json") == 0
+    audio, text = tones / "tones" / "0.wav", tmp_path / "text.txt"
+    text.write_text("one \n two\n")
+    assert asrlab(monkeypatch, "align", str(audio), str(text), "--run", trained.name, "--json") == 0
     out, err = capsys.readouterr()
     assert err.splitlines()[0].startswith(str(trained.path))
     [record] = json.loads(out)
@@ -105,13 +105,13 @@ def test_the_pairs_of_a_table_are_aligned_and_those_that_cannot_be_are_named(
     assert any("4.wav" in e and "no words" in e for e in errors)
 
 
-def test_what_cannot_be_aligned_at_all_is_said_in_one_line_with_exit_code_2(
+def test_what_cannot_be_aligned_at_all_is_told_in_one_line_with_exit_code_2(
     trained: RunDirectory, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     audio, noise = str(tones / "tones" / "0.wav"), tmp_path / "noise.wav"
     noise.write_bytes(b"RIFF no audio at all")
     wrong = {
-        (audio,): "what is said in",
+        (audio,): "no text for",
         (audio, "one", "--ctm", "--json"): "cannot both",
         (audio, str(tmp_path / "none.txt")): "no such file",
         (str(tmp_path / "none.tsv"),): "none.tsv",

@@ -198,7 +198,7 @@ def test_a_block_that_looks_across_its_chunk_ends_with_1_and_is_named(
     assert [p.name for p in folder.iterdir()] == ["proof.json"]
 
 
-def test_an_offline_model_is_told_why_it_cannot_stream_and_is_heard_by_agreement(make: Make) -> None:
+def test_an_offline_model_is_told_why_it_cannot_stream_and_is_decoded_by_agreement(make: Make) -> None:
     make(*WHISPER)
     done = compare_streaming("--max-utterances", "3", "--json")
     assert done.exit_code == 0, done.output

@@ -95,7 +95,7 @@ def test_eval_refuses_absent_weights_and_data(trained: RunDirectory) -> None:
         evaluate(trained.name, ["nowhere"])
 
 
-def test_transcribe_hears_every_format_and_goes_on_after_a_bad_file(
+def test_transcribe_reads_every_format_and_goes_on_after_a_bad_file(
     trained: RunDirectory, tmp_path: Path, capsys: Capture
 ) -> None:
     rate, files = 16000, []

@@ -19,7 +19,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import DecoderHead, Targets
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.streaming import WHOLE, Chain, Frames, run_whole
@@ -36,14 +36,14 @@ STEP_MS = 500.0
 
 
 class Spelling(NamedTuple):
-    """What is heard in each utterance, and what each of its texts has got to."""
+    """The tokens in each utterance's frames, and what each of its texts has got to."""
 
-    heard: list[list[int]]
+    spoken: list[list[int]]
     texts: list[list[tuple[int, ...]]]
 
 
-class SpellsWhatItHears(AttentionDecoderHead):
-    """Goes on behind a text where, in what is heard, most of its end was; tokens at the very end are misread."""
+class SpellsItsFrames(AttentionDecoderHead):
+    """Goes on after a text where, in the frames' tokens, most of its end was; tokens at the very end are misread."""
 
     def __init__(self) -> None:
         super().__init__(VOCAB, VOCAB, num_layers=1, num_heads=1, max_tokens=200)
@@ -52,8 +52,8 @@ class SpellsWhatItHears(AttentionDecoderHead):
     def begin(self, frames: Frames) -> Any:
         tokens = frames.x.argmax(-1)
         self.calls += frames.lengths.tolist()
-        heard = [self._hear(row[:n]) for row, n in zip(tokens.tolist(), frames.lengths.tolist(), strict=True)]
-        return Spelling(heard, [[()] for _ in heard])
+        spoken = [self._tokens(row[:n]) for row, n in zip(tokens.tolist(), frames.lengths.tolist(), strict=True)]
+        return Spelling(spoken, [[()] for _ in spoken])
 
     def step(self, state: Any, tokens: Tensor, source: Tensor) -> tuple[Any, Tensor]:
         texts = [
@@ -61,24 +61,24 @@ class SpellsWhatItHears(AttentionDecoderHead):
             for row, sources, given in zip(state.texts, source.tolist(), tokens.tolist(), strict=True)
         ]
         logits = torch.zeros(*tokens.shape, VOCAB)
-        for row, heard in enumerate(state.heard):
+        for row, spoken in enumerate(state.spoken):
             for k, text in enumerate(texts[row]):
-                logits[row, k, self._next(heard, text[1:])] = 20.0
-        return Spelling(state.heard, texts), logits
+                logits[row, k, self._next(spoken, text[1:])] = 20.0
+        return Spelling(state.spoken, texts), logits
 
     def keep(self, state: Any, utterances: Tensor) -> Any:
         chosen = utterances.tolist()
-        return Spelling([state.heard[i] for i in chosen], [state.texts[i] for i in chosen])
+        return Spelling([state.spoken[i] for i in chosen], [state.texts[i] for i in chosen])
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
         return F.one_hot(F.pad(targets.tokens, (0, 1)), VOCAB) * 20.0
 
-    def looks(self, frames: Frames, targets: Targets) -> Tensor:
-        """Every token looks at its run of frames, and no token at what the text has no token for."""
+    def attention_weights(self, frames: Frames, targets: Targets) -> Tensor:
+        """Every token attends to its run of frames, and no token to what the text has no token for."""
         weights = torch.full((1, 1, 1, targets.tokens.shape[1] + 1, frames.x.shape[1]), 1e-3)
-        heard, text = frames.x[0].argmax(-1).tolist(), targets.tokens[0].tolist()
-        run, before = len(text) - self._place(self._hear(heard), text) - 1, 0
-        for t, now in enumerate(heard):
+        spoken, text = frames.x[0].argmax(-1).tolist(), targets.tokens[0].tolist()
+        run, before = len(text) - self._place(self._tokens(spoken), text) - 1, 0
+        for t, now in enumerate(spoken):
             run += now not in (0, before)
             before = now
             if now and 0 <= run < len(text):
@@ -86,38 +86,38 @@ class SpellsWhatItHears(AttentionDecoderHead):
         return weights
 
     @staticmethod
-    def _hear(frames: Sequence[int]) -> list[int]:
+    def _tokens(frames: Sequence[int]) -> list[int]:
         runs = [(token, len(list(run))) for token, run in itertools.groupby(frames)]
-        heard = [token for token, _ in runs if token]
-        if heard and runs[-1][0]:  # it is still being said
-            heard[-1] = 2 + ALPHABET.index("x")
-        elif heard and runs[-1][1] < 2:
-            heard.append(2 + ALPHABET.index("w"))
+        spoken = [token for token, _ in runs if token]
+        if spoken and runs[-1][0]:  # it is still being spoken
+            spoken[-1] = 2 + ALPHABET.index("x")
+        elif spoken and runs[-1][1] < 2:
+            spoken.append(2 + ALPHABET.index("w"))
         wavers = max(WAVERING) if len(frames) // 25 % 2 else min(WAVERING)
-        return [wavers if token in WAVERING else token for token in heard]
+        return [wavers if token in WAVERING else token for token in spoken]
 
     @classmethod
-    def _next(cls, heard: Sequence[int], text: Sequence[int]) -> int:
-        place = cls._place(heard, text)
-        return heard[place] if place < len(heard) else 1
+    def _next(cls, spoken: Sequence[int], text: Sequence[int]) -> int:
+        place = cls._place(spoken, text)
+        return spoken[place] if place < len(spoken) else 1
 
     @staticmethod
-    def _place(heard: Sequence[int], text: Sequence[int]) -> int:
-        """Where in what is heard a text ends."""
+    def _place(spoken: Sequence[int], text: Sequence[int]) -> int:
+        """Where in the frames' tokens a text ends."""
 
         def alike(place: int) -> int:
-            pairs = zip(reversed(text), reversed(heard[:place]), strict=False)
-            same = (said == now or {said, now} == WAVERING for said, now in pairs)
+            pairs = zip(reversed(text), reversed(spoken[:place]), strict=False)
+            same = (one == other or {one, other} == WAVERING for one, other in pairs)
             return sum(itertools.takewhile(bool, same))
 
-        if list(heard[: len(text)]) == list(text):
+        if list(spoken[: len(text)]) == list(text):
             return len(text)
-        return max(range(len(heard) + 1), key=lambda place: (alike(place), -abs(place - len(text))))
+        return max(range(len(spoken) + 1), key=lambda place: (alike(place), -abs(place - len(text))))
 
 
 def made_up(*others: DecoderHead) -> Loaded:
-    """Hears the token that each sample names, with an attention decoder before others."""
-    heads = [SpellsWhatItHears(), *others]
+    """Emits the token that each sample names, with an attention decoder before others."""
+    heads = [SpellsItsFrames(), *others]
     model = SpeechModel(Chain([EverySecond()]), heads, [1.0] * len(heads), [1] * len(heads), vocab_size=VOCAB)
     return Loaded(model, SampleIsToken(VOCAB), CharacterTokenizer(ALPHABET), Path(), RATE)
 
@@ -150,7 +150,7 @@ def sentence(seed: int, num_words: int = 30, letters: str = "abcdefghijk") -> st
     return " ".join("".join(rng.choice(list(letters), rng.integers(2, 8))) for _ in range(num_words))
 
 
-def hear(recognizer: AgreementRecognizer, audio: Tensor, pieces: Sequence[int]) -> list[Update]:
+def updates_of(recognizer: AgreementRecognizer, audio: Tensor, pieces: Sequence[int]) -> list[StreamUpdate]:
     """A stream's updates; its audio comes in pieces of these sizes, again and again."""
     stream, given, turn, updates = recognizer.open(), 0, 0, []
     while given < len(audio):
@@ -164,11 +164,11 @@ def hear(recognizer: AgreementRecognizer, audio: Tensor, pieces: Sequence[int]) 
     return updates + recognizer.step()
 
 
-def words(updates: Sequence[Update]) -> list[TimedWord]:
-    return [word for update in updates for word in update.settled]
+def words(updates: Sequence[StreamUpdate]) -> list[TimedWord]:
+    return [word for update in updates for word in update.words]
 
 
-def text(updates: Sequence[Update]) -> str:
+def text(updates: Sequence[StreamUpdate]) -> str:
     return " ".join(word.text for word in words(updates))
 
 

@@ -24,21 +24,21 @@ def aligner(made_up: Callable[..., Any]) -> Callable[..., Aligner]:
     """The aligner of a made-up recogniser with these decoders."""
 
     def make(*kinds: str) -> Aligner:
-        hearing = made_up(*kinds)
+        parts = made_up(*kinds)
         normalizer = Normalizer(["lower", "strip_punctuation"])
-        return Aligner(hearing.model, hearing.features, hearing.vocabulary, normalizer, sample_rate=hearing.sample_rate)
+        return Aligner(parts.model, parts.features, parts.vocabulary, normalizer, sample_rate=parts.sample_rate)
 
     return make
 
 
-def said(text: str, frames_each: int = 3, gap_frames: int = 2) -> Tensor:
+def spoken(text: str, frames_each: int = 3, gap_frames: int = 2) -> Tensor:
     """Samples of a text: each token for some encoder frames, then blanks."""
     tokens = [t for token in CharacterTokenizer().encode(text) for t in [token] * frames_each + [0] * gap_frames]
     return torch.tensor(tokens).repeat_interleave(20) / 32
 
 
 def test_words_are_where_they_were_said(aligner: MakeAligner) -> None:
-    found = aligner("ctc").audio(torch.cat([torch.zeros(10 * 20), said("ab c")]), "Ab, c!")
+    found = aligner("ctc").audio(torch.cat([torch.zeros(10 * 20), spoken("ab c")]), "Ab, c!")
     assert found.text == "ab c"
     assert [w.text for w in found.words] == ["ab", "c"]
     assert [(w.start_s, w.end_s) for w in found.words] == [
@@ -49,19 +49,19 @@ def test_words_are_where_they_were_said(aligner: MakeAligner) -> None:
 
 
 def test_no_word_ends_after_the_recording(aligner: MakeAligner) -> None:
-    audio = said("ab", gap_frames=0)[:-10]  # half of the last frame
+    audio = spoken("ab", gap_frames=0)[:-10]  # half of the last frame
     assert len(audio) == 110
     assert [w.end_s for w in aligner("ctc").audio(audio, "ab", start_s=7.0).words] == [7.11]
 
 
 def test_times_count_from_where_the_stretch_begins(aligner: MakeAligner) -> None:
-    found = aligner("ctc").audio(said("ab"), "ab", start_s=7.0)
+    found = aligner("ctc").audio(spoken("ab"), "ab", start_s=7.0)
     assert found.words[0].start_s == pytest.approx(7.0)
 
 
-def test_a_text_that_was_not_said_is_less_probable(aligner: MakeAligner) -> None:
-    hears, audio = aligner("ctc"), said("nine")
-    assert hears.audio(audio, "five").mean_log_prob < hears.audio(audio, "nine").mean_log_prob - 1
+def test_a_text_that_was_not_spoken_is_less_probable(aligner: MakeAligner) -> None:
+    model, audio = aligner("ctc"), spoken("nine")
+    assert model.audio(audio, "five").mean_log_prob < model.audio(audio, "nine").mean_log_prob - 1
 
 
 def test_the_ctc_decoder_is_found_behind_another(aligner: MakeAligner) -> None:
@@ -76,7 +76,7 @@ def test_the_ctc_decoder_is_found_behind_another(aligner: MakeAligner) -> None:
 )
 def test_what_cannot_be_aligned_is_said(text: str, message: str, aligner: MakeAligner) -> None:
     with pytest.raises(DataError, match=message):
-        aligner("ctc").audio(said("ab"), text)
+        aligner("ctc").audio(spoken("ab"), text)
 
 
 def test_an_alignment_that_would_take_the_memory_of_a_machine_is_refused(
@@ -84,7 +84,7 @@ def test_an_alignment_that_would_take_the_memory_of_a_machine_is_refused(
 ) -> None:
     monkeypatch.setattr(forced_alignment, "MAX_CELLS", 49)
     with pytest.raises(DataError, match="too many to align"):
-        aligner("ctc").audio(said("ab"), "ab")
+        aligner("ctc").audio(spoken("ab"), "ab")
 
 
 def test_ctm_has_start_duration_and_confidence() -> None:

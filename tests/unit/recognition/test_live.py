@@ -1,4 +1,4 @@
-"""Many live streams heard at once: words settle in their places, however the audio comes."""
+"""Many live streams decoded at once: words are final in their places, however the audio comes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
-from asr_lab.recognition.live import Endpointing, LiveRecognizer, Update, live_context
+from asr_lab.recognition.live import Endpointing, LiveRecognizer, StreamUpdate, live_context
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.slots.blocks.attention import Attention
 from asr_lab.slots.blocks.macaron import Macaron
@@ -39,7 +39,7 @@ CONTEXT = Context(16, 32)
 
 
 def made_up() -> Loaded:
-    """Hears the token that each sample names."""
+    """Emits the token that each sample names."""
     head = CTCHead(32, 32)
     with torch.no_grad():
         head.output.weight.copy_(4 * torch.eye(32))
@@ -58,7 +58,7 @@ def spoken(text: str, silence: int = 0) -> Tensor:
     return torch.tensor([0] * silence + [s for token in tokens for s in [token] * 4 + [0] * 2]) / 32
 
 
-def hear(recognizer: LiveRecognizer, audio: Tensor, pieces: Sequence[int]) -> list[Update]:
+def updates_of(recognizer: LiveRecognizer, audio: Tensor, pieces: Sequence[int]) -> list[StreamUpdate]:
     """A stream's updates; its audio comes in pieces of these sizes, again and again."""
     stream, given, turn, updates = recognizer.open(), 0, 0, []
     while given < len(audio):
@@ -72,38 +72,38 @@ def hear(recognizer: LiveRecognizer, audio: Tensor, pieces: Sequence[int]) -> li
     return updates
 
 
-def words(updates: Sequence[Update]) -> list[TimedWord]:
-    return [word for update in updates for word in update.settled]
+def words(updates: Sequence[StreamUpdate]) -> list[TimedWord]:
+    return [word for update in updates for word in update.words]
 
 
-def texts(updates: Sequence[Update]) -> list[str]:
+def texts(updates: Sequence[StreamUpdate]) -> list[str]:
     """What each segment says."""
-    found, heard = [], []
+    found, segment = [], []
     for update in updates:
-        heard += [word.text for word in update.settled]
+        segment += [word.text for word in update.words]
         if update.segment_ended:
-            found.append(" ".join(heard))
-            heard = []
-    assert not heard
+            found.append(" ".join(segment))
+            segment = []
+    assert not segment
     return found
 
 
-def test_a_word_settles_at_the_space_behind_it_and_the_last_one_at_the_end() -> None:
-    updates = hear(live(), spoken("ab cd"), [4])
-    told = [(tuple(w.text for w in u.settled), u.partial) for u in updates]
-    first = next(i for i, (settled, _) in enumerate(told) if settled)
+def test_a_word_is_final_at_the_space_after_it_and_the_last_one_at_the_end() -> None:
+    updates = updates_of(live(), spoken("ab cd"), [4])
+    told = [(tuple(w.text for w in u.words), u.interim) for u in updates]
+    first = next(i for i, (final, _) in enumerate(told) if final)
     assert told[first] == (("ab",), "")
     assert told[first + 1] == ((), "c")
     assert told[first - 1] == ((), "ab")
     assert told[-1] == (("cd",), "")
-    assert [u.final for u in updates] == [False] * (len(updates) - 1) + [True]
+    assert [u.stream_ended for u in updates] == [False] * (len(updates) - 1) + [True]
     assert updates[-1].segment_ended
     assert [u.audio_s for u in updates] == sorted(u.audio_s for u in updates)
     assert updates[-1].audio_s == pytest.approx(30 / RATE)
 
 
 def test_words_have_their_places_in_the_stream_and_a_confidence() -> None:
-    ab, c = words(hear(live(), spoken("ab c", silence=10), [3, 5]))
+    ab, c = words(updates_of(live(), spoken("ab c", silence=10), [3, 5]))
     assert (ab.text, c.text) == ("ab", "c")
     assert (ab.start_s, ab.end_s) == pytest.approx((0.10, 0.18))  # b is emitted from 0.16 s to 0.18 s
     assert (c.start_s, c.end_s) == pytest.approx((0.28, 0.30))
@@ -116,35 +116,35 @@ def test_words_have_their_places_in_the_stream_and_a_confidence() -> None:
 @pytest.mark.parametrize("beam", [1, 4])
 def test_silence_ends_a_segment_and_the_next_one_keeps_its_place(beam: int) -> None:
     audio = torch.cat([spoken("one two"), spoken("three", silence=80), spoken("", silence=30)])
-    updates = hear(live(Endpointing(silence_s=0.4, max_segment_s=60), beam), audio, [7])
+    updates = updates_of(live(Endpointing(silence_s=0.4, max_segment_s=60), beam), audio, [7])
     assert texts(updates) == ["one two", "three"]
     three = words(updates)[-1]
     assert three.start_s == pytest.approx((7 * 6 + 80) / RATE)
     end = next(u for u in updates if u.segment_ended)
-    assert end.partial == ""
+    assert end.interim == ""
     # The newest token's frame is at 0.36 s; 0.4 s of frames behind it are there at the end of the chunk to 0.80 s.
     assert end.audio_s == pytest.approx(0.80)
 
 
 def test_silence_before_the_first_word_ends_nothing() -> None:
-    updates = hear(live(Endpointing(silence_s=0.1, max_segment_s=60)), spoken("a", silence=500), [11])
+    updates = updates_of(live(Endpointing(silence_s=0.1, max_segment_s=60)), spoken("a", silence=500), [11])
     assert texts(updates) == ["a"]
 
 
 def test_a_long_segment_ends_where_it_has_got_to() -> None:
-    updates = hear(live(Endpointing(silence_s=60, max_segment_s=0.5)), spoken("aaaa bbbb cccc"), [50])
+    updates = updates_of(live(Endpointing(silence_s=60, max_segment_s=0.5)), spoken("aaaa bbbb cccc"), [50])
     ends = [u.audio_s for u in updates if u.segment_ended]
     assert ends == pytest.approx([0.52, 0.84])  # 13 chunks of 4 samples; the end of the stream
     assert "".join(texts(updates)).replace(" ", "") == "aaaabbbbcccc"
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_what_is_heard_depends_on_the_audio_alone(beam: int) -> None:
+def test_what_is_decoded_depends_on_the_audio_alone(beam: int) -> None:
     rng = np.random.default_rng(beam)
-    said = ["".join(rng.choice(list("abcdefg"), rng.integers(1, 6))) for _ in range(7)]
-    audio = torch.cat([spoken(f"{word} ", silence=int(rng.integers(0, 60))) for word in said])
+    written = ["".join(rng.choice(list("abcdefg"), rng.integers(1, 6))) for _ in range(7)]
+    audio = torch.cat([spoken(f"{word} ", silence=int(rng.integers(0, 60))) for word in written])
     limits = Endpointing(silence_s=0.25, max_segment_s=1.0)
-    alone = [hear(live(limits, beam), audio, sizes) for sizes in ([2], [len(audio)], [3, 50, 1, 17])]
+    alone = [updates_of(live(limits, beam), audio, sizes) for sizes in ([2], [len(audio)], [3, 50, 1, 17])]
     assert words(alone[0]) == words(alone[1]) == words(alone[2])
     ends = [[u.audio_s for u in updates if u.segment_ended] for updates in alone]
     assert ends[0] == ends[1] == ends[2]
@@ -153,8 +153,8 @@ def test_what_is_heard_depends_on_the_audio_alone(beam: int) -> None:
 
 def test_text_without_blanks_is_not_held_for_ever() -> None:
     recognizer = live()
-    updates = hear(recognizer, spoken("ab" * 400), [64])
-    assert max(len(u.partial) for u in updates) < 300
+    updates = updates_of(recognizer, spoken("ab" * 400), [64])
+    assert max(len(u.interim) for u in updates) < 300
     assert "".join(w.text for w in words(updates)) == "ab" * 400
 
 
@@ -183,7 +183,7 @@ def speech_model(heads: Sequence[str] = ("ctc",)) -> Loaded:
 
 
 def offline(loaded: Loaded, audio: Tensor, beam: int) -> str:
-    """The text of a recording heard at once, in the same context."""
+    """The text of a recording decoded at once, in the same context."""
     with torch.inference_mode():
         features = run_whole(loaded.features, Frames.whole(audio[None]), WHOLE)
         (best, *_) = loaded.model.eval().search(features, DecodeOptions(beam=beam), CONTEXT)[0]
@@ -202,12 +202,12 @@ def recordings(speech: Path) -> list[Tensor]:
 def test_64_live_streams_say_what_64_recordings_say(recordings: list[Tensor], beam: int) -> None:
     loaded, rng = speech_model(), np.random.default_rng(beam)
     recognizer = LiveRecognizer(loaded, CONTEXT, DecodeOptions(beam=beam))
-    waiting, going, said, audio_of = list(recordings), {}, {}, {}  # type: ignore[var-annotated]
+    waiting, going, words_of, audio_of = list(recordings), {}, {}, {}  # type: ignore[var-annotated]
     while waiting or going:
         if waiting and rng.random() < 0.8:  # joins
             stream = recognizer.open()
             going[stream] = audio_of[stream] = waiting.pop()
-            said[stream] = []
+            words_of[stream] = []
         for stream in [s for s in going if rng.random() < 0.7]:  # the others idle
             count = int(rng.choice([1, 500, 4000, 9000]))
             recognizer.push(stream, going[stream][:count])
@@ -216,19 +216,19 @@ def test_64_live_streams_say_what_64_recordings_say(recordings: list[Tensor], be
                 recognizer.finish(stream)
                 del going[stream]
         for update in recognizer.step():
-            said[update.stream] += update.settled
+            words_of[update.stream] += update.words
     while updates := recognizer.step():
         for update in updates:
-            said[update.stream] += update.settled
-    assert sum(len(found) for found in said.values()) > 100, "the drawn model says next to nothing"
-    for stream, found in said.items():
+            words_of[update.stream] += update.words
+    assert sum(len(found) for found in words_of.values()) > 100, "the drawn model says next to nothing"
+    for stream, found in words_of.items():
         assert " ".join(w.text for w in found) == offline(loaded, audio_of[stream], beam)
         assert [w.start_s for w in found] == sorted(w.start_s for w in found)
 
 
-def test_a_segment_is_heard_as_a_recording_of_its_own(recordings: list[Tensor]) -> None:
+def test_a_segment_is_decoded_as_a_recording_of_its_own(recordings: list[Tensor]) -> None:
     loaded, audio = speech_model(), torch.cat(recordings[:3])
-    updates = hear(LiveRecognizer(loaded, CONTEXT, endpointing=Endpointing(60.0, 1.0)), audio, [3000])
+    updates = updates_of(LiveRecognizer(loaded, CONTEXT, endpointing=Endpointing(60.0, 1.0)), audio, [3000])
     ends = [0, *(round(u.audio_s * SPEECH_RATE) for u in updates if u.segment_ended)]
     assert len(ends) > 5
     assert ends[-1] == len(audio)
@@ -236,12 +236,12 @@ def test_a_segment_is_heard_as_a_recording_of_its_own(recordings: list[Tensor]) 
     assert texts(updates) == [offline(loaded, piece, beam=1) for piece in pieces]
 
 
-def test_what_cannot_be_heard_live_says_why() -> None:
+def test_what_cannot_stream_says_why() -> None:
     with pytest.raises(ValueError, match=r"no CTC decoder \(have: attention\); .* local agreement"):
         LiveRecognizer(speech_model(["attention"]), CONTEXT)
     with pytest.raises(ValueError, match=r"decode.decoder = 'joint' is not CTC.* local agreement"):
         LiveRecognizer(speech_model(["ctc", "attention"]), CONTEXT, DecodeOptions(decoder="joint"))
-    with pytest.raises(ValueError, match=r"not live in this context: part 3.mixer \(Attention\) cannot stream"):
+    with pytest.raises(ValueError, match=r"in this context, part 3.mixer \(Attention\) cannot stream"):
         LiveRecognizer(speech_model(), WHOLE)
     features = LogMel(sample_rate=SPEECH_RATE, num_mels=20, level="utterance")
     whole = attrs.evolve(speech_model(), features=features.build())
@@ -249,7 +249,7 @@ def test_what_cannot_be_heard_live_says_why() -> None:
         LiveRecognizer(whole, CONTEXT)
 
 
-def test_hybrids_are_heard_by_their_ctc_decoder() -> None:
+def test_hybrids_are_decoded_by_their_ctc_decoder() -> None:
     assert LiveRecognizer(speech_model(["attention", "ctc"]), CONTEXT).open()
 
 

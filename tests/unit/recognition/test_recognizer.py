@@ -45,15 +45,15 @@ def write(path: Path, tokens: list[int]) -> Path:
     return path
 
 
-def spoken(hears: Recognizer, text: str, each: int = 4, gap: int = 2) -> list[int]:
+def spoken(model: Recognizer, text: str, each: int = 4, gap: int = 2) -> list[int]:
     """Samples of a text: every token `each` samples long, then `gap` blanks."""
-    return [s for token in hears.vocabulary.encode(text) for s in [token] * each + [0] * gap]
+    return [s for token in model.vocabulary.encode(text) for s in [token] * each + [0] * gap]
 
 
 def test_words_have_the_times_they_were_spoken_at(tmp_path: Path) -> None:
-    hears = recognizer()
-    path = write(tmp_path / "a.wav", [0] * 10 + spoken(hears, "ab c"))
-    (segment,) = hears.file(path, with_words=True).segments
+    model = recognizer()
+    path = write(tmp_path / "a.wav", [0] * 10 + spoken(model, "ab c"))
+    (segment,) = model.file(path, with_words=True).segments
     assert segment.text == "ab c"
     assert segment.words is not None
     ab, c = segment.words
@@ -63,13 +63,13 @@ def test_words_have_the_times_they_were_spoken_at(tmp_path: Path) -> None:
     assert 0.5 < ab.confidence <= 1
 
 
-def test_long_recordings_are_heard_whole_and_in_place(tmp_path: Path) -> None:
-    hears = recognizer(window_s=2.0)
+def test_long_recordings_are_decoded_whole_and_in_place(tmp_path: Path) -> None:
+    model = recognizer(window_s=2.0)
     words = ["one", "four", "nine", "three", "zero"] * 3
-    (space,) = hears.vocabulary.encode("a b")[1:2]
-    samples = [s for word in words for s in [*spoken(hears, word), *[0] * 20, *[space] * 2, *[0] * 20]]
+    (space,) = model.vocabulary.encode("a b")[1:2]
+    samples = [s for word in words for s in [*spoken(model, word), *[0] * 20, *[space] * 2, *[0] * 20]]
     path = write(tmp_path / "long.wav", samples)
-    segments = hears.file(path, with_words=True).segments
+    segments = model.file(path, with_words=True).segments
     assert len(segments) > 3
     assert " ".join(s.text for s in segments if s.text) == " ".join(words)
     assert [a.end_s for a in segments[:-1]] == pytest.approx([b.start_s for b in segments[1:]])
@@ -97,10 +97,10 @@ def test_a_cut_is_made_where_it_is_quiet() -> None:
     assert 700 <= quietest_cut(audio, 100) <= 760
 
 
-def test_silence_and_scraps_are_heard_as_nothing(tmp_path: Path) -> None:
-    hears = recognizer()
+def test_silence_and_scraps_are_decoded_as_nothing(tmp_path: Path) -> None:
+    model = recognizer()
     for length in (1, 2, 5000):
-        segments = hears.file(write(tmp_path / "x.wav", [0] * length), with_words=True).segments
+        segments = model.file(write(tmp_path / "x.wav", [0] * length), with_words=True).segments
         assert {s.text for s in segments} == {""}
         assert {s.words for s in segments} == {()}
 
@@ -114,5 +114,5 @@ def test_a_file_that_is_not_audio_is_an_error(tmp_path: Path) -> None:
 
 def test_a_model_without_ctc_says_why_it_has_no_times() -> None:
     assert recognizer().no_times_because == ""
-    hears = recognizer(with_ctc=False)
-    assert "no CTC" in hears.no_times_because
+    model = recognizer(with_ctc=False)
+    assert "no CTC" in model.no_times_because

@@ -19,7 +19,7 @@ from torch import Tensor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.serving.app import About, build_app
 from asr_lab.serving.limits import ServingLimits
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @attrs.define
 class Digesting:
-    """Settles a word for each 0.1 s: a digest of the samples in it; remembers what is open."""
+    """Makes a word final for each 0.1 s: a digest of the samples in it; remembers what is open."""
 
     max_streams: int = 64
     fails: int = 0
@@ -43,15 +43,15 @@ class Digesting:
     """How long a step takes."""
     open_rows: dict[int, Tensor] = attrs.field(factory=dict)
     finished: set[int] = attrs.field(factory=set)
-    heard: dict[int, int] = attrs.field(factory=dict)
+    decoded: dict[int, int] = attrs.field(factory=dict)
     widest: int = 0
     """Most streams that moved on in one step."""
 
     def open(self) -> int:
         if len(self.open_rows) >= self.max_streams:
             raise ValueError("all streams are taken")
-        number = len(self.heard)
-        self.open_rows[number], self.heard[number] = torch.zeros(0), 0
+        number = len(self.decoded)
+        self.open_rows[number], self.decoded[number] = torch.zeros(0), 0
         return number
 
     def push(self, stream: int, samples: Tensor) -> None:
@@ -63,7 +63,7 @@ class Digesting:
     def close(self, stream: int) -> None:
         del self.open_rows[stream]
 
-    def step(self) -> list[Update]:
+    def step(self) -> list[StreamUpdate]:
         time.sleep(self.step_s)
         if self.fails:
             self.fails -= 1
@@ -73,12 +73,12 @@ class Digesting:
             last = number in self.finished and len(samples) <= TURN
             if len(samples) < TURN and not last:
                 continue
-            start_s = self.heard[number] / RATE
+            start_s = self.decoded[number] / RATE
             part, rest = samples[:TURN], samples[TURN:]
-            self.heard[number] += len(part)
-            end_s = self.heard[number] / RATE
+            self.decoded[number] += len(part)
+            end_s = self.decoded[number] / RATE
             words = (TimedWord(word_of(part.numpy()), start_s, end_s, 0.9),) if len(part) else ()
-            updates.append(Update(number, words, f"after {end_s:.1f}", last, last, end_s))
+            updates.append(StreamUpdate(number, words, f"after {end_s:.1f}", last, last, end_s))
             self.open_rows[number] = rest
             if last:
                 del self.open_rows[number]
@@ -91,7 +91,7 @@ def word_of(samples: np.ndarray[Any, Any]) -> str:
 
 
 def words_of(pcm: bytes) -> list[str]:
-    """What `Digesting` hears in a stream."""
+    """What `Digesting` finds in a stream."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
     return [word_of(samples[start : start + TURN]) for start in range(0, len(samples), TURN)]
 
@@ -131,7 +131,7 @@ def running(
         assert not thread.is_alive()
 
 
-class Heard(NamedTuple):
+class Reply(NamedTuple):
     """What a client was told: every message, and the code that its connection was closed with."""
 
     messages: list[dict[str, Any]]
@@ -139,7 +139,7 @@ class Heard(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        return [word["text"] for message in self.updates for word in message["settled"]]
+        return [word["text"] for message in self.updates for word in message["final"]]
 
     @property
     def updates(self) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def hello(rate: int = RATE, source: str = "file") -> str:
 END = json.dumps({"type": "end"})
 
 
-async def talk(url: str, *messages: str | bytes | float, origin: str | None = None) -> Heard:
+async def talk(url: str, *messages: str | bytes | float, origin: str | None = None) -> Reply:
     """Send messages (a number: wait so many seconds) while reading what comes, to the connection's end."""
     async with connect(url, max_size=None, compression=None, origin=origin) as socket:  # type: ignore[arg-type]
         sending = asyncio.ensure_future(_send(socket, messages))
@@ -170,7 +170,7 @@ async def talk(url: str, *messages: str | bytes | float, origin: str | None = No
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         assert socket.close_code is not None
-        return Heard(got, socket.close_code)
+        return Reply(got, socket.close_code)
 
 
 async def _send(socket: ClientConnection, messages: tuple[str | bytes | float, ...]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from talking import (
     END,
     Digesting,
-    Heard,
+    Reply,
     Running,
     frame,
     hello,
@@ -59,7 +59,7 @@ def misbehave(server: Running, seed: int) -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def bad_company(server: Running, count: int) -> Heard:
+def bad_company(server: Running, count: int) -> Reply:
     """A good client's stream beside `count` bad ones, four at a time."""
     data = pcm(2.0, seed=9)
     left = iter(range(count))
@@ -75,19 +75,19 @@ def bad_company(server: Running, count: int) -> Heard:
 
     threads = [threading.Thread(target=several) for _ in range(4)]
 
-    async def good() -> Heard:
+    async def good() -> Reply:
         gap_s = 0.005
         messages = [m for piece in pieces(data, 640) for m in (piece, gap_s)]
         return await talk(server.url, hello(), *messages, END)
 
     for thread in threads:
         thread.start()
-    heard = run(good())
+    reply = run(good())
     for thread in threads:
         thread.join(120)
         assert not thread.is_alive()
-    assert heard.words == words_of(data)
-    return heard
+    assert reply.words == words_of(data)
+    return reply
 
 
 @contextlib.contextmanager

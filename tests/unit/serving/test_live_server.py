@@ -13,7 +13,7 @@ from talking import (
     END,
     RATE,
     Digesting,
-    Heard,
+    Reply,
     Running,
     frame,
     hello,
@@ -39,7 +39,7 @@ MICROPHONE = hello(source="microphone")
 def test_two_clients_at_once_get_what_each_gets_alone(server: Running) -> None:
     one, two = pcm(2.03, seed=1), pcm(1.5, seed=2)
 
-    async def both() -> list[Heard]:
+    async def both() -> list[Reply]:
         return await asyncio.gather(
             talk(server.url, hello(), *pieces(one), END), talk(server.url, hello(), *pieces(two, 998), END)
         )
@@ -51,18 +51,18 @@ def test_two_clients_at_once_get_what_each_gets_alone(server: Running) -> None:
 
 
 def test_an_update_tells_all_that_the_protocol_promises(server: Running) -> None:
-    heard = run(talk(server.url, hello(), *pieces(pcm(0.3, seed=1)), END))
-    assert heard.messages[0] == {"type": "ready", "sample_rate": RATE, "chunk_ms": 100.0, "delay_ms": 100.0}
-    update = heard.updates[0]
+    reply = run(talk(server.url, hello(), *pieces(pcm(0.3, seed=1)), END))
+    assert reply.messages[0] == {"type": "ready", "sample_rate": RATE, "chunk_ms": 100.0, "delay_ms": 100.0}
+    update = reply.updates[0]
     assert set(update) == {
-        *("type", "settled", "partial", "segment_ended", "final", "audio_s", "delay_ms", "rtf"),
+        *("type", "final", "interim", "segment_ended", "stream_ended", "audio_s", "delay_ms", "rtf"),
     }
-    assert set(update["settled"][0]) == {"text", "start_s", "end_s", "confidence"}
+    assert set(update["final"][0]) == {"text", "start_s", "end_s", "confidence"}
     assert update["delay_ms"] >= 0
-    assert [word["end_s"] for u in heard.updates for word in u["settled"]] == [0.1, 0.2, 0.3]
-    assert heard.updates[-1]["audio_s"] == 0.3
-    assert {u["final"] for u in heard.updates[:-1]} == {False}
-    assert heard.updates[-1]["final"]
+    assert [word["end_s"] for u in reply.updates for word in u["final"]] == [0.1, 0.2, 0.3]
+    assert reply.updates[-1]["audio_s"] == 0.3
+    assert {u["stream_ended"] for u in reply.updates[:-1]} == {False}
+    assert reply.updates[-1]["stream_ended"]
 
 
 def test_audio_at_another_rate_is_resampled_for_its_client() -> None:
@@ -73,21 +73,21 @@ def test_audio_at_another_rate_is_resampled_for_its_client() -> None:
 
     kept: list[Tensor] = []
     with running(Keeping()) as server:
-        heard = run(talk(server.url, hello(48000), *pieces(pcm(1.0, seed=1, rate=48000), 9602), END))
+        reply = run(talk(server.url, hello(48000), *pieces(pcm(1.0, seed=1, rate=48000), 9602), END))
     samples = np.frombuffer(pcm(1.0, seed=1, rate=48000), "<i2").astype(np.float32) / 32768
     offline = torch.from_numpy(resample(samples, 48000, RATE))
     # In single precision, the order of the filter's sums differs between processors.
     torch.testing.assert_close(torch.cat(kept), offline, atol=1e-6, rtol=0)
-    assert heard.updates[-1]["audio_s"] == 1.0
+    assert reply.updates[-1]["audio_s"] == 1.0
 
 
-def test_a_file_is_taken_no_faster_than_it_is_heard() -> None:
+def test_a_file_is_taken_no_faster_than_it_is_decoded() -> None:
     limits = ServingLimits(file_buffer_s=0.5)
     data = pcm(6.0, seed=3)
     with running(Digesting(step_s=0.01), limits) as server:
         most = 0
 
-        async def watched() -> Heard:
+        async def watched() -> Reply:
             nonlocal most
             talking = asyncio.ensure_future(talk(server.url, hello(), *pieces(data), END))
             while not talking.done():
@@ -117,11 +117,11 @@ def test_a_file_is_taken_no_faster_than_it_is_heard() -> None:
 def test_a_client_that_says_what_it_may_not_is_told_why(
     server: Running, messages: tuple[str | bytes, ...], code: str
 ) -> None:
-    heard = run(talk(server.url, *messages))
-    if code == "after_end" and heard.updates and heard.updates[-1]["final"]:
+    reply = run(talk(server.url, *messages))
+    if code == "after_end" and reply.updates and reply.updates[-1]["stream_ended"]:
         return  # its stream was over before its last message came
-    assert heard.error == code
-    assert heard.code == 1008
+    assert reply.error == code
+    assert reply.code == 1008
     wait_until(lambda: not server.worker._lines)
 
 
@@ -149,14 +149,14 @@ def test_each_limit_ends_the_stream_that_goes_past_it(
 
 def test_a_microphone_that_the_recogniser_cannot_follow_is_given_up() -> None:
     with running(Digesting(step_s=0.3), ServingLimits(max_behind_s=0.4)) as server:
-        heard = run(talk(server.url, MICROPHONE, *pieces(pcm(2.0, 1))))
-        assert (heard.error, heard.code) == ("behind", 1013)
+        reply = run(talk(server.url, MICROPHONE, *pieces(pcm(2.0, 1))))
+        assert (reply.error, reply.code) == ("behind", 1013)
 
 
 def test_one_client_too_many_is_turned_away_until_another_leaves() -> None:
     with running(Digesting(max_streams=1), ServingLimits(max_clients=1)) as server:
 
-        async def three() -> tuple[Heard, Heard]:
+        async def three() -> tuple[Reply, Reply]:
             async with connect(server.url) as first:
                 await first.send(hello())
                 await first.recv()
@@ -173,7 +173,7 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
     @attrs.define
     class Wordy(Digesting):
         def step(self) -> list:  # type: ignore[type-arg]
-            return [attrs.evolve(update, partial="x" * 1_000_000) for update in Digesting.step(self)]
+            return [attrs.evolve(update, interim="x" * 1_000_000) for update in Digesting.step(self)]
 
     wordy = Wordy()
     with (
@@ -184,15 +184,15 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
         deaf.recv(4096)
         for message in (hello().encode(), *pieces(pcm(5.0, 1))):
             deaf.sendall(frame(1 if message[:1] == b"{" else 2, message))
-        wait_until(lambda: wordy.heard != {})
+        wait_until(lambda: wordy.decoded != {})
         wait_until(lambda: not server.worker._lines)  # although it neither ended nor left
 
 
 def test_a_stream_that_fails_is_its_servers_fault() -> None:
     recognizer = Digesting(fails=10**9)
     with running(recognizer) as server:
-        heard = run(talk(server.url, hello(), pcm(0.2, 1)))
-        assert (heard.error, heard.code) == ("internal", 1011)
+        reply = run(talk(server.url, hello(), pcm(0.2, 1)))
+        assert (reply.error, reply.code) == ("internal", 1011)
         recognizer.fails = 0
         assert run(talk(server.url, hello(), *pieces(data := pcm(0.4, 2)), END)).words == words_of(data)
 

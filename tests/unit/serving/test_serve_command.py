@@ -61,8 +61,8 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         serve()
 
 
-def test_a_port_that_is_taken_is_said_to_be_so(server: Running) -> None:
-    with pytest.raises(LabError, match=rf"cannot listen on 127.0.0.1 port {server.port}: .*in use"):
+def test_a_port_that_is_taken_is_an_error(server: Running) -> None:
+    with pytest.raises(LabError, match=rf"cannot serve on 127.0.0.1 port {server.port}: .*in use"):
         bind("127.0.0.1", server.port)
     with pytest.raises(LabError, match="from 0 to 65535"):
         bind("127.0.0.1", 70_000)
@@ -75,7 +75,7 @@ def test_the_client_in_the_document_prints_the_words(
         file.setparams((1, 2, 16000, 0, "NONE", ""))
         file.writeframes(data := pcm(1.0, seed=4))
     (script,) = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-    monkeypatch.setattr(sys, "argv", ["hear.py", str(tmp_path / "sound.wav")])
+    monkeypatch.setattr(sys, "argv", ["transcribe.py", str(tmp_path / "sound.wav")])
     names: dict[str, Any] = {}
     exec(compile(script.replace(":8765", f":{server.port}"), "live-page.md", "exec"), names)
     lines = capsys.readouterr().out.splitlines()

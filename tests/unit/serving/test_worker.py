@@ -29,10 +29,10 @@ class Client:
         for start in range(0, len(samples), size):
             self.worker.put(self.line, samples[start : start + size])
 
-    def listen(self) -> list[dict[str, Any]]:
-        """All answers up to the final one; a stream that failed raises."""
+    def collect(self) -> list[dict[str, Any]]:
+        """All answers up to the last one; a stream that failed raises."""
         got: list[dict[str, Any]] = []
-        while not (got and got[-1]["final"]):
+        while not (got and got[-1]["stream_ended"]):
             answer = self.answers.get(timeout=10)
             if isinstance(answer, ClientError):
                 raise answer
@@ -51,7 +51,7 @@ def working(recognizer: Digesting) -> Iterator[Worker]:
 
 
 def words(answers: list[dict[str, Any]]) -> list[str]:
-    return [word["text"] for answer in answers for word in answer["settled"]]
+    return [word["text"] for answer in answers for word in answer["final"]]
 
 
 @pytest.mark.parametrize("size", [1, 777, TURN, 50 * TURN])
@@ -61,7 +61,7 @@ def test_the_recogniser_gets_all_samples_in_order_whatever_their_pieces(size: in
         client = Client(worker)
         client.say(data, size)
         worker.end(client.line)
-        assert words(client.listen()) == words_of(data)
+        assert words(client.collect()) == words_of(data)
         assert not worker._lines
 
 
@@ -73,7 +73,7 @@ def test_streams_that_wait_together_are_stepped_together() -> None:
         for client, audio in zip(clients, data, strict=True):
             client.say(audio)
             worker.end(client.line)
-        assert [words(client.listen()) for client in clients] == [words_of(audio) for audio in data]
+        assert [words(client.collect()) for client in clients] == [words_of(audio) for audio in data]
     assert recognizer.widest >= 6
 
 
@@ -84,7 +84,7 @@ def test_a_backlog_delays_another_stream_by_a_step_or_two() -> None:
         long.say(pcm(20.0, seed=1), size=10 * RATE)
         short.say(pcm(0.1, seed=2))
         worker.end(short.line)
-        short.listen()
+        short.collect()
         assert long.line.waiting_samples > 10 * RATE
         worker.close(long.line)
         wait_until(lambda: not recognizer.open_rows)
@@ -94,34 +94,34 @@ def test_a_stream_without_audio_has_its_final_update() -> None:
     with working(Digesting()) as worker:
         client = Client(worker)
         worker.end(client.line)
-        assert [answer["final"] for answer in client.listen()] == [True]
+        assert [answer["stream_ended"] for answer in client.collect()] == [True]
 
 
-def test_a_recogniser_that_raises_ends_the_open_streams_and_hears_those_that_follow() -> None:
+def test_a_recogniser_that_raises_ends_the_open_streams_and_decodes_those_that_follow() -> None:
     recognizer = Digesting()
     with working(recognizer) as worker:
         before = Client(worker)
         before.say(pcm(0.1, seed=1))
-        assert not before.answers.get(timeout=10)["final"]  # type: ignore[index]
+        assert not before.answers.get(timeout=10)["stream_ended"]  # type: ignore[index]
         recognizer.fails = 1
         before.say(pcm(0.1, seed=1))
         with pytest.raises(ClientError, match="recogniser failed"):
-            before.listen()
+            before.collect()
         wait_until(lambda: not recognizer.open_rows)
         after = Client(worker)
         after.say(data := pcm(0.3, seed=2))
         worker.end(after.line)
-        assert words(after.listen()) == words_of(data)
+        assert words(after.collect()) == words_of(data)
 
 
 def test_a_row_that_cannot_be_opened_is_told_to_its_client_alone() -> None:
     with working(Digesting(max_streams=1)) as worker:
         first, second = Client(worker), Client(worker)
         with pytest.raises(ClientError, match="recogniser failed"):
-            second.listen()
+            second.collect()
         first.say(data := pcm(0.3, seed=2))
         worker.end(first.line)
-        assert words(first.listen()) == words_of(data)
+        assert words(first.collect()) == words_of(data)
 
 
 def test_a_client_that_leaves_at_any_moment_leaves_no_row() -> None:

@@ -14,7 +14,7 @@ from asr_lab.evaluation.streaming.latency import Percentiles, Shown, ShownWord, 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recognition.alignment import Aligner
 from asr_lab.recognition.live import LiveRecognizer
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.streaming import Context
 from asr_lab.text.normalizer import Normalizer
@@ -23,13 +23,13 @@ FRAME_S = 0.02
 """A frame of the made-up encoder."""
 
 
-def updates(*steps: tuple[float, str, str]) -> list[Update]:
+def updates(*steps: tuple[float, str, str]) -> list[StreamUpdate]:
     """One stream's updates, each given as (seconds heard, words newly settled, partial text)."""
     found = []
     for number, (audio_s, settled, partial) in enumerate(steps, start=1):
         words = tuple(TimedWord(text, 0.0, 0.0, 1.0) for text in settled.split())
         ended = number == len(steps)
-        found.append(Update(0, words, partial, ended, ended, audio_s))
+        found.append(StreamUpdate(0, words, partial, ended, ended, audio_s))
     return found
 
 
@@ -129,11 +129,11 @@ def speak(hearing: Any, words: Sequence[str], seed: int) -> Spoken:
     return spoken._replace(audio=torch.tensor(audio))
 
 
-def live_updates(hearing: Any, audio: Tensor, chunk_frames: int, beam: int, piece: int) -> list[Update]:
+def live_updates(hearing: Any, audio: Tensor, chunk_frames: int, beam: int, piece: int) -> list[StreamUpdate]:
     """What is heard of a recording that comes in pieces of so many samples."""
     recognizer = LiveRecognizer(hearing, Context(chunk_frames, chunk_frames), DecodeOptions(beam=beam))
     stream = recognizer.open()
-    found: list[Update] = []
+    found: list[StreamUpdate] = []
     for begin in range(0, len(audio), piece):
         recognizer.push(stream, audio[begin : begin + piece])
         found += recognizer.step()

@@ -167,7 +167,7 @@ def test_a_narrow_beam_keeps_what_the_textbook_keeps(beam: int, vocab_size: int)
     generator = torch.Generator().manual_seed(beam)
     log_probs = (2 * torch.randn(3, 70, vocab_size, generator=generator)).double().log_softmax(-1)
     lengths = torch.tensor([70, 33, 12])
-    search = PrefixSearch(3, beam, 0, torch.device("cpu"), max_unsettled_frames=70)
+    search = PrefixSearch(3, beam, 0, torch.device("cpu"), max_interim_frames=70)
     search.push(log_probs, lengths)
     for row, found in enumerate(search.hypotheses()):
         expected = beam_by_dictionary(log_probs[row, : lengths[row]], beam)
@@ -195,7 +195,7 @@ def test_any_cut_of_the_frames_gives_the_same_hypotheses(head: CTCHead, beam: in
             assert found.score == pytest.approx(expected.score, abs=1e-4)
 
 
-def test_settled_tokens_leave_the_state() -> None:
+def test_final_tokens_leave_the_state() -> None:
     path = torch.arange(400) % 9 + 1
     sureness = torch.where(torch.arange(400) < 370, 30.0, 5.0)[:, None]
     log_probs = (torch.nn.functional.one_hot(path, 10) * sureness).log_softmax(-1)[None]

@@ -1,4 +1,4 @@
-"""CTC searches that stream: what is settled when, against a textbook; and rows that cut, idle, join and leave."""
+"""CTC searches that stream: what is final when, against a textbook; and rows that cut, idle, join and leave."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Prefix(NamedTuple):
 class Textbook:
     """Prefix beam search with a dictionary, and settling as `PrefixSearch` says it in words."""
 
-    def __init__(self, beam: int, max_unsettled_frames: int) -> None:
-        self.beam, self.limit, self.frame = beam, max_unsettled_frames, 0
+    def __init__(self, beam: int, max_interim_frames: int) -> None:
+        self.beam, self.limit, self.frame = beam, max_interim_frames, 0
         self.prefixes = [Prefix((), 1.0, 0.0, ())]
-        self.settled: list[tuple[int, int]] = []
+        self.final: list[tuple[int, int]] = []
 
     def push(self, probabilities: list[float]) -> None:
         grown: dict[tuple[int, ...], list[float]] = {}
@@ -58,11 +58,11 @@ class Textbook:
                     frames[longer] = (*prefix.frames, self.frame)
         best = sorted(grown.items(), key=lambda item: -sum(item[1]))[: self.beam]
         self.prefixes = [Prefix(text, b, t, frames[text]) for text, (b, t) in best]
-        self._settle()
+        self._finalise()
         self.frame += 1
 
-    def _settle(self) -> None:
-        done, too_old, best = len(self.settled), self.frame - self.limit, self.prefixes[0]
+    def _finalise(self) -> None:
+        done, too_old, best = len(self.final), self.frame - self.limit, self.prefixes[0]
         due = sum(f <= too_old for f in best.frames[done:]) + done
         self.prefixes = [
             p
@@ -71,45 +71,45 @@ class Textbook:
         ]
         best = self.prefixes[0]
         done = max(n for n in range(len(best.text) + 1) if {p.text[:n] for p in self.prefixes} == {best.text[:n]})
-        if done > len(self.settled):
-            self.settled += zip(best.text[len(self.settled) : done], best.frames[len(self.settled) : done], strict=True)
-            last = self.settled[-1][1]
+        if done > len(self.final):
+            self.final += zip(best.text[len(self.final) : done], best.frames[len(self.final) : done], strict=True)
+            last = self.final[-1][1]
             self.prefixes = [p._replace(frames=tuple(max(f, last) for f in p.frames)) for p in self.prefixes]
 
-    def partial(self) -> list[tuple[int, int]]:
-        done, best = len(self.settled), self.prefixes[0]
+    def interim(self) -> list[tuple[int, int]]:
+        done, best = len(self.final), self.prefixes[0]
         return list(zip(best.text[done:], best.frames[done:], strict=True))
 
 
 @pytest.mark.parametrize(
     ("beam", "limit", "seed"), [(2, 4, 0), (3, 6, 1), (4, 3, 2), (4, 12, 3), (6, 200, 4), (3, 1, 5)]
 )
-def test_what_settles_and_when_is_what_the_textbook_says(beam: int, limit: int, seed: int) -> None:
+def test_what_is_final_and_when_is_as_in_the_textbook(beam: int, limit: int, seed: int) -> None:
     log_probs = some_log_probs(90, seed, sureness=1.0)
     textbook, search = Textbook(beam, limit), PrefixSearch(1, beam, 0, CPU, limit)
-    settled: list[Emission] = []
+    final: list[Emission] = []
     for t, frame in enumerate(log_probs[0].exp().tolist()):
         textbook.push(frame)
         search.push(log_probs[:, t : t + 1], torch.tensor([1]))
-        settled += search.drain()[0]
-        assert [e[:2] for e in settled] == textbook.settled
-        assert [e[:2] for e in search.partial()[0]] == textbook.partial()
-    assert len(settled) > 10
-    for emission in settled:
+        final += search.drain()[0]
+        assert [e[:2] for e in final] == textbook.final
+        assert [e[:2] for e in search.interim()[0]] == textbook.interim()
+    assert len(final) > 10
+    for emission in final:
         assert emission.confidence == pytest.approx(log_probs[0, emission.frame, emission.token].exp().item())
 
 
-def test_a_token_that_stays_in_doubt_settles_a_fixed_time_after_its_frame_and_the_state_stays_small() -> None:
+def test_a_token_that_stays_in_doubt_is_final_a_fixed_time_after_its_frame_and_the_state_stays_small() -> None:
     log_probs = torch.full((1, 400, VOCAB), -12.0).double()
     log_probs[..., 0] = 0.0
     log_probs[0, 10, 0] = -12.0
     log_probs[0, 10, 2], log_probs[0, 10, 3] = math.log(0.6), math.log(0.4)
-    search = PrefixSearch(1, 4, 0, CPU, max_unsettled_frames=25)
+    search = PrefixSearch(1, 4, 0, CPU, max_interim_frames=25)
     for t in range(400):
         search.push(log_probs[:, t : t + 1], torch.tensor([1]))
-        settled = [e for row in search.drain() for e in row]
-        assert settled == ([Emission(2, 10, pytest.approx(0.6))] if t == 35 else [])
-        assert [e.token for e in search.partial()[0]] == ([2] if 10 <= t < 35 else [])
+        final = [e for row in search.drain() for e in row]
+        assert final == ([Emission(2, 10, pytest.approx(0.6))] if t == 35 else [])
+        assert [e.token for e in search.interim()[0]] == ([2] if 10 <= t < 35 else [])
         assert search.state.tail.shape[2] <= 25
     assert search.hypotheses()[0][0].tokens == ()
 
@@ -126,14 +126,14 @@ def heads_rows(num_rows: int) -> tuple[CTCHead, list[Tensor]]:
 
 
 def alone(head: CTCHead, x: Tensor, options: SearchOptions) -> tuple[list[list[Emission]], list[Hypothesis]]:
-    """What a row given frame by frame has settled after each of its frames and at its end, and its hypotheses."""
+    """What a row given frame by frame has made final after each of its frames and at its end, and its hypotheses."""
     search = head.begin(1, options)
-    settled = []
+    final = []
     for t in range(x.shape[1]):
         search.push(Frames.whole(x[:, t : t + 1]))
-        settled += search.drain()
+        final += search.drain()
     [hypotheses] = search.finish()
-    return [*settled, *search.drain()], hypotheses
+    return [*final, *search.drain()], hypotheses
 
 
 def step(rows: list[Tensor], given: list[int], counts: list[int]) -> Frames:
@@ -152,7 +152,7 @@ def assert_same(found: list[Emission], expected: list[Emission]) -> None:
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_that_idle_join_and_leave_find_what_they_find_alone_and_at_the_same_frame(beam: int, seed: int) -> None:
-    options = SearchOptions(beam=beam, max_unsettled_frames=9)
+    options = SearchOptions(beam=beam, max_interim_frames=9)
     head, rows = heads_rows(7)
     expected = [alone(head, row, options) for row in rows]
     draw = torch.Generator().manual_seed(seed)
@@ -168,16 +168,16 @@ def test_rows_that_idle_join_and_leave_find_what_they_find_alone_and_at_the_same
         counts = torch.randint(0, 12, (len(live),), generator=draw).tolist()
         counts = [min(c, rows[r].shape[1] - given[r]) for c, r in zip(counts, live, strict=True)]
         search.push(step([rows[r] for r in live], [given[r] for r in live], counts))
-        for row, count, settled in zip(live, counts, search.drain(), strict=True):
+        for row, count, final in zip(live, counts, search.drain(), strict=True):
             given[row] += count
-            found[row] += settled
+            found[row] += final
             assert_same(found[row], [e for at in expected[row][0][: given[row]] for e in at])
         ended = [place for place, row in enumerate(live) if given[row] == rows[row].shape[1]]
         for place, hypotheses in zip(ended, search.finish(ended), strict=True):
             assert [h.tokens for h in hypotheses] == [h.tokens for h in expected[live[place]][1]]
             assert [h.score for h in hypotheses] == pytest.approx([h.score for h in expected[live[place]][1]])
-        for row, settled in zip(live, search.drain(), strict=True):
-            found[row] += settled
+        for row, final in zip(live, search.drain(), strict=True):
+            found[row] += final
         stay = torch.randperm(len(live), generator=draw).tolist()
         stay = [place for place in stay if place not in ended]
         search, live = search.take(stay), [live[place] for place in stay]
@@ -187,16 +187,16 @@ def test_rows_that_idle_join_and_leave_find_what_they_find_alone_and_at_the_same
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_settled_tokens_and_the_partial_ones_are_the_best_hypothesis(beam: int) -> None:
+def test_final_and_interim_tokens_are_the_best_hypothesis(beam: int) -> None:
     head, [row] = heads_rows(1)
-    search = head.begin(1, SearchOptions(beam=beam, max_unsettled_frames=5))
+    search = head.begin(1, SearchOptions(beam=beam, max_interim_frames=5))
     for begin in range(0, row.shape[1], 7):
         search.push(Frames.whole(row[:, begin : begin + 7]))
         [hypotheses] = search.hypotheses()
-        drained = search.drain()[0] + search.partial()[0]
+        drained = search.drain()[0] + search.interim()[0]
         assert hypotheses[0].tokens == tuple(e.token for e in drained)
         assert hypotheses[0].frames == tuple(e.frame for e in drained)
-        search = search.join(head.begin(0, SearchOptions(beam=beam, max_unsettled_frames=5)))
+        search = search.join(head.begin(0, SearchOptions(beam=beam, max_interim_frames=5)))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -216,22 +216,22 @@ def test_a_row_that_is_reset_or_put_back_leaves_the_others_alone(beam: int) -> N
     search.finish()
     for row, (before, after) in enumerate(zip(found, search.drain(), strict=True)):
         assert_same(after if row == 0 else before + after, [e for at in expected[row] for e in at])
-    assert search.partial() == [[], [], []]
+    assert search.interim() == [[], [], []]
 
 
-def test_finishing_some_rows_settles_them_alone() -> None:
+def test_finishing_some_rows_finalises_them_alone() -> None:
     log_probs = torch.tensor([[[0.1, 0.5, 0.4]]]).log().expand(2, 1, 3)
     search = PrefixSearch(2, 3, 0, CPU)
     search.push(log_probs, torch.tensor([1, 1]))
-    search.settle([])
+    search.finalise([])
     assert search.drain() == [[], []]
-    search.settle([1])
+    search.finalise([1])
     assert [len(row) for row in search.drain()] == [0, 1]
-    assert [len(row) for row in search.partial()] == [1, 0]
+    assert [len(row) for row in search.interim()] == [1, 0]
     assert [len(row) for row in search.hypotheses()] == [3, 1]
 
 
-def test_best_path_settles_each_token_in_its_first_frame() -> None:
+def test_best_path_finalises_each_token_in_its_first_frame() -> None:
     path = torch.tensor([0, 2, 2, 0, 2, 1, 1])
     log_probs = (torch.nn.functional.one_hot(path, 4) * 9.0).log_softmax(-1)[None]
     search = GreedySearch(1, 0, CPU)
@@ -243,5 +243,5 @@ def test_best_path_settles_each_token_in_its_first_frame() -> None:
 
 
 def test_a_bound_of_no_frames_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_unsettled_frames"):
+    with pytest.raises(ValueError, match="max_interim_frames"):
         PrefixSearch(1, 2, 0, CPU, 0)

@@ -1,4 +1,4 @@
-"""Attention decoders heard live: what agrees settles and stays; nothing is lost or doubled where audio is cut off."""
+"""Attention decoders that stream: what agrees is final and stays; nothing is lost or doubled where audio is cut off."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from spelling import (
     VOCAB,
     Deaf,
     EverySecond,
-    SpellsWhatItHears,
+    SpellsItsFrames,
     ctc,
-    hear,
     live,
     made_up,
     offline,
     sentence,
     spoken,
     text,
+    updates_of,
     words,
 )
 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.local_agreement.decoder import word_starts
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.streaming import Chain
@@ -38,32 +38,32 @@ from asr_lab.text.characters import CharacterTokenizer
 from asr_lab.text.utf8 import ByteTokenizer
 
 
-def test_words_settle_when_two_texts_in_a_row_have_them() -> None:
-    updates = hear(live(), spoken("abc def ghi jkl mno pqr"), [50])
-    told = [(" ".join(w.text for w in u.settled), u.partial) for u in updates]
-    # After half a second the ninth token is being said, and misread.
+def test_words_are_final_when_two_texts_in_a_row_have_them() -> None:
+    updates = updates_of(live(), spoken("abc def ghi jkl mno pqr"), [50])
+    told = [(" ".join(w.text for w in u.words), u.interim) for u in updates]
+    # After half a second the ninth token is being spoken, and misread.
     assert told == [("", "abc def x"), ("abc def", "ghi jkl x"), ("ghi jkl mno pqr", "")]
     assert [u.audio_s for u in updates] == pytest.approx([0.5, 1.0, 1.42])
-    assert [u.final for u in updates] == [u.segment_ended for u in updates] == [False, False, True]
+    assert [u.stream_ended for u in updates] == [u.segment_ended for u in updates] == [False, False, True]
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_recording_that_fits_the_buffer_gives_what_it_gives_offline(beam: int) -> None:
-    said = sentence(1, 15)
-    audio = spoken(said)
-    assert text(hear(live(beam=beam), audio, [50])) == offline(made_up(), audio) == said
+    wanted = sentence(1, 15)
+    audio = spoken(wanted)
+    assert text(updates_of(live(beam=beam), audio, [50])) == offline(made_up(), audio) == wanted
 
 
 @pytest.mark.parametrize("agreeing", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(2))
-def test_settled_words_are_never_taken_back(seed: int, agreeing: int) -> None:
+def test_final_words_are_never_taken_back(seed: int, agreeing: int) -> None:
     recognizer = live(max_buffer_s=3.0, agreeing=agreeing)
-    said: list[str] = []
-    for update in hear(recognizer, spoken(sentence(seed, letters="abcdqf")), [33]):
-        said += [word.text for word in update.settled]
-        assert not update.final or not update.partial
+    wanted: list[str] = []
+    for update in updates_of(recognizer, spoken(sentence(seed, letters="abcdqf")), [33]):
+        wanted += [word.text for word in update.words]
+        assert not update.stream_ended or not update.interim
     if agreeing > 1:
-        assert [w.replace("z", "q") for w in said] == sentence(seed, letters="abcdqf").split()
+        assert [w.replace("z", "q") for w in wanted] == sentence(seed, letters="abcdqf").split()
 
 
 @pytest.mark.parametrize("times", ["ctc", "attention"])
@@ -74,25 +74,25 @@ def test_nothing_is_lost_or_doubled_where_audio_is_cut_off(seed: int, max_buffer
     parts = [spoken(f"{word} ", silence=int(rng.integers(0, 30))) for word in sentence(seed, 30).split()]
     others = (ctc(),) if times == "ctc" else (Deaf(),)
     recognizer = live(*others, max_buffer_s=max_buffer_s)
-    updates = hear(recognizer, torch.cat(parts), [50])
+    updates = updates_of(recognizer, torch.cat(parts), [50])
     assert text(updates) == sentence(seed, 30)
     assert {u.times_from for u in updates} == {times}
     head = recognizer._decoder._head
-    assert isinstance(head, SpellsWhatItHears)
+    assert isinstance(head, SpellsItsFrames)
     assert max(head.calls) <= max_buffer_s * RATE / 2, "more was encoded at once than the buffer holds"
 
 
 def test_the_audio_decides_and_not_how_it_is_pushed() -> None:
     audio = torch.cat([spoken(sentence(5, 9)), spoken(sentence(6, 5), silence=300)])
-    alone = [hear(live(max_buffer_s=4.0), audio, sizes) for sizes in ([7], [len(audio)], [3, 50, 1, 170])]
+    alone = [updates_of(live(max_buffer_s=4.0), audio, sizes) for sizes in ([7], [len(audio)], [3, 50, 1, 170])]
     assert alone[0] == alone[1] == alone[2]
     assert len(alone[0]) == math.ceil(len(audio) / 50)
 
 
-def test_streams_heard_together_are_as_if_alone() -> None:
+def test_streams_decoded_together_are_as_if_alone() -> None:
     texts = [sentence(seed, 6 + 3 * seed) for seed in range(4)]
     recognizer, found = live(max_buffer_s=3.0), {}  # type: ignore[var-annotated]
-    expected = [hear(live(max_buffer_s=3.0), spoken(one), [50]) for one in texts]
+    expected = [updates_of(live(max_buffer_s=3.0), spoken(one), [50]) for one in texts]
     rng, waiting, streams = np.random.default_rng(0), [spoken(one) for one in texts], []  # type: ignore[var-annotated]
     while waiting or recognizer._streams:
         if waiting and rng.random() < 0.3:
@@ -105,10 +105,10 @@ def test_streams_heard_together_are_as_if_alone() -> None:
         assert words(found[stream]) == words(alone)
 
 
-def test_words_lie_where_they_are_said_and_in_order() -> None:
+def test_words_lie_where_they_are_spoken_and_in_order() -> None:
     audio = spoken("abc def ghi jkl mno pqr stu", silence=100)
     for others, exact_s in [((ctc(),), 0.03), ((Deaf(),), 0.09)]:
-        found = words(hear(live(*others, max_buffer_s=2.0), audio, [50]))
+        found = words(updates_of(live(*others, max_buffer_s=2.0), audio, [50]))
         for number, word in enumerate(found):
             start_s = 1.0 + number * 4 * TOKEN_SAMPLES / RATE
             if number or others[0].kind == "ctc":  # without CTC, the silence before the first word is its own
@@ -123,42 +123,42 @@ def test_without_frames_enough_a_word_lies_where_its_share_of_the_text_is() -> N
     loaded = made_up(Deaf())
     doubled = torch.tensor([s for token in loaded.vocabulary.encode("ab cd") for s in [token] * 2]) / VOCAB
     recognizer = AgreementRecognizer(loaded, step_ms=50, max_buffer_s=9)
-    updates = hear(recognizer, doubled, [len(doubled)])
+    updates = updates_of(recognizer, doubled, [len(doubled)])
     assert updates[-1].times_from == "proportion"
     for word in words(updates):
         assert 0 <= word.start_s < word.end_s <= len(doubled) / RATE
 
 
-def test_words_that_never_agree_are_settled_when_the_buffer_is_full() -> None:
-    said = sentence(3, 25, "aqbqc")
-    updates = hear(live(max_buffer_s=3.0), spoken(said), [50])
-    assert text(updates).replace("z", "q") == said
-    assert len({u.audio_s for u in updates if u.settled}) > 3
+def test_words_that_never_agree_are_final_when_the_buffer_is_full() -> None:
+    wanted = sentence(3, 25, "aqbqc")
+    updates = updates_of(live(max_buffer_s=3.0), spoken(wanted), [50])
+    assert text(updates).replace("z", "q") == wanted
+    assert len({u.audio_s for u in updates if u.words}) > 3
 
 
 def test_silence_of_any_length_is_cut_off_and_costs_no_word() -> None:
     audio = torch.cat([spoken("abc def ", silence=900), spoken("ghi jkl", silence=1700), torch.zeros(1100)])
     recognizer = live(max_buffer_s=3.0)
-    found = words(hear(recognizer, audio, [50]))
+    found = words(updates_of(recognizer, audio, [50]))
     assert [w.text for w in found] == ["abc", "def", "ghi", "jkl"]
     assert found[0].start_s == pytest.approx(9.0, abs=0.05)
 
 
-def test_text_without_blanks_is_settled_piece_by_piece() -> None:
-    said = sentence(4, 25).replace(" ", "")
-    updates = hear(live(max_buffer_s=3.0), spoken(said), [50])
-    assert text(updates).replace(" ", "") == said
-    assert max(len(u.partial) for u in updates) < 55
+def test_text_without_blanks_is_final_piece_by_piece() -> None:
+    wanted = sentence(4, 25).replace(" ", "")
+    updates = updates_of(live(max_buffer_s=3.0), spoken(wanted), [50])
+    assert text(updates).replace(" ", "") == wanted
+    assert max(len(u.interim) for u in updates) < 55
 
 
 def test_the_cost_is_what_was_encoded_and_is_bounded() -> None:
     recognizer = live(max_buffer_s=60.0)
     assert recognizer.reencoded_s_per_s == 0
     audio = spoken(sentence(1))[: 5 * 50]
-    hear(recognizer, audio, [50])
+    updates_of(recognizer, audio, [50])
     assert recognizer.reencoded_s_per_s == pytest.approx(sum(range(1, 6)) / 5)
     bounded = live(max_buffer_s=3.0)
-    hear(bounded, spoken(sentence(1, 30)), [50])
+    updates_of(bounded, spoken(sentence(1, 30)), [50])
     assert 2.0 < bounded.reencoded_s_per_s < 3.0 / (STEP_MS / 1000)
     assert bounded.state_bytes == 3 * RATE * 4
     assert bounded.algorithmic_delay_ms == STEP_MS
@@ -170,13 +170,13 @@ def test_a_stream_without_a_sample_ends_and_a_closed_one_is_forgotten() -> None:
     recognizer.push(closed, spoken("abc"))
     recognizer.close(closed)
     recognizer.finish(empty)
-    assert recognizer.step() == [Update(empty, (), "", True, True, 0.0, "proportion")]
+    assert recognizer.step() == [StreamUpdate(empty, (), "", True, True, 0.0, "proportion")]
     assert recognizer.step() == []
     with pytest.raises(ValueError, match=f"{closed}"):
         recognizer.push(closed, spoken("a"))
 
 
-def test_what_cannot_be_heard_says_why() -> None:
+def test_what_cannot_stream_says_why() -> None:
     lone = SpeechModel(Chain([EverySecond()]), [ctc()], [1.0], [1], vocab_size=VOCAB)
     with pytest.raises(ValueError, match=r"no attention decoder \(have: ctc\)"):
         AgreementRecognizer(attrs.evolve(made_up(), model=lone))

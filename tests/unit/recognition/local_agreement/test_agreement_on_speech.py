@@ -19,7 +19,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import Targets
-from asr_lab.recognition.live_words import Update
+from asr_lab.recognition.live_words import StreamUpdate
 from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.slots.blocks.attention import Attention
@@ -50,25 +50,25 @@ class Digits:
 
     def say(self, rng: np.random.Generator, num_words: int) -> tuple[Tensor, list[int]]:
         """Recordings one after the other with short gaps, none like the six before it, and which they are."""
-        said: list[int] = []
-        while len(said) < num_words:
+        spoken: list[int] = []
+        while len(spoken) < num_words:
             word = int(rng.integers(len(self.clips)))
-            said += [] if word in said[-6:] else [word]
+            spoken += [] if word in spoken[-6:] else [word]
         gaps = [torch.zeros(int(rng.integers(800))) for _ in range(num_words + 1)]
-        pieces = [piece for word, gap in zip(said, gaps, strict=False) for piece in (gap, self.clips[word])]
-        return torch.cat([*pieces, gaps[-1]]), said
+        pieces = [piece for word, gap in zip(spoken, gaps, strict=False) for piece in (gap, self.clips[word])]
+        return torch.cat([*pieces, gaps[-1]]), spoken
 
     def batch(self, rng: np.random.Generator, size: int = 8) -> tuple[Frames, Targets]:
         """Features of some words, often with a piece of a further one before or behind them, and their tokens."""
         audio, texts = [], []
         for _ in range(size):
-            samples, said = self.say(rng, int(rng.integers(1, MAX_WORDS + 1)))
+            samples, spoken = self.say(rng, int(rng.integers(1, MAX_WORDS + 1)))
             if rng.random() < 0.5:
                 samples = torch.cat([self.clips[rng.integers(10)][-rng.integers(1, 1200) :], samples])
             if rng.random() < 0.5:
                 samples = torch.cat([samples, self.clips[rng.integers(10)][: rng.integers(1, 2000)]])
             audio.append(samples)
-            texts.append(torch.tensor(self.vocabulary.encode(" ".join(WORDS[word] for word in said))))
+            texts.append(torch.tensor(self.vocabulary.encode(" ".join(WORDS[word] for word in spoken))))
         lengths = torch.tensor([len(one) for one in audio])
         frames = run_whole(self.features, Frames.whole(pad_sequence(audio, batch_first=True), lengths), WHOLE)
         return frames, Targets(pad_sequence(texts, batch_first=True), torch.tensor([len(t) for t in texts]))
@@ -101,7 +101,7 @@ def digits(speech: Path) -> Digits:
     return made
 
 
-def hear(recognizer: AgreementRecognizer, audio: Tensor) -> list[Update]:
+def updates_of(recognizer: AgreementRecognizer, audio: Tensor) -> list[StreamUpdate]:
     stream, updates = recognizer.open(), []
     for packet in audio.split(1000):
         recognizer.push(stream, packet)
@@ -110,8 +110,8 @@ def hear(recognizer: AgreementRecognizer, audio: Tensor) -> list[Update]:
     return updates + recognizer.step()
 
 
-def settled(updates: list[Update]) -> list[TimedWord]:
-    return [word for update in updates for word in update.settled]
+def final_words(updates: list[StreamUpdate]) -> list[TimedWord]:
+    return [word for update in updates for word in update.words]
 
 
 @pytest.mark.parametrize(("heads", "times"), [((0, 1), "ctc"), ((1,), "attention")])
@@ -122,20 +122,20 @@ def test_joined_recordings_lose_and_double_nothing(
     model = SpeechModel(
         digits.model.encoder, [digits.model.heads[i] for i in heads], [1.0] * len(heads), [2] * len(heads)
     )
-    rng, num_wrong, num_said, late = np.random.default_rng(1), 0, 0, []
+    rng, num_wrong, num_spoken, late = np.random.default_rng(1), 0, 0, []
     for _ in range(8):
-        audio, said = digits.say(rng, 30)
+        audio, spoken = digits.say(rng, 30)
         recognizer = AgreementRecognizer(attrs.evolve(digits, model=model), step_ms=step_ms, max_buffer_s=3.0)
-        updates = hear(recognizer, audio)
+        updates = updates_of(recognizer, audio)
         assert {update.times_from for update in updates} == {times}
         assert recognizer.reencoded_s_per_s < 3000 / step_ms
-        found = settled(updates)
-        num_wrong += Levenshtein.distance([w.text for w in found], [WORDS[word] for word in said])
-        num_said += len(said)
-        late += [update.audio_s - word.end_s for update in updates for word in update.settled]
+        found = final_words(updates)
+        num_wrong += Levenshtein.distance([w.text for w in found], [WORDS[word] for word in spoken])
+        num_spoken += len(spoken)
+        late += [update.audio_s - word.end_s for update in updates for word in update.words]
         assert all(a.end_s <= b.start_s for a, b in itertools.pairwise(found))
     # Some ten cuts a recording: were a word lost or doubled at each, a third of all would be wrong.
-    assert num_wrong / num_said < 0.02
+    assert num_wrong / num_spoken < 0.02
     assert np.median(late) < 2 * step_ms / 1000 + 0.5
 
 
@@ -143,7 +143,7 @@ def test_a_recording_that_fits_the_buffer_gives_what_it_gives_offline(digits: Di
     rng, same = np.random.default_rng(2), 0
     for _ in range(20):
         audio, _ = digits.say(rng, 6)
-        text = " ".join(w.text for w in settled(hear(AgreementRecognizer(digits, step_ms=500.0), audio)))
+        text = " ".join(w.text for w in final_words(updates_of(AgreementRecognizer(digits, step_ms=500.0), audio)))
         features = run_whole(digits.features, Frames.whole(audio[None]), WHOLE)
         same += text == digits.vocabulary.decode(digits.model.transcribe(features)[0])
     assert same >= 19  # all of those in which no two texts agreed on what a longer one took back

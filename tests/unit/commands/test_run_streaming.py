@@ -14,7 +14,7 @@ import soundfile
 import typer
 
 from asr_lab.audio.reading import AudioError
-from asr_lab.commands.listen import listener_of
+from asr_lab.commands.streaming_run import streaming_run_of
 from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import MissingPackageError, RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
@@ -55,7 +55,7 @@ def lines_of(capsys: Capture) -> list[dict[str, Any]]:
 
 
 def words_in(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [word for line in lines for word in line["settled"]]
+    return [word for line in lines for word in line["final"]]
 
 
 def test_a_recording_a_wav_on_stdin_and_raw_samples_say_the_same(
@@ -64,7 +64,7 @@ def test_a_recording_a_wav_on_stdin_and_raw_samples_say_the_same(
     path = tones / "tones" / "0.wav"
     transcribe([path], trained.name, stream=True, as_json=True)
     lines = lines_of(capsys)
-    assert lines[-1]["final"]
+    assert lines[-1]["stream_ended"]
     assert lines[-1]["audio_s"] == pytest.approx(0.8)
     assert all(0 <= word["confidence"] <= 1 and 0 <= word["start_s"] <= 0.8 for word in words_in(lines))
     stdin(path.read_bytes())
@@ -83,15 +83,15 @@ def test_a_recording_a_wav_on_stdin_and_raw_samples_say_the_same(
     assert "note: the model was not trained in chunks of 160 ms" in capsys.readouterr().err
 
 
-def test_what_cannot_be_heard_live_says_why_and_the_way_out(
+def test_what_cannot_stream_says_why_and_the_way_out(
     recipe: Write, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contexts = 'contexts = [{ chunk_ms = 320, left_ms = 640 }, { chunk = "whole" }]'
     run = train(recipe(contexts, 'contexts = [{ chunk = "whole" }]', "max_steps = 12", "max_steps = 1"))
     with pytest.raises(RunError, match=r"part 2.mixer \(Attention\) cannot stream: .*can be tried with --chunk-ms"):
-        listener_of(run, "best")
+        streaming_run_of(run, "best")
     with pytest.raises(RunError, match="not a whole number of frames"):
-        listener_of(run, "best", (), 33)
+        streaming_run_of(run, "best", (), 33)
     with pytest.raises(AudioError, match=r"nowhere\.wav: no such file"):
         transcribe([Path("nowhere.wav")], run.name, stream=True, chunk_ms=320)
     stdin(b"RIFF....")
@@ -102,33 +102,33 @@ def test_what_cannot_be_heard_live_says_why_and_the_way_out(
         transcribe([], run.name, microphone=True, chunk_ms=320)
 
 
-def test_an_attention_decoder_is_heard_by_local_agreement(recipe: Write, tones: Path, capsys: Capture) -> None:
+def test_an_attention_decoder_streams_by_local_agreement(recipe: Write, tones: Path, capsys: Capture) -> None:
     attention = 'type = "attention"\nnum_layers = 1\nnum_heads = 2\nmax_tokens = 8'
     run = train(recipe('type = "ctc"', attention, "max_steps = 12", "max_steps = 1"))
     capsys.readouterr()
     transcribe([tones / "tones" / "0.wav"], run.name, stream=True, as_json=True)
     out, err = capsys.readouterr()
-    assert "note: local agreement: every 1000 ms, up to 15 s of audio are heard anew" in err
+    assert "note: local agreement: every 1000 ms, up to 15 s of audio are decoded anew" in err
     assert "note: not by CTC: the model has no CTC decoder (have: attention)" in err
     last = json.loads(out.splitlines()[-1])
-    assert last["final"]
+    assert last["stream_ended"]
     assert last["audio_s"] == pytest.approx(0.8)
     with pytest.raises(RunError, match="no CTC decoder"):
-        listener_of(run, "best", (), 320)
+        streaming_run_of(run, "best", (), 320)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        ({"files": []}, "give a FILE to hear, or --microphone"),
-        ({"files": ["-"]}, "- is heard with --stream"),
+        ({"files": []}, "give a FILE, or --microphone"),
+        ({"files": ["-"]}, "- needs --stream"),
         ({"files": ["a"], "chunk_ms": 80}, "have an effect with --stream only"),
         ({"files": ["a"], "stream": True, "sample_rate": 8000}, "raw audio on stdin"),
         ({"files": ["a", "b"], "stream": True}, "one FILE, or - for stdin; got 2"),
-        ({"files": ["a"], "microphone": True}, "in the place of a FILE"),
+        ({"files": ["a"], "microphone": True}, "takes the place of a FILE"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(given: dict[str, Any], said: str) -> None:
+def test_options_that_do_not_go_together_are_refused(given: dict[str, Any], message: str) -> None:
     files = [Path(name) for name in given.pop("files")]
-    with pytest.raises(typer.BadParameter, match=said):
+    with pytest.raises(typer.BadParameter, match=message):
         transcribe(files, **given)

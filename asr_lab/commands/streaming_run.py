@@ -1,4 +1,4 @@
-"""A run's weights as something that hears live: `asrlab transcribe --stream`, `asrlab serve`."""
+"""A run's weights as a streaming recogniser: `asrlab transcribe --stream`, `asrlab serve`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class StreamingRun(NamedTuple):
-    """A run that hears live, and what to know of it."""
+    """A run's recogniser for streams, and what to know of it."""
 
     recognizer: LiveRecognizer | AgreementRecognizer
     sample_rate: int
     chunk_ms: float | None
-    """Audio that is heard at once; None where the model needs no chunks."""
+    """Audio that is decoded at once; None where the model needs no chunks."""
     notes: tuple[str, ...]
-    """What it is heard in, and what speaks against that."""
+    """What it is decoded in, and what to know about that."""
 
 
-def listener_of(
+def streaming_run_of(
     run: RunDirectory,
     checkpoint: str,
     overrides: Sequence[str] = (),
@@ -37,8 +37,8 @@ def listener_of(
 ) -> StreamingRun:
     """A run's model in chunks of `chunk_ms` (None: the shortest that it was trained for); on a GPU where there is one.
 
-    Without `chunk_ms`, a model that CTC cannot hear live is heard by local agreement where it has an attention decoder.
-    RunError when the model cannot be heard live, saying why.
+    Without `chunk_ms`, a model that cannot stream by CTC does by local agreement where it has an attention decoder.
+    RunError when the model cannot stream, saying why.
     """
     return streaming_run(load(run.path, checkpoint=checkpoint, overrides=overrides), chunk_ms, max_streams)
 
@@ -46,7 +46,7 @@ def listener_of(
 def streaming_run(
     trained: TrainedModel, chunk_ms: float | None = None, max_streams: int = 1, chunk_option: str = "--chunk-ms"
 ) -> StreamingRun:
-    """A trained model in chunks, as `listener_of` has it; an error names what chooses them as `chunk_option`."""
+    """A trained model in chunks, as `streaming_run_of` has it; an error names what chooses them as `chunk_option`."""
     from asr_lab.recognition.live import Endpointing, LiveRecognizer, live_context
     from asr_lab.units import frames_to_ms
 
@@ -59,24 +59,24 @@ def streaming_run(
             return agreeing
         whole = f"; it was trained on whole utterances alone, and chunks can be tried with {chunk_option}"
         hint = whole if chunk_ms is None and all(c.is_whole for c, _ in loaded.model.contexts) else ""
-        raise RunError(f"{trained.name} cannot be heard live: {error}{hint}") from error
+        raise RunError(f"{trained.name} cannot stream: {error}{hint}") from error
     frames = context.chunk_frames
-    heard_ms = None if frames is None else frames_to_ms(frames, frame_ms)
-    heard_in = "no chunks" if heard_ms is None else f"chunks of {heard_ms:g} ms"
-    notes = [f"{heard_in}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
+    chunk_ms = None if frames is None else frames_to_ms(frames, frame_ms)
+    context_text = "no chunks" if chunk_ms is None else f"chunks of {chunk_ms:g} ms"
+    notes = [f"{context_text}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [known for known, _ in loaded.model.contexts]:
-        notes.append(f"the model was not trained in {heard_in}")
-    return StreamingRun(recognizer, trained.sample_rate, heard_ms, tuple(notes))
+        notes.append(f"the model was not trained in {context_text}")
+    return StreamingRun(recognizer, trained.sample_rate, chunk_ms, tuple(notes))
 
 
 def _first_pass(decode: DecodeOptions) -> DecodeOptions:
-    """The decoder that is heard while one speaks: a second pass over the whole utterance comes too late."""
+    """The decoder of a stream: a second pass over the whole utterance comes too late."""
     passes = TWO_PASSES.get(decode.decoder)
     return decode.by(passes[0]) if passes else decode
 
 
 def _by_agreement(trained: TrainedModel, why: str, max_streams: int) -> StreamingRun | None:
-    """The model's attention decoder, heard again and again; None where it has none or is not to be used."""
+    """The model's attention decoder, applied again and again; None where it has none or is not to be used."""
     from asr_lab.recognition.local_agreement.recognizer import AgreementRecognizer
 
     try:
@@ -85,8 +85,6 @@ def _by_agreement(trained: TrainedModel, why: str, max_streams: int) -> Streamin
         recognizer = AgreementRecognizer(trained.loaded, decode, max_streams=max_streams)
     except ValueError:
         return None
-    about = (
-        f"local agreement: every {recognizer.step_ms:g} ms, up to {recognizer.max_buffer_s:g} s of audio are heard anew"
-    )
-    notes = (about, f"not by CTC: {why}")
+    every, longest = f"every {recognizer.step_ms:g} ms", f"up to {recognizer.max_buffer_s:g} s of audio"
+    notes = (f"local agreement: {every}, {longest} are decoded anew", f"not by CTC: {why}")
     return StreamingRun(recognizer, trained.sample_rate, recognizer.step_ms, notes)

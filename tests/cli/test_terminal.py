@@ -1,4 +1,4 @@
-"""What is seen while a source is heard, and how Ctrl-C ends it."""
+"""What is seen while a source is decoded, and how Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lab.recognition.live import Update
+from asr_lab.recognition.live import StreamUpdate
 from asr_lab.recognition.timed_word import TimedWord
-from cli.terminal import JsonLines, LiveText, PlainText, View, listen, view_of
+from cli.terminal import JsonLines, LiveText, PlainText, View, show_stream, view_of
 
 Capture = pytest.CaptureFixture[str]
 
 
 class Echo:
-    """Hears in every block a word, its number; each settles when the next is there."""
+    """Finds in every block a word, its number; each is final when the next is there."""
 
     def __init__(self) -> None:
         self.blocks: list[int] = []
@@ -38,7 +38,7 @@ class Echo:
     def finish(self, stream: int) -> None:
         self.finished = True
 
-    def step(self) -> list[Update]:
+    def step(self) -> list[StreamUpdate]:
         if self.told < len(self.blocks):
             self.told += 1
             words = self.blocks[max(0, self.told - 2) : self.told - 1]
@@ -48,94 +48,94 @@ class Echo:
             return [self.update(self.blocks[-1:], "", True)]
         return []
 
-    def update(self, words: list[int], partial: str, over: bool) -> Update:
-        settled = tuple(TimedWord(str(n), n / 10, n / 10 + 0.05, 0.75) for n in words)
-        return Update(7, settled, partial, over, over, self.told / 10)
+    def update(self, words: list[int], interim: str, over: bool) -> StreamUpdate:
+        final = tuple(TimedWord(str(n), n / 10, n / 10 + 0.05, 0.75) for n in words)
+        return StreamUpdate(7, final, interim, over, over, self.told / 10)
 
 
 class Shown:
     """Keeps what it is shown."""
 
     def __init__(self) -> None:
-        self.updates: list[Update] = []
+        self.updates: list[StreamUpdate] = []
 
-    def show(self, update: Update) -> None:
+    def show(self, update: StreamUpdate) -> None:
         self.updates.append(update)
 
     def words(self) -> list[str]:
-        return [word.text for update in self.updates for word in update.settled]
+        return [word.text for update in self.updates for word in update.words]
 
 
 def numbers(count: int) -> Iterator[Tensor]:
     yield from (torch.full((4,), float(n)) for n in range(count))
 
 
-def hear(view: View, count: int = 3) -> None:
-    listen(Echo(), numbers(count), view)  # type: ignore[arg-type]
+def echo(view: View, count: int = 3) -> None:
+    show_stream(Echo(), numbers(count), view)  # type: ignore[arg-type]
 
 
-def test_a_source_is_heard_to_its_end() -> None:
+def test_a_source_is_decoded_to_its_end() -> None:
     shown = Shown()
-    hear(shown, 4)
+    echo(shown, 4)
     assert shown.words() == ["0", "1", "2", "3"]
-    assert shown.updates[-1].final
+    assert shown.updates[-1].stream_ended
 
 
-def test_ctrl_c_while_waiting_ends_with_what_was_heard() -> None:
+def test_ctrl_c_while_waiting_ends_with_what_was_decoded() -> None:
     def source() -> Iterator[Tensor]:
         yield from numbers(3)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the wait was not interrupted")
 
     shown, before = Shown(), signal.getsignal(signal.SIGINT)
-    listen(Echo(), source(), shown)  # type: ignore[arg-type]
+    show_stream(Echo(), source(), shown)  # type: ignore[arg-type]
     assert shown.words() == ["0", "1", "2"]
-    assert shown.updates[-1].final
+    assert shown.updates[-1].stream_ended
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_ctrl_c_while_computing_lets_the_step_end_and_then_settles() -> None:
+def test_ctrl_c_while_computing_lets_the_step_end_and_then_finalises() -> None:
     class Interrupted(Echo):
-        def step(self) -> list[Update]:
+        def step(self) -> list[StreamUpdate]:
             if len(self.blocks) == 2 and self.told == 1:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().step()
 
     shown = Shown()
-    listen(Interrupted(), numbers(100), shown)  # type: ignore[arg-type]
+    show_stream(Interrupted(), numbers(100), shown)  # type: ignore[arg-type]
     assert shown.words() == ["0", "1"]
-    assert shown.updates[-1].final
+    assert shown.updates[-1].stream_ended
 
 
 def test_a_second_ctrl_c_ends_at_once() -> None:
     class Stuck(Echo):
-        def step(self) -> list[Update]:
+        def step(self) -> list[StreamUpdate]:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             raise AssertionError("not interrupted")
 
     with pytest.raises(KeyboardInterrupt):
-        listen(Stuck(), numbers(3), Shown())  # type: ignore[arg-type]
+        show_stream(Stuck(), numbers(3), Shown())  # type: ignore[arg-type]
 
 
 def test_json_is_a_line_for_every_update_that_says_something_new(capsys: Capture) -> None:
     view = JsonLines()
-    hear(view)
+    echo(view)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["partial"] for line in lines] == ["0", "1", "2", ""]
+    assert [line["interim"] for line in lines] == ["0", "1", "2", ""]
     word = {"word": "0", "start_s": 0.0, "end_s": 0.05, "confidence": 0.75}
-    expected: dict[str, Any] = {"audio_s": 0.2, "settled": [word], "partial": "1"}
-    assert lines[1] == {**expected, "segment_ended": False, "final": False}
-    assert lines[-1]["final"]
-    view.show(Update(7, (), "", False, False, 1.0))
+    expected: dict[str, Any] = {"audio_s": 0.2, "final": [word], "interim": "1"}
+    assert lines[1] == {**expected, "segment_ended": False, "stream_ended": False}
+    assert lines[-1]["stream_ended"]
+    view.show(StreamUpdate(7, (), "", False, False, 1.0))
     assert capsys.readouterr().out == ""
 
 
 def test_plain_text_is_a_line_a_segment(capsys: Capture) -> None:
     view = PlainText()
-    hear(view)
-    hear(view, 2)
-    view.show(Update(7, (), "", True, True, 1.0))  # a segment in which nothing was said
+    echo(view)
+    echo(view, 2)
+    view.show(StreamUpdate(7, (), "", True, True, 1.0))  # a segment in which no word was spoken
     assert capsys.readouterr().out == "0 1 2\n0 1\n"
 
 
@@ -152,12 +152,12 @@ def test_a_terminal_shows_the_growing_segment_on_stderr_and_its_text_on_stdout(m
     monkeypatch.delenv("NO_COLOR", raising=False)
     view = view_of(as_json=False)
     assert isinstance(view, LiveText)
-    hear(view)
+    echo(view)
     assert out.getvalue() == "0 1 2\n"
     assert "0 1 \x1b[90m2\x1b[0m" in err.getvalue()
 
 
-def test_a_pipe_gets_words_as_they_settle_beside_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_gets_words_as_they_are_final_beside_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("sys.stderr", Terminal())
