@@ -12,7 +12,7 @@ from asr_lab.streaming import Frames
 def test_a_search_is_greedy_and_bounded_unless_asked_otherwise() -> None:
     options = SearchOptions()
     assert (options.beam, options.length_penalty) == (1, 0.6)
-    assert (options.max_tokens_per_frame, options.max_unsettled_frames) == (1.0, 64)
+    assert (options.max_tokens_per_frame, options.max_interim_frames) == (1.0, 64)
 
 
 def test_a_score_is_the_loss_with_its_sign_turned() -> None:

@@ -119,9 +119,9 @@ def test_a_greedy_step_gives_what_the_written_out_decoder_finds_most_probable(
 @torch.no_grad()
 def test_looks_are_the_softmax_of_scaled_products() -> None:
     head, (frames, targets, texts) = head_of(num_layers=1), given()
-    looks, layer = head.looks(frames, targets), head.layers[0]
+    looks, layer = head.attention_weights(frames, targets), head.layers[0]
     x = torch.stack([head.embedding.weight[t] + place(head, i) for i, t in enumerate([END, *texts[0]])])
-    x = layer.recall(None, x[None], None)[1][0]
+    x = layer.self_attend(None, x[None], None)[1][0]
     q = normed(x, layer.cross_norm) @ layer.cross_query.weight.T + layer.cross_query.bias
     k = (normed(frames.x[0], head.frames_norm) @ layer.cross_kv.weight.T + layer.cross_kv.bias)[:, :DIM]
     for h in range(HEADS):
@@ -214,7 +214,7 @@ def test_dropout_acts_on_what_is_embedded_and_what_each_part_adds() -> None:
     x = dropped(head.embedding.weight[tokens] + torch.stack([place(head, i) for i in range(4)]))
     with torch.no_grad():
         before = layer.eval()
-        seen = before.recall(None, x, None)[1] - x
+        seen = before.self_attend(None, x, None)[1] - x
         x = x + dropped(seen)
         q = before._query(x)
         cross = torch.nn.functional.scaled_dot_product_attention(q, memory.keys, memory.values, memory.visible)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import median_filter
 
-from asr_lab.nn.attention_decoder.cross_alignment import EPSILON, SMOOTHED_FRAMES, align_looks
+from asr_lab.nn.attention_decoder.cross_alignment import EPSILON, SMOOTHED_FRAMES, align_weights
 from asr_lab.nn.ctc.alignment import TokenSpan, WordSpan, align
 
 
@@ -92,9 +92,9 @@ def whispers(weights: np.ndarray) -> list[tuple[int, int]]:
 def test_looks_are_aligned_as_whispers(seed: int) -> None:
     weights = torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(seed)).mul(2).softmax(-1)
     weights[:, :, 5] = weights[:, :1, 5]  # a frame that all tokens look at alike tells nothing
-    assert align_looks(weights) == whispers(weights.double().numpy())
+    assert align_weights(weights) == whispers(weights.double().numpy())
 
 
 def test_whispers_filter_is_narrowed_to_what_short_tokens_last() -> None:
     assert (SMOOTHED_FRAMES, EPSILON) == (3, 1e-6)
-    assert align_looks(torch.eye(3)[None]) == [(0, 0), (1, 1)]
+    assert align_weights(torch.eye(3)[None]) == [(0, 0), (1, 1)]

@@ -102,7 +102,7 @@ def test_best_path_counts_frames_and_scores_over_its_steps_and_knows_how_sure_it
     assert search.state.seen.tolist() == [8, 2]
     assert search.state.last.tolist() == [0, 4]
     sure = [math.exp(s) / (math.exp(s) + 4) for s in (1.0, 2.0, 3.0)]
-    first, second = search.settled
+    first, second = search.final
     assert first == [
         Emission(2, 0, pytest.approx(sure[0])),
         Emission(2, 3, pytest.approx(sure[1])),
@@ -112,11 +112,11 @@ def test_best_path_counts_frames_and_scores_over_its_steps_and_knows_how_sure_it
     total = 2 * math.log(sure[0]) + 3 * math.log(sure[1]) + 3 * math.log(sure[2])
     assert search.hypotheses()[0] == [Hypothesis((2, 2, 4), pytest.approx(total), (0, 3, 4))]
     assert search.hypotheses()[1][0].score == pytest.approx(2 * math.log(sure[1]))
-    assert search.partial() == [[], []]
+    assert search.interim() == [[], []]
     fresh = search.fresh(3)
-    assert (fresh.state.last.tolist(), fresh.state.seen.tolist(), fresh.settled) == ([0] * 3, [0] * 3, [[], [], []])
-    search.settle([0, 1])
-    assert len(search.settled[0]) == 3
+    assert (fresh.state.last.tolist(), fresh.state.seen.tolist(), fresh.final) == ([0] * 3, [0] * 3, [[], [], []])
+    search.finalise([0, 1])
+    assert len(search.final[0]) == 3
     assert GreedySearch(2, 3, CPU).state.last.tolist() == [3, 3]
 
 
@@ -145,7 +145,7 @@ def test_a_prefix_search_adds_up_both_ways_to_say_a_token() -> None:
         (3, 2): (0.06, (0, 1)),
     }
     assert {text: (pytest.approx(p), frames) for text, (p, frames) in expected.items()} == found
-    [[best]] = search.partial()
+    [[best]] = search.interim()
     assert best == Emission(2, 0, pytest.approx(0.3))
 
 
@@ -170,7 +170,7 @@ def test_a_token_moves_to_the_frame_that_brings_its_prefix_more_than_it_had() ->
     search = PrefixSearch(1, 4, 0, CPU)
     search.push(log_probs, torch.tensor([3]))
     # After frame 0: () 0.9, (2) 0.1. Frame 1 brings 0.54 to (2), which had 0.1; frame 2 brings 0.108 to its 0.6.
-    assert search.partial() == [[Emission(2, 1, pytest.approx(0.6))]]
+    assert search.interim() == [[Emission(2, 1, pytest.approx(0.6))]]
     assert search.hypotheses()[0][0].frames == (1,)
     assert math.exp(search.hypotheses()[0][0].score) == pytest.approx(0.64 * 0.7 + 0.6 * 0.3 + 0.36 * 0.3)
 
@@ -185,5 +185,5 @@ def test_a_prefix_search_begins_with_the_empty_prefix_alone_and_keeps_as_many_as
     assert [len(row) for row in search.hypotheses()] == [beam, beam]
     assert search.state.seen.tolist() == [3, 2]
     fresh = search.fresh(3)
-    assert (len(fresh.settled), fresh.max_unsettled_frames, fresh.state.last.shape) == (3, 7, (3, beam))
-    assert PrefixSearch(1, 2, 0, CPU).max_unsettled_frames == SearchOptions().max_unsettled_frames == 64
+    assert (len(fresh.final), fresh.max_interim_frames, fresh.state.last.shape) == (3, 7, (3, beam))
+    assert PrefixSearch(1, 2, 0, CPU).max_interim_frames == SearchOptions().max_interim_frames == 64

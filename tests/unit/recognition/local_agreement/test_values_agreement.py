@@ -25,18 +25,18 @@ def test_streams_are_encoded_together_up_to_240_padded_seconds(
     max_buffer_s: float, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognizer = live(max_buffer_s=max_buffer_s)
-    heard: list[int] = []
-    decode = recognizer._decoder.hear
+    sizes: list[int] = []
+    decode = recognizer._decoder.decode
 
     def counted(audio: Sequence[torch.Tensor], openings: Sequence[Sequence[int]]) -> Any:
-        heard.append(len(audio))
+        sizes.append(len(audio))
         return decode(audio, openings)
 
-    monkeypatch.setattr(recognizer._decoder, "hear", counted)
+    monkeypatch.setattr(recognizer._decoder, "decode", counted)
     for _ in range(7):
         recognizer.push(recognizer.open(), spoken("abc def ghi")[:50])
     assert len(recognizer.step()) == 7
-    assert heard == batches
+    assert sizes == batches
     assert (agreement.STEP_MS, agreement.MAX_BUFFER_S, agreement.MAX_BATCH_S) == (1000.0, 15.0, 240.0)
 
 
@@ -52,7 +52,7 @@ def buffer_of(agreeing: int, num_samples: int, text: str) -> Buffer:
     buffer.add(torch.zeros(num_samples))
     tokens = VOCABULARY.encode(text)
     placed = tuple(Placed(token, i / 10, (i + 1) / 10, 0.9) for i, token in enumerate(tokens))
-    buffer.hear(Reading(placed, "ctc"))
+    buffer.take(Reading(placed, "ctc"))
     return buffer
 
 
@@ -60,9 +60,9 @@ def test_audio_is_cut_when_the_next_step_would_not_fit_and_not_a_sample_earlier(
     buffer = buffer_of(2, MAX_SAMPLES - STEP_SAMPLES, "ab cd")
     assert buffer.make_room() == buffer.make_room(full=True) == []
     assert len(buffer.audio) == 150
-    settled = buffer_of(1, MAX_SAMPLES - STEP_SAMPLES, "ab cd")
-    settled.make_room()
-    assert len(settled.audio) == 150
+    final = buffer_of(1, MAX_SAMPLES - STEP_SAMPLES, "ab cd")
+    final.make_room()
+    assert len(final.audio) == 150
     buffer.add(torch.zeros(1))
     forced = buffer.make_room()
     # Between the words, at 0.25 s; a cut behind the last could cut what is still being said.
@@ -70,7 +70,7 @@ def test_audio_is_cut_when_the_next_step_would_not_fit_and_not_a_sample_earlier(
     assert forced[0].confidence == pytest.approx(0.9)
     assert len(buffer.audio) == 151 - 25
     assert buffer.end_s == pytest.approx(1.51)
-    assert [w.text for w in buffer.unsettled] == ["cd"]
+    assert [w.text for w in buffer.interim] == ["cd"]
     assert buffer.opening == []
 
 
@@ -78,13 +78,13 @@ def test_a_text_that_is_full_waits_until_a_word_of_it_is_settled() -> None:
     waiting = buffer_of(2, 60, "ab")
     assert waiting.make_room(full=True) == []
     assert len(waiting.audio) == 60
-    settled = buffer_of(1, 60, "ab")
-    assert settled.opening == VOCABULARY.encode("ab")
-    assert settled.make_room(full=False) == []
-    assert len(settled.audio) == 60
-    assert settled.make_room(full=True) == []  # the one word is settled already
-    assert len(settled.audio) == 60 - 40  # in the middle between its end and the audio's
-    assert settled.opening == []
+    final = buffer_of(1, 60, "ab")
+    assert final.opening == VOCABULARY.encode("ab")
+    assert final.make_room(full=False) == []
+    assert len(final.audio) == 60
+    assert final.make_room(full=True) == []  # the one word is final already
+    assert len(final.audio) == 60 - 40  # in the middle between its end and the audio's
+    assert final.opening == []
 
 
 def test_what_is_left_behind_a_cut_is_how_the_next_text_begins() -> None:
