@@ -143,7 +143,7 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
     for field in known:
         if field.key in data:
             with _under(field.key, problems):
-                values[field.name] = _bounded(converter.structure(data[field.key], field.type), data[field.key], field)
+                values[field.name] = _accepted(converter.structure(data[field.key], field.type), data[field.key], field)
         elif field.required and field.key not in meant:
             problems.append(((field.key,), f"missing; must be {expected(field.type)}"))
     if problems:
@@ -154,12 +154,11 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
         raise Invalid(_blamed(schema, values) or [_own_words(str(error), known)]) from None
 
 
-def _bounded(value: Any, written: Any, field: Field) -> Any:
-    """The value, once its bounds hold."""
-    for bound in field.bounds:
-        if value is not None and not bound.holds(value):
-            empty = bound.kind == "min_len" and not value
-            _fail("must not be empty" if empty else f"must be {bound}, got {shown(written)}")
+def _accepted(value: Any, written: Any, field: Field) -> Any:
+    """The value, once all demands on it are met."""
+    for demand in field.demands if value is not None else ():
+        if (problem := demand.problem(value, written)) is not None:
+            _fail(problem)
     return value
 
 

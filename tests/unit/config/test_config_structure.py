@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import attrs
 import pytest
-from attrs import validators as v
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 from asr_lab.config.structure import Invalid, structure, unstructure
 from asr_lab.errors import LabError
@@ -31,7 +31,7 @@ class Inner:
 class Outer:
     """All kinds of keys."""
 
-    count: int = attrs.field(validator=[v.ge(0), v.lt(100)])
+    count: int = attrs.field(validator=v.all_of(v.ge(0), v.lt(100)))
     share: float = 0.5
     flag: bool = False
     word: str = "x"
@@ -183,7 +183,7 @@ class Shape(Slot):
 CIRCLE = '''
 from __future__ import annotations
 import attrs
-from attrs import validators as v
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from shapes import Shape
 
