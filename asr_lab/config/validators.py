@@ -18,6 +18,19 @@ from asr_lab.config.section import key_of
 Kind = Literal["ge", "gt", "le", "lt", "min_len", "max_len", "pattern", "among", "rising"]
 
 
+class KeyProblem(ValueError):  # noqa: N818 - a ValueError, of one key
+    """What is wrong with one key of a section; a plain ValueError concerns the section as a whole."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(key, message)
+        self.key = key
+        """As the recipe writes it."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
 @attrs.frozen
 class Bound:
     """One demand on a value, by its kind and limit; an attrs validator."""
@@ -199,4 +212,4 @@ def optional(*parts: Demand) -> Demands:
 def _validate(demand: Demand, attribute: attrs.Attribute[Any], value: Any) -> None:
     problem = demand.problem(value, value)
     if problem is not None:
-        raise ValueError(f"{key_of(attribute.name)}: {problem}")
+        raise KeyProblem(key_of(attribute.name), problem)

@@ -33,7 +33,7 @@ class Join:
     def __attrs_post_init__(self) -> None:
         least, most = self.min_utterances, self.max_utterances
         if least > most:
-            raise ValueError(f"min_utterances: must not be above max_utterances = {most}, got {least}")
+            raise v.KeyProblem("min_utterances", f"must not be above max_utterances = {most}, got {least}")
 
     def build(self) -> Joining:
         """The options without their bounds."""

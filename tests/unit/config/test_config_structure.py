@@ -48,9 +48,9 @@ class Outer:
 
     def __attrs_post_init__(self) -> None:
         if self.word == "bad":
-            raise ValueError("word must be good")
+            raise v.KeyProblem("word", "must be good")
         if self.word == "worse":
-            raise ValueError("the table as a whole is wrong")
+            raise ValueError("word for word, the table as a whole is wrong")
 
 
 def problems(data: dict[str, Any], schema: type = Outer) -> dict[tuple[str | int, ...], str]:
@@ -137,9 +137,9 @@ def test_a_field_that_is_a_keyword_has_the_keyword_as_its_key() -> None:
     assert unstructure(Inner(from_="x")) == {"size": 4, "from": "x"}
 
 
-def test_the_check_of_a_whole_section_goes_to_the_key_that_it_names() -> None:
+def test_a_key_problem_goes_to_its_key_and_any_other_to_the_section() -> None:
     assert problems({"count": 1, "word": "bad"}) == {("word",): "must be good"}
-    assert problems({"count": 1, "word": "worse"}) == {(): "the table as a whole is wrong"}
+    assert problems({"count": 1, "word": "worse"}) == {(): "word for word, the table as a whole is wrong"}
 
 
 def test_none_can_be_written_for_any_optional_key_but_text() -> None:
