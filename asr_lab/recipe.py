@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.rates import names as rate_names
@@ -91,7 +91,7 @@ class Encoder:
     """The layers, bottom to top."""
     block: dict[str, Block] = attrs.field(validator=v.min_len(1))
     """The blocks that the stack names."""
-    dropout: float = attrs.field(default=0.1, validator=[v.ge(0), v.lt(1)])
+    dropout: float = attrs.field(default=0.1, validator=v.all_of(v.ge(0), v.lt(1)))
     """Dropout rate inside blocks and attention decoders."""
 
     @property
@@ -168,7 +168,7 @@ class Train:
     """Checkpoints kept besides the best."""
     patience: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Stop when this many validations in a row bring no better WER."""
-    average_decay: float | None = attrs.field(default=None, validator=v.optional([v.ge(0), v.lt(1)]))
+    average_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0), v.lt(1)))
     """Keep an exponential average of the weights with this decay; it is what is validated and scored."""
     max_nonfinite: int = attrs.field(default=10, validator=v.ge(0))
     """Steps skipped for a loss or gradient that is not finite before the run stops."""
@@ -187,7 +187,7 @@ class Decode:
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))
     """Power on the length that attention scores are divided by."""
-    ctc_weight: float = attrs.field(default=0.3, validator=[v.ge(0), v.le(1)])
+    ctc_weight: float = attrs.field(default=0.3, validator=v.all_of(v.ge(0), v.le(1)))
     """Share of CTC in `joint` and `rescoring`."""
 
     def build(self) -> DecodeOptions:

@@ -1,11 +1,11 @@
-"""`asrlab compare-streaming`: whether a model streams what it was trained to hear, and what streaming costs."""
+"""`asrlab compare-streaming`: whether a model streams what it computes offline, and what streaming costs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -14,7 +14,11 @@ from cli.options import AsJson, Checkpoint, Overrides, Readme, Run
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from asr_lab.commands.compare_streaming import Compared, StreamingComparison
+    from asr_lab.commands.compare_streaming import Compared, ComparedModel, Played
+    from asr_lab.evaluation.streaming.proof import Proof
+
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 
 Data = Annotated[
     list[str],
@@ -37,7 +41,7 @@ Publish = Annotated[
     typer.Option("--publish", metavar="TITLE", help="Keep table and curve in --out, and in --readme."),
 ]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where what is published is kept.")]
-Most = Annotated[int, typer.Option("--max-utterances", metavar="N", min=0, help="Draw so many; 0 = all.")]
+MaxUtterances = Annotated[int, typer.Option("--max-utterances", metavar="N", min=0, help="Draw so many; 0 = all.")]
 
 
 def compare_streaming(
@@ -46,7 +50,7 @@ def compare_streaming(
     chunks: Chunks = "",
     checkpoint: Checkpoint = "best",
     overrides: Overrides = [],  # noqa: B006
-    max_utterances: Most = 0,
+    max_utterances: MaxUtterances = 0,
     publish: Publish = "",
     out: Folder = Path("docs/streaming"),
     readme: Readme = Path("README.md"),
@@ -64,11 +68,11 @@ def compare_streaming(
     print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
     from rich.console import Console
 
-    from asr_lab.commands.compare_streaming import StreamingComparison
+    from asr_lab.commands.compare_streaming import content_of, prepare, write
     from asr_lab.devices import best_device
     from asr_lab.evaluation.streaming.report import print_proof, print_rows
 
-    comparison = StreamingComparison(
+    model = prepare(
         found,
         checkpoint,
         data,
@@ -78,17 +82,14 @@ def compare_streaming(
         device=best_device().type,
     )
     console = Console(quiet=as_json)
-    _prove(comparison)
-    proof = comparison.proof
-    assert proof is not None
+    proof = _prove(model)
     print_proof(console, proof)
     if not proof.holds:
         if as_json:
-            _print_json(comparison.content())
+            _print_json(content_of(model, proof))
         _refuse(proof.problems)
-    _hear(comparison)
-    compared = comparison.write()
-    print_rows(console, compared.rows, compared.score, comparison.refused)
+    compared = write(model, proof, _play(model))
+    print_rows(console, compared.rows, compared.score, model.refused)
     console.print(f"curve: {compared.folder / 'curve.png'}, and .svg", highlight=False, soft_wrap=True)
     console.print(f"everything: {compared.folder / 'streaming.json'}", highlight=False, soft_wrap=True)
     if compared.reads > 1:
@@ -96,20 +97,17 @@ def compare_streaming(
     if publish:
         options = {"--chunk-ms": [chunks], "--data": data, "--set": overrides, "--publish": [publish]}
         given = [part for name, values in options.items() for value in values if value for part in (name, value)]
-        _publish(comparison, compared, publish, given, out, readme)
+        _publish(model.recipe.name, compared, publish, given, out, readme)
     if as_json:
         _print_json(compared.content)
 
 
-def _publish(
-    comparison: StreamingComparison, compared: Compared, title: str, options: Sequence[str], out: Path, readme: Path
-) -> None:
+def _publish(name: str, compared: Compared, title: str, options: Sequence[str], out: Path, readme: Path) -> None:
     import shlex
 
     from asr_lab.evaluation.streaming.readme import publish_streaming, update_streaming
     from asr_lab.runs.version import package_version
 
-    name = comparison.recipe.name
     command = shlex.join(["asrlab", "compare-streaming", name, *options])
     curve = compared.folder / "curve.svg"
     path = publish_streaming(out, name, title, command, compared.content, curve, package_version())
@@ -131,18 +129,34 @@ def _milliseconds(text: str) -> list[float | None]:
     return found
 
 
-def _prove(comparison: StreamingComparison) -> None:
+def _prove(model: ComparedModel) -> Proof:
+    from asr_lab.commands.compare_streaming import prove
+
     with _progress() as progress:
-        task = progress.add_task("proving", total=comparison.num_checks)
-        for check in comparison.prove():
-            progress.update(task, advance=1, description=f"proving {check.context}, {check.dtype}")
+        task = progress.add_task("proving", total=model.num_checks)
+        return _to_end(
+            prove(model),
+            lambda check: progress.update(task, advance=1, description=f"proving {check.context}, {check.dtype}"),
+        )
 
 
-def _hear(comparison: StreamingComparison) -> None:
+def _play(model: ComparedModel) -> Played:
+    from asr_lab.commands.compare_streaming import play
+
     with _progress() as progress:
-        task = progress.add_task(f"hearing {comparison.num_utterances:,} utterances", total=1.0)
-        for share in comparison.hear():
-            progress.update(task, completed=share)
+        task = progress.add_task(f"streaming {model.num_utterances:,} utterances", total=1.0)
+        return _to_end(play(model), lambda share: progress.update(task, completed=share))
+
+
+def _to_end(steps: Generator[Step, None, Result], show: Callable[[Step], None]) -> Result:
+    """Take every step and show it; what the generator returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        show(step)
 
 
 def _refuse(problems: Sequence[str]) -> NoReturn:

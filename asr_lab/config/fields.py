@@ -8,9 +8,9 @@ from typing import Any, Union, get_args, get_origin
 
 import attrs
 
-from asr_lab.config.bounds import Bound, bounds
 from asr_lab.config.docs import field_docs
-from asr_lab.config.section import ABSENT
+from asr_lab.config.section import ABSENT, key_of
+from asr_lab.config.validators import Bound, Demand, demands
 
 
 @attrs.frozen
@@ -26,9 +26,15 @@ class Field:
     required: bool
     default: Any
     """None where required."""
-    bounds: tuple[Bound, ...]
+    demands: tuple[Demand, ...]
+    """On a value that is not None."""
     absent: Any
     """What the key's absence stands for in what is hashed and stored; attrs.NOTHING for a key always spelled out."""
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The demands that are data."""
+        return tuple(d for d in self.demands if isinstance(d, Bound))
 
     def default_value(self) -> Any:
         """The default itself, made where it is made anew each time."""
@@ -54,19 +60,25 @@ def fields(section: type) -> tuple[Field, ...]:
     found = []
     for attribute in attrs.fields(attrs.resolve_types(section)):
         required = attribute.default is attrs.NOTHING
-        number = float if float in (attribute.type, *get_args(attribute.type)) else int
         found.append(
             Field(
-                key=attribute.name.removesuffix("_"),
+                key=key_of(attribute.name),
                 name=attribute.name,
                 type=attribute.type,
                 required=required,
                 default=None if required else attribute.default,
-                bounds=bounds(attribute.validator, number),
+                demands=tuple(_in_kind(d, attribute.type) for d in demands(attribute.validator)),
                 absent=attribute.metadata.get(ABSENT, None if attribute.default is None else attrs.NOTHING),
             )
         )
     return tuple(found)
+
+
+def _in_kind(demand: Demand, annotation: Any) -> Demand:
+    """The demand with its limit as a float where the field is one."""
+    if isinstance(demand, Bound) and isinstance(demand.limit, int) and without_none(annotation) is float:
+        return Bound(demand.kind, float(demand.limit))
+    return demand
 
 
 def _made(value: Any) -> Any:

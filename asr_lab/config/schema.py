@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from asr_lab.config.bounds import Bound
 from asr_lab.config.docs import summary
 from asr_lab.config.fields import Field, can_say_none, docs, fields, without_none
 from asr_lab.config.section import Slot
 from asr_lab.config.structure import NONE, unstructure
+from asr_lab.config.validators import Bound
 from asr_lab.config.words import is_slot
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -101,4 +101,6 @@ def _keyword(bound: Bound, kind: str) -> dict[str, Any]:
         return {"pattern": f"^(?:{bound.limit})$"}
     if bound.kind == "among":
         return {"enum": list(bound.limit)}
+    if bound.kind == "rising":  # JSON Schema cannot compare two elements of a list
+        return {}
     return {f"{bound.kind[:3]}{_SIZES[kind]}": bound.limit}

@@ -25,6 +25,11 @@ def added(*, default: Any, absent: Any = attrs.NOTHING, validator: Any = None) -
     return attrs.field(default=default, validator=validator, metadata=metadata)
 
 
+def key_of(name: str) -> str:
+    """The key of a field: its name, but for the underscore behind a Python keyword."""
+    return name.removesuffix("_")
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field, added))
 def section(cls: T) -> T:
     """Make a class a table of the recipe: frozen, keyword-only, its annotations are its keys.

@@ -21,6 +21,7 @@ from asr_lab.config.fields import Field, can_say_none, fields, is_optional, with
 from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
+from asr_lab.config.validators import KeyProblem
 from asr_lab.config.words import expected, inside, is_slot
 
 T = TypeVar("T")
@@ -143,48 +144,25 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
     for field in known:
         if field.key in data:
             with _under(field.key, problems):
-                values[field.name] = _bounded(converter.structure(data[field.key], field.type), data[field.key], field)
+                values[field.name] = _accepted(converter.structure(data[field.key], field.type), data[field.key], field)
         elif field.required and field.key not in meant:
             problems.append(((field.key,), f"missing; must be {expected(field.type)}"))
     if problems:
         raise Invalid(problems)
     try:
         return schema(**values)
+    except KeyProblem as error:
+        raise Invalid([((error.key,), error.message)]) from None
     except ValueError as error:
-        raise Invalid(_blamed(schema, values) or [_own_words(str(error), known)]) from None
+        raise Invalid([((), str(error))]) from None
 
 
-def _bounded(value: Any, written: Any, field: Field) -> Any:
-    """The value, once its bounds hold."""
-    for bound in field.bounds:
-        if value is not None and not bound.holds(value):
-            empty = bound.kind == "min_len" and not value
-            _fail("must not be empty" if empty else f"must be {bound}, got {shown(written)}")
+def _accepted(value: Any, written: Any, field: Field) -> Any:
+    """The value, once all demands on it are met."""
+    for demand in field.demands if value is not None else ():
+        if (problem := demand.problem(value, written)) is not None:
+            _fail(problem)
     return value
-
-
-def _blamed(schema: type, values: Mapping[str, Any]) -> list[tuple[Path, str]]:
-    """The keys whose own validators refuse their values; empty where the section as a whole does."""
-    candidate: Any = object.__new__(schema)
-    for field in fields(schema):
-        object.__setattr__(candidate, field.name, values.get(field.name, field.default_value()))
-    problems: list[tuple[Path, str]] = []
-    for attribute, field in zip(attrs.fields(schema), fields(schema), strict=True):
-        try:
-            if attribute.validator is not None:
-                attribute.validator(candidate, attribute, getattr(candidate, field.name))
-        except ValueError as error:
-            problems.append(((field.key,), _own_words(str(error), (field,))[1]))
-    return problems
-
-
-def _own_words(message: str, known: tuple[Field, ...]) -> tuple[Path, str]:
-    """Where a message of a section's own check belongs: to the key that it starts with, or to the section."""
-    found = re.match(r"'?(\w+)'?:? ", message)
-    for field in known:
-        if found is not None and found[1] in (field.name, field.key):
-            return (field.key,), message[found.end() :]
-    return (), message
 
 
 def _choice(converter: cattrs.Converter, data: Any, slot: type[Slot]) -> Any:

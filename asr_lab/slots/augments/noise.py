@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.config.validators import rising
 from asr_lab.slots.augments import Augment
 
 if TYPE_CHECKING:
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 class Noise(Augment):
     """Noise of a drawn colour, or a stretch of a noise recording, at a drawn level below the speech."""
 
-    probability: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
+    probability: float = attrs.field(default=0.5, validator=v.all_of(v.ge(0), v.le(1)))
     """Share of utterances that get noise."""
-    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=rising())
+    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=v.rising())
     """Least and greatest signal-to-noise ratio, in decibels; drawn uniformly."""
-    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=rising())
+    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=v.rising())
     """Power falls as 1 / f^colour: 0 white, 1 pink, 2 brown; drawn uniformly. Not used with `recordings`."""
     recordings: str | None = None
     """A folder of noise recordings, searched with its subfolders; relative ones are under ASRLAB_DATA."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import added, section
 from asr_lab.slots.augments import Augment
 
@@ -25,9 +25,9 @@ class SpecAugment(Augment):
     """Widest frequency mask, in mels; widths are drawn uniformly from 0 to it."""
     num_time_masks: int = attrs.field(default=10, validator=v.ge(0))
     """Time masks per utterance."""
-    max_time_share: float = attrs.field(default=0.05, validator=[v.ge(0), v.le(1)])
+    max_time_share: float = attrs.field(default=0.05, validator=v.all_of(v.ge(0), v.le(1)))
     """Longest time mask, as a share of the utterance."""
-    max_warp_share: float = added(default=0.0, validator=[v.ge(0), v.le(0.2)])
+    max_warp_share: float = added(default=0.0, validator=v.all_of(v.ge(0), v.le(0.2)))
     """How far a point from the middle half of the utterance is moved in time, as a share of it; 0 = no warping."""
 
     def build(self, root: Path = Path()) -> Augmentation:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.augments import Augment
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
 
 
-def audible(_: Any, attribute: Any, value: tuple[float, ...]) -> None:
-    """ValueError for speeds at which nobody understands speech; a validator."""
-    for factor in value:
-        if not 0.5 <= factor <= 2.0:
-            raise ValueError(f"'{attribute.name}' must be between 0.5 and 2, got {factor}")
+def _unintelligible(factors: tuple[float, ...]) -> str | None:
+    extreme = [f for f in factors if not 0.5 <= f <= 2.0]
+    return f"must be between 0.5 and 2, got {extreme[0]}" if extreme else None
 
 
 @section
 class Speed(Augment):
     """Each utterance is played at a drawn speed, which moves its pitch too (Ko et al., Interspeech 2015)."""
 
-    factors: tuple[float, ...] = attrs.field(default=(0.9, 1.0, 1.1), validator=[v.min_len(1), audible])
+    factors: tuple[float, ...] = attrs.field(
+        default=(0.9, 1.0, 1.1), validator=v.all_of(v.min_len(1), v.checked_by(_unintelligible))
+    )
     """Speeds to draw from; 1.1 is a tenth faster. Two decimals at most."""
 
     def build(self, root: Path = Path()) -> Augmentation:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.config.validators import rising
 from asr_lab.slots.augments import Augment
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Volume(Augment):
     """Each utterance gets a gain of its own."""
 
-    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=rising())
+    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=v.rising())
     """Least and greatest gain, in decibels; drawn uniformly."""
 
     def build(self, root: Path = Path()) -> Augmentation:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
@@ -28,9 +28,9 @@ class Convolution:
 
     def __attrs_post_init__(self) -> None:
         if not self.causal and self.kernel_frames % 2 == 0:
-            raise ValueError(f"kernel_frames must be odd where causal = false, got {self.kernel_frames}")
+            raise v.KeyProblem("kernel_frames", f"must be odd where causal = false, got {self.kernel_frames}")
         if self.causal and self.lookahead is not None:
-            raise ValueError('lookahead: "chunk" has no effect where causal = true, which sees nothing ahead')
+            raise v.KeyProblem("lookahead", '"chunk" has no effect where causal = true, which sees nothing ahead')
 
     @property
     def sees(self) -> Literal["past", "chunk", "utterance"]:

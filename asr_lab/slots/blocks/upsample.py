@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.blocks import Block
 
@@ -22,7 +22,7 @@ class Upsample(Block):
     Layers below run at the stem's rate and cost little; CTC above it has frames enough for characters.
     """
 
-    factor: int = attrs.field(default=2, validator=[v.ge(2), v.le(8)])
+    factor: int = attrs.field(default=2, validator=v.all_of(v.ge(2), v.le(8)))
     """Frames made of one."""
 
     @property

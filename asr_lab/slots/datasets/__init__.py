@@ -7,18 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
-from asr_lab.config.validators import rising
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import DataSource, Joining, Source
-
-
-def _at_most_max(instance: Join, _: Any, value: int) -> None:
-    if value > instance.max_utterances:
-        raise ValueError(f"'min_utterances' must not be above max_utterances = {instance.max_utterances}, got {value}")
 
 
 @section
@@ -27,14 +21,19 @@ class Join:
 
     max_utterances: int = attrs.field(default=5, validator=v.ge(2))
     """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
-    min_utterances: int = attrs.field(default=1, validator=[v.ge(1), _at_most_max])
+    min_utterances: int = attrs.field(default=1, validator=v.ge(1))
     """At least this many in one, where there are so many left."""
     max_s: float = attrs.field(default=30.0, validator=v.gt(0))
     """No joined utterance is longer, in seconds before speed perturbation."""
-    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=rising(0))
+    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=v.rising(0))
     """Silence between two, in seconds, drawn uniformly from this range."""
     same: str | None = "speaker"
     """Only utterances that agree in this column are joined; "" joins any."""
+
+    def __attrs_post_init__(self) -> None:
+        least, most = self.min_utterances, self.max_utterances
+        if least > most:
+            raise v.KeyProblem("min_utterances", f"must not be above max_utterances = {most}, got {least}")
 
     def build(self) -> Joining:
         """The options without their bounds."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
 from asr_lab.slots.datasets import Dataset
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 SPLITS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500")
 
 
-def _known(_: Any, attribute: Any, value: tuple[str, ...]) -> None:
-    for split in value:
-        if split.replace(".", "-") not in SPLITS:
-            raise ValueError(f"'{attribute.name}' must hold names from {', '.join(SPLITS)}, got {split!r}")
+def _unknown(splits: tuple[str, ...]) -> str | None:
+    unknown = [s for s in splits if s.replace(".", "-") not in SPLITS]
+    return f"must hold names from {', '.join(SPLITS)}, got {unknown[0]!r}" if unknown else None
 
 
 @section
 class LibriSpeech(Dataset):
     """Read English, 960 hours (Panayotov et al., ICASSP 2015); columns speaker, chapter, split."""
 
-    splits: tuple[str, ...] = attrs.field(validator=[v.min_len(1), _known])
+    splits: tuple[str, ...] = attrs.field(validator=v.all_of(v.min_len(1), v.checked_by(_unknown)))
     """Parts to read, as their folders are called; `test.clean` is `test-clean`."""
     path: str = "LibriSpeech"
     """The folder that holds the parts; a relative one is under ASRLAB_DATA."""

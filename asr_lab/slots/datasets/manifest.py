@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
 from asr_lab.slots.datasets import Dataset

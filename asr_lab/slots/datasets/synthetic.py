@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.config.validators import rising
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ class Synthetic(Dataset):
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
     voices: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
     """Speakers, drawn from the split's own; default: all of them."""
-    rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=rising(80, 450))
+    rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=v.rising(80, 450))
     """Slowest and fastest speech, in words a minute; drawn uniformly."""
-    pitch: tuple[int, int] = attrs.field(default=(30, 70), validator=rising(0, 99))
+    pitch: tuple[int, int] = attrs.field(default=(30, 70), validator=v.rising(0, 99))
     """Lowest and highest pitch, 50 being the voice's own; drawn uniformly."""
-    sample_rate: int = attrs.field(default=16000, validator=[v.ge(8000), v.le(48000)])
+    sample_rate: int = attrs.field(default=16000, validator=v.all_of(v.ge(8000), v.le(48000)))
     """Hertz that it is stored at."""
     seed: int = attrs.field(default=0, validator=v.ge(0))
     """What sentences, voices, rates and pitches are drawn from."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.decoders import Decoder
 from asr_lab.text.vocabulary import BLANK_ID, END_ID
@@ -26,7 +26,7 @@ class AttentionDecoder(Decoder):
     """Heads of each attention; they divide the dimension."""
     expansion: int = attrs.field(default=4, validator=v.ge(1))
     """Hidden units of the feed-forward part, as a multiple of the dimension."""
-    label_smoothing: float = attrs.field(default=0.1, validator=[v.ge(0), v.lt(1)])
+    label_smoothing: float = attrs.field(default=0.1, validator=v.all_of(v.ge(0), v.lt(1)))
     """Probability that the training target spreads evenly over all tokens; validation losses go without."""
     positions: Literal["learned", "sinusoidal"] = "learned"
     """How a token knows its place."""

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.features import Features

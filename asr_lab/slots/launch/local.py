@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.launch import Launch
 

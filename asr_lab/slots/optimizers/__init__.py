@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Optimizer(Slot):
     """Learning rate at the schedule's highest point."""
     weight_decay: float = attrs.field(default=1e-3, validator=v.ge(0))
     """Decoupled weight decay."""
-    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))  # type: ignore[arg-type]
+    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
     group: tuple[Group, ...] = DEFAULT_GROUPS
     """Settings for parameters by name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.optimizers import Optimizer
 
@@ -23,7 +23,7 @@ class Muon(Optimizer):
     `peak_lr` and `weight_decay` serve both.
     """
 
-    momentum: float = attrs.field(default=0.95, validator=[v.ge(0), v.lt(1)])
+    momentum: float = attrs.field(default=0.95, validator=v.all_of(v.ge(0), v.lt(1)))
     """Decay rate of the matrices' (Nesterov) momentum."""
     ns_steps: int = attrs.field(default=5, validator=v.ge(1))
     """Newton-Schulz iterations that orthogonalise it."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.schedules import Schedule
 
@@ -18,7 +18,7 @@ class Cosine(Schedule):
 
     warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
     """Steps of linear warm-up."""
-    floor: float = attrs.field(default=0.01, validator=[v.ge(0), v.le(1)])
+    floor: float = attrs.field(default=0.01, validator=v.all_of(v.ge(0), v.le(1)))
     """The factor at the end."""
 
     @property

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.schedules import Schedule
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.schedules import Schedule
 
@@ -19,11 +19,11 @@ class WSD(Schedule):
 
     warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
     """Steps of linear warm-up."""
-    decay_share: float = attrs.field(default=0.2, validator=[v.gt(0), v.le(1)])
+    decay_share: float = attrs.field(default=0.2, validator=v.all_of(v.gt(0), v.le(1)))
     """Share of the run that the decay takes, at its end."""
     shape: Literal["linear", "sqrt", "cosine"] = "sqrt"
     """How it decays; `sqrt` is 1 - sqrt(x), steep first."""
-    floor: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(1)])
+    floor: float = attrs.field(default=0.0, validator=v.all_of(v.ge(0), v.le(1)))
     """The factor at the end."""
 
     @property

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.stems import Stem
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class FrameStack(Stem):
     """`factor` frames side by side through one linear layer; no frame is seen twice."""
 
-    factor: int = attrs.field(default=4, validator=[v.ge(1), v.le(16)])
+    factor: int = attrs.field(default=4, validator=v.all_of(v.ge(1), v.le(16)))
     """Feature frames per frame of the stack."""
     norm: Literal["layer", "none"] = "layer"
     """LayerNorm behind the linear layer, or none."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 import pytest
-from attrs import validators as v
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from asr_lab.config import validators as v
 from asr_lab.config.difference import KeyChange, difference
 from asr_lab.config.fields import fields
 from asr_lab.config.identity import identify

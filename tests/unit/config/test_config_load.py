@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 import pytest
-from attrs import validators as v
 
+from asr_lab.config import validators as v
 from asr_lab.config.load import MAX_BYTES, load, loads
 from asr_lab.config.section import section
 from asr_lab.errors import Problem, RecipeError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import tomli
 
-from asr_lab.config.bounds import bounds
 from asr_lab.config.description import describe
 from asr_lab.config.docs import summary
 from asr_lab.config.fields import docs, fields
 from asr_lab.config.load import load
 from asr_lab.config.schema import json_schema
 from asr_lab.config.structure import unstructure
+from asr_lab.config.validators import Bound, CheckedBy, demands
 from asr_lab.config.words import inside, is_slot, is_table
 from asr_lab.errors import LabError
 from asr_lab.recipe import Recipe
@@ -110,7 +111,33 @@ def test_bounds_are_read_off_the_validators() -> None:
     assert [str(b) for b in known["dropout"]] == ["at least 0.0", "below 1.0"]
     assert [str(b) for b in known["average_decay"]] == ["at least 0.0", "below 1.0"]
     assert [str(b) for b in known["stack"]] == ["not empty"]
-    assert bounds(None) == ()
+    assert demands(None) == ()
+
+
+CHECKED_BY = {"Chars.alphabet", "LibriSpeech.splits", "Speed.factors"}
+"""Fields of which a function knows what may stand there, so that the schema cannot say it."""
+
+
+def demanded() -> Iterator[tuple[str, Bound | CheckedBy]]:
+    for schema in sections():
+        for attribute in attrs.fields(schema):
+            known = demands(attribute.validator)
+            assert known or attribute.validator is None, f"{schema.__name__}.{attribute.name}: not of config.validators"
+            yield from ((f"{schema.__name__}.{attribute.name}", one) for one in known)
+
+
+def test_what_is_demanded_of_a_field_is_data() -> None:
+    assert {name for name, one in demanded() if isinstance(one, CheckedBy)} == CHECKED_BY
+
+
+def test_the_bounds_of_every_number_are_in_the_schema() -> None:
+    keywords = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+    counts = dict.fromkeys(keywords, 0)
+    for _, one in demanded():
+        if isinstance(one, Bound) and one.kind in counts:
+            counts[one.kind] += 1
+    text = json.dumps(SCHEMA)
+    assert {kind: text.count(f'"{keyword}"') for kind, keyword in keywords.items()} == counts
 
 
 def test_describe_without_a_place_lists_the_tables() -> None:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import attrs
 import pytest
-from attrs import validators as v
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 from asr_lab.config.structure import Invalid, structure, unstructure
 from asr_lab.errors import LabError
@@ -31,7 +31,7 @@ class Inner:
 class Outer:
     """All kinds of keys."""
 
-    count: int = attrs.field(validator=[v.ge(0), v.lt(100)])
+    count: int = attrs.field(validator=v.all_of(v.ge(0), v.lt(100)))
     share: float = 0.5
     flag: bool = False
     word: str = "x"
@@ -48,9 +48,9 @@ class Outer:
 
     def __attrs_post_init__(self) -> None:
         if self.word == "bad":
-            raise ValueError("word must be good")
+            raise v.KeyProblem("word", "must be good")
         if self.word == "worse":
-            raise ValueError("the table as a whole is wrong")
+            raise ValueError("word for word, the table as a whole is wrong")
 
 
 def problems(data: dict[str, Any], schema: type = Outer) -> dict[tuple[str | int, ...], str]:
@@ -137,9 +137,9 @@ def test_a_field_that_is_a_keyword_has_the_keyword_as_its_key() -> None:
     assert unstructure(Inner(from_="x")) == {"size": 4, "from": "x"}
 
 
-def test_the_check_of_a_whole_section_goes_to_the_key_that_it_names() -> None:
+def test_a_key_problem_goes_to_its_key_and_any_other_to_the_section() -> None:
     assert problems({"count": 1, "word": "bad"}) == {("word",): "must be good"}
-    assert problems({"count": 1, "word": "worse"}) == {(): "the table as a whole is wrong"}
+    assert problems({"count": 1, "word": "worse"}) == {(): "word for word, the table as a whole is wrong"}
 
 
 def test_none_can_be_written_for_any_optional_key_but_text() -> None:
@@ -183,7 +183,7 @@ class Shape(Slot):
 CIRCLE = '''
 from __future__ import annotations
 import attrs
-from attrs import validators as v
+from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from shapes import Shape
 

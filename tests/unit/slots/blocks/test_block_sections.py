@@ -75,7 +75,7 @@ def test_a_lookahead_without_effect_is_refused() -> None:
 
 
 def test_a_centred_kernel_is_odd() -> None:
-    with pytest.raises(ValueError, match="kernel_frames must be odd"):
+    with pytest.raises(ValueError, match="kernel_frames: must be odd"):
         Convolution(kernel_frames=8, causal=False)
 
 

@@ -37,5 +37,5 @@ def test_absent_data_says_where_it_was_looked_for_and_how_to_get_it(tmp_path: Pa
 
 
 def test_an_unknown_split_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'splits' must hold names from dev-clean, .*got 'clean'"):
+    with pytest.raises(ValueError, match=r"splits: must hold names from dev-clean, .*got 'clean'"):
         LibriSpeech(splits=("clean",))
