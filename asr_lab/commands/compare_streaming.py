@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asr_lab.evaluation.streaming.table import ContextRow, Playback
     from asr_lab.recipe import Recipe
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the JSON's shape changes."""
 FOLDER = "streaming"
 """Below a run's `eval/`."""
@@ -144,7 +144,7 @@ class StreamingComparison:
         work = self.num_utterances * len(self.listening.contenders)
         done = 0
         for data in self.sets:
-            for count in self.listening.hear(data, time_ids):
+            for count in self.listening.recognise(data, time_ids):
                 done += count
                 yield done / (work + 1)
         for label, speed in self.listening.time():
