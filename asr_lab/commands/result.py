@@ -34,10 +34,10 @@ def evaluation_of(run: RunDirectory) -> Evaluation | None:
 
 def result_json(run: RunDirectory) -> dict[str, Any]:
     """What `--json` prints of a run: where it stands, and the documented scores of its test sets."""
-    story, path = status_of(run), run.eval / f"{TEST}.json"
+    status, path = status_of(run), run.eval / f"{TEST}.json"
     test = read_evaluation(path) if path.exists() else None
-    found = {"run": run.name, "path": str(run.path), "step": story.step, "metric": story.metric}
-    return {**found, "best": story.best, "best_step": story.best_step, "test": test}
+    found = {"run": run.name, "path": str(run.path), "step": status.step, "metric": status.metric}
+    return {**found, "best": status.best, "best_step": status.best_step, "test": test}
 
 
 def _score(content: dict[str, Any], scored: tuple[Scored, ...]) -> SetScore:
