@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def audible(_: Any, attribute: Any, value: tuple[float, ...]) -> None:
-    """ValueError for speeds at which nobody understands speech; a validator."""
+    """ValueError for speeds at which speech is not understood; a validator."""
     for factor in value:
         if not 0.5 <= factor <= 2.0:
             raise ValueError(f"'{attribute.name}' must be between 0.5 and 2, got {factor}")
