@@ -51,7 +51,7 @@ def test_padding_changes_no_loss_and_no_gradient(tag: str) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("tag", Decoder.tags())
-def test_an_utterance_is_heard_as_if_alone(tag: str) -> None:
+def test_an_utterance_is_decoded_as_if_alone(tag: str) -> None:
     head = head_of(tag)
     frames, targets = batch(math.nan)
     losses = head.loss(frames, targets)

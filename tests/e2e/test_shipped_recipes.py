@@ -126,8 +126,8 @@ def test_a_shipped_recipe_learns_is_killed_goes_on_and_transcribes(
     assert sum(losses[-5:]) < sum(losses[:5])
     recording = tmp_path / "data" / "prompts" / prompts[0]["audio"]
     words = [*ASRLAB, "transcribe", str(recording), "--run", str(run.path), "--json"]
-    heard = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert heard.returncode == 0, heard.stderr
-    (record,) = json.loads(heard.stdout)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(done.stdout)
     assert record["file"] == str(recording)
     assert isinstance(record["text"], str)
