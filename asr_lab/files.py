@@ -1,7 +1,7 @@
 """The only writes that readers may come upon in the middle: a file is there whole or not at all; and JSON lines.
 
-A file is written beside its place, synced, and renamed. A line of JSON is appended in one write; what a kill leaves of
-one is passed over by who reads.
+A file is written beside its place, synced, and renamed. A line of JSON is appended in one write; readers pass
+over what a kill leaves of one.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def json_text(value: Any, indent: int | None = None) -> str:
 class JsonAppender:
     """Appends records to a file of JSON lines, each whole in one write.
 
-    A line that a kill left torn is closed first, so that several processes may append to one file; with `alone`, who
-    knows to be the only one, it is removed.
+    A line that a kill left torn is closed first, so that several processes may append to one file; with
+    `alone`, which only the one process that appends may give, it is removed.
     """
 
     def __init__(self, path: Path, *, alone: bool = False) -> None:
@@ -129,7 +129,7 @@ class JsonFollower:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a file of JSON lines, oldest first, as `JsonFollower` takes them. Safe while somebody appends."""
+    """The records of a file of JSON lines, oldest first, as `JsonFollower` takes them. Safe while a process appends."""
     if not path.exists():
         return
     with path.open("rb") as file:

@@ -209,7 +209,7 @@ class Score:
 
 @section
 class Log:
-    """What a run writes down, and who listens."""
+    """What a run writes down, and where."""
 
     every_steps: int = attrs.field(default=1, validator=v.ge(1))
     """Steps between lines of metrics.jsonl."""

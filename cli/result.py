@@ -48,12 +48,12 @@ def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
 def _print_run(console: Console, run: RunDirectory) -> None:
     from asr_lab.runs.status import status_of
 
-    story = status_of(run)
+    status = status_of(run)
     best = ""
-    if story.best is not None:
-        best = f"; best on valid at step {story.best_step:,}, {story.metric.upper()} {story.best:.1%}"
+    if status.best is not None:
+        best = f"; best on valid at step {status.best_step:,}, {status.metric.upper()} {status.best:.1%}"
     lines = [
-        f"the run: {run.path}, {story.step:,} steps{best}",
+        f"the run: {run.path}, {status.step:,} steps{best}",
         "next:",
         f"  asrlab transcribe FILE.wav --run {run.name}",
         f"  asrlab eval {run.name} --data FOLDER",

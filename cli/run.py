@@ -52,15 +52,15 @@ def run(
 
 
 def _say_standing(prepared: Prepared) -> None:
-    step = f"{prepared.story.step:,}"
-    said = {
+    step = f"{prepared.status.step:,}"
+    meanings = {
         "new": "a new run",
         "resume": f"goes on after step {step}",
         "score": "is trained; decoding or scoring has changed, so it is scored anew",
         "finished": "is finished",
         "running": "runs already; watching it",
     }
-    print(f"{prepared.run.path}: {said[prepared.standing]}", file=sys.stderr)
+    print(f"{prepared.run.path}: {meanings[prepared.standing]}", file=sys.stderr)
 
 
 def _start(prepared: Prepared, snapshot: Path, launch: Launch, detach: bool) -> bool:

@@ -41,25 +41,25 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     from asr_lab.evaluation.rates import MAIN
     from asr_lab.runs.status import RunStatus, state_of, status_of
 
-    problem, story, resolved, state = None, RunStatus(), {}, "damaged"
+    problem, status, resolved, state = None, RunStatus(), {}, "damaged"
     try:
-        resolved, story = run.resolved(), status_of(run)
-        state = state_of(run, story)[0]
+        resolved, status = run.resolved(), status_of(run)
+        state = state_of(run, status)[0]
     except RunError as error:
         problem = str(error)
-    tests = (story.result or {}).get("results", [])
+    tests = (status.result or {}).get("results", [])
     return {
         "run": run.name,
         "state": state,
         "problem": problem,
-        "step": story.step,
-        "share": story.share,
-        "metric": story.metric,
-        "best": story.best,
+        "step": status.step,
+        "share": status.share,
+        "metric": status.metric,
+        "best": status.best,
         "test_wer": [{"name": t["name"], "wer": rates_of(t)[MAIN]["value"]} for t in tests if MAIN in rates_of(t)],
         "hash": resolved.get("hash"),
         "label": resolved.get("name"),
-        "age_s": round(time.time() - (story.time or resolved.get("created") or run.path.stat().st_mtime), 1),
+        "age_s": round(time.time() - (status.time or resolved.get("created") or run.path.stat().st_mtime), 1),
         "path": str(run.path),
     }
 

@@ -22,7 +22,7 @@ def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bo
 
     view = open_view(run)
     try:
-        story = follow(run, view, since, is_starting)
+        status = follow(run, view, since, is_starting)
     except KeyboardInterrupt:
         view.close()
         print(
@@ -31,22 +31,22 @@ def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bo
         )
         raise typer.Exit(0) from None
     view.close()
-    conclude(run, story, since)
+    conclude(run, status, since)
 
 
-def conclude(run: RunDirectory, story: RunStatus, since: int = 0) -> None:
-    """Raise what a story's end calls for; nothing when the run is done."""
+def conclude(run: RunDirectory, status: RunStatus, since: int = 0) -> None:
+    """Raise what the end of a run calls for; nothing when it is done."""
     from asr_lab.errors import RunError, TrainingError
     from asr_lab.runs.job.stopping import INTERRUPTED
 
-    if story.attempt <= since or not story.ended:
-        raise TrainingError(_death(run, story, since))
-    if story.phase == "stopped":
+    if status.attempt <= since or not status.ended:
+        raise TrainingError(_death(run, status, since))
+    if status.phase == "stopped":
         say_stopped(run)
         raise typer.Exit(INTERRUPTED)
-    if story.error is not None:
-        kind = RunError if story.error.get("exit") == 2 else TrainingError
-        raise kind(story.error["message"] + story.error.get("traceback", "").join(["\n", ""]).rstrip())
+    if status.error is not None:
+        kind = RunError if status.error.get("exit") == 2 else TrainingError
+        raise kind(status.error["message"] + status.error.get("traceback", "").join(["\n", ""]).rstrip())
 
 
 def say_stopped(run: RunDirectory) -> None:
@@ -54,18 +54,18 @@ def say_stopped(run: RunDirectory) -> None:
     from asr_lab.runs.request import AttemptRequest
     from asr_lab.runs.status import status_of
 
-    story = status_of(run)
-    print(f"stopped by {story.reason} after step {story.step:,}, saved", file=sys.stderr)
+    status = status_of(run)
+    print(f"stopped by {status.reason} after step {status.step:,}, saved", file=sys.stderr)
     print(f"go on with: {AttemptRequest.read(run).resume_command}", file=sys.stderr)
 
 
-def _death(run: RunDirectory, story: RunStatus, since: int) -> str:
+def _death(run: RunDirectory, status: RunStatus, since: int) -> str:
     """What is known of a job that ended without a word."""
     from asr_lab.runs.request import AttemptRequest
     from asr_lab.runs.view import log_tail
 
-    if story.attempt > since:
-        lines = [f"{run.name}: the job is gone after step {story.step:,} without a last word (killed?)"]
+    if status.attempt > since:
+        lines = [f"{run.name}: the job is gone after step {status.step:,} without a last word (killed?)"]
     else:
         lines = [f"{run.name}: the job ended before it began"]
     tail = log_tail(run)

@@ -62,7 +62,7 @@ def version() -> str:
 
 
 def languages() -> tuple[str, ...]:
-    """The languages that eSpeak NG speaks, as its voices are called."""
+    """The languages of eSpeak NG, as its voices are called."""
     try:
         import espeakng_loader
     except ImportError:
@@ -79,12 +79,12 @@ def synthesize(request: SpeechRequest, sample_rate: int) -> NDArray[np.int16]:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     pieces: list[bytes] = []
 
-    def heard(samples: Any, count: int, events: Any) -> int:
+    def keep(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    callback = _CALLBACK(heard)
+    callback = _CALLBACK(keep)
     try:
         data = espeakng_loader.get_data_path().encode()
         rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT)

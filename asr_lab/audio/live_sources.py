@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_S = 0.1
-"""A recording is read, and a microphone heard, in pieces of so many seconds."""
+"""A recording and a microphone are read in pieces of so many seconds."""
 READ_BYTES = 1 << 15
 """Most that is taken out of a pipe at once; what is there is taken without waiting for more."""
 PCM, EXTENSIBLE = 1, 0xFFFE
@@ -78,22 +78,22 @@ def microphone_samples(sample_rate: int) -> Iterator[Tensor]:
     try:
         device_hz = round(sounddevice.query_devices(kind="input")["default_samplerate"])
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise LabError(f"no microphone: {error}; a recording or a pipe can be heard instead") from error
-    heard: queue.SimpleQueue[NDArray[np.float32]] = queue.SimpleQueue()
+        raise LabError(f"no microphone: {error}; a recording or a pipe can be streamed instead") from error
+    recorded: queue.SimpleQueue[NDArray[np.float32]] = queue.SimpleQueue()
 
     def take(samples: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
-        heard.put(samples[:, 0].copy())
+        recorded.put(samples[:, 0].copy())
 
     def blocks() -> Iterator[Tensor]:
         size = round(BLOCK_S * device_hz)
         with sounddevice.InputStream(device_hz, size, channels=1, dtype="float32", callback=take):
             while True:
-                yield torch.from_numpy(heard.get())
+                yield torch.from_numpy(recorded.get())
 
     try:
         yield from _resampled(blocks(), _stream("the microphone", device_hz, sample_rate))
     except sounddevice.PortAudioError as error:
-        raise LabError(f"the microphone cannot be heard: {error}") from error
+        raise LabError(f"the microphone cannot be read: {error}") from error
 
 
 def _stream(source: str | os.PathLike[str], from_hz: int, to_hz: int) -> ResampledStream:
@@ -119,7 +119,7 @@ class _Wav(NamedTuple):
 
 
 def _read_header(pipe: BinaryIO) -> _Wav:
-    """The header behind `RIFF`, up to the first sample."""
+    """The header after `RIFF`, up to the first sample."""
     _exactly(pipe, 8)  # the size of the whole, and `WAVE`
     shape: tuple[int, int] | None = None
     while True:
@@ -131,7 +131,7 @@ def _read_header(pipe: BinaryIO) -> _Wav:
             tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
             subformat = struct.unpack("<H", content[24:26])[0] if tag == EXTENSIBLE and size >= 26 else tag
             if subformat != PCM or bits != 16 or not channels or not rate:
-                raise AudioError("stdin", f"is a wav of format {subformat} with {bits} bits; only 16-bit PCM is heard")
+                raise AudioError("stdin", f"is a wav of format {subformat} with {bits} bits; only 16-bit PCM is read")
             shape = (rate, channels)
     if shape is None:
         raise AudioError("stdin", "is a wav whose header does not say what its samples are")

@@ -18,7 +18,7 @@ Channel = int | Literal["mix"] | None
 """A channel's number from 0, or the mean of all (`"mix"` and None)."""
 
 SEEK_MARGIN_SAMPLES = 8000
-"""A lossy stream is decoded from this far before the wanted start, as its decoder needs a while to settle."""
+"""A lossy stream is decoded from this far before the wanted start, as its decoder needs a while to warm up."""
 
 
 MP3_FRAME_SAMPLES = 1152

@@ -181,7 +181,7 @@ def play(model: ComparedModel) -> Generator[float, None, Played]:
     work = model.num_utterances * len(playback.contenders)
     done = 0
     for data in model.sets:
-        for count in playback.hear(data, model.timed_ids):
+        for count in playback.recognise(data, model.timed_ids):
             done += count
             yield done / (work + 1)
     costs = dict(playback.time())

@@ -102,7 +102,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
     DataError when data is absent or more utterances are bad than the recipe allows; LabError for what only shows with
-    the objects at hand (a pattern that matches no parameter, a vocabulary too large for the text).
+    the objects built (a pattern that matches no parameter, a vocabulary too large for the text).
     """
     recipe, root = document.value, data_root()
     inputs = read_inputs(recipe, folder)

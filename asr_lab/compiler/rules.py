@@ -127,29 +127,29 @@ def decoders_fit(document: Document[Recipe]) -> Found:
 
 
 def decoding_is_possible(document: Document[Recipe]) -> Found:
-    """The decoder that speaks is there, and its settings have an effect."""
+    """The decoder used is there, and its settings have an effect."""
     recipe = document.value
     tags = [d.tag() for d in recipe.decoder]
-    speaks = recipe.decode.decoder
-    passes = TWO_PASSES.get(speaks)
+    decoder = recipe.decode.decoder
+    passes = TWO_PASSES.get(decoder)
     if passes:
         absent = [t for t in ("ctc", "attention") if t not in tags]
         if absent:
             yield (
                 "decode.decoder",
-                f"{shown(speaks)} needs a ctc and an attention decoder; there is no {' and no '.join(absent)}",
+                f"{shown(decoder)} needs a ctc and an attention decoder; there is no {' and no '.join(absent)}",
             )
-    elif speaks != "auto" and speaks not in tags:
+    elif decoder != "auto" and decoder not in tags:
         have = [*tags, "auto", *(TWO_PASSES if {"ctc", "attention"} <= set(tags) else ())]
-        yield "decode.decoder", not_among("decoder", speaks, have)
+        yield "decode.decoder", not_among("decoder", decoder, have)
     if document.has("decode.ctc_weight") and not passes:
         read_by = " or ".join(map(shown, TWO_PASSES))
         yield "decode.ctc_weight", f"has no effect: only decode.decoder = {read_by} reads it"
     if passes and recipe.decode.beam == 1:
-        yield "decode.decoder", f"{shown(speaks)} chooses among {passes[0]}'s hypotheses, and decode.beam = 1 is one"
-    attention = speaks == "attention" or passes or (speaks == "auto" and "attention" in tags)
+        yield "decode.decoder", f"{shown(decoder)} chooses among {passes[0]}'s hypotheses, and decode.beam = 1 is one"
+    attention = decoder == "attention" or passes or (decoder == "auto" and "attention" in tags)
     if document.has("decode.length_penalty") and not attention:
-        yield "decode.length_penalty", "has no effect: no attention decoder speaks"
+        yield "decode.length_penalty", "has no effect: no attention decoder is used"
 
 
 def training_ends(document: Document[Recipe]) -> Found:

@@ -27,7 +27,7 @@ class ImportCost(ImportWarning):
         self.file = file
         self.seconds = seconds
         self.packages = packages
-        """Top-level packages that nobody had imported before."""
+        """Top-level packages that were not imported before."""
 
 
 def module_names(folder: str) -> tuple[str, ...]:

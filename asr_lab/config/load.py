@@ -117,7 +117,7 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     try:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        hint = next((f"; {h}" for said, h in _SYNTAX_HINTS.items() if error.msg.startswith(said)), "")
+        hint = next((f"; {h}" for start, h in _SYNTAX_HINTS.items() if error.msg.startswith(start)), "")
         problem = Problem("", f"not TOML: {error.msg}{hint}", file, error.lineno, error.colno)
         raise RecipeError(file, [problem]) from None
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
 import attrs
@@ -15,13 +17,15 @@ from asr_lab.data.utterance import BadCut
 from asr_lab.errors import DataError
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
-from asr_lab.units import s_to_samples
+from asr_lab.units import s_to_samples, samples_to_s
 
 Alignable = Callable[[int, Sequence[int]], bool]
-"""Whether so many samples hold frames enough for these tokens (U <= T)."""
+"""Whether so many samples hold frames enough for these tokens; what holds for some samples holds for more."""
 
 FASTEST = 2
 """No speed perturbation shortens audio by more than this; utterances that could not bear it are marked as tight."""
+LONGEST_S = 86_400
+"""Tokens for which audio of this length is too short fit into no audio."""
 
 
 @attrs.frozen(eq=False)
@@ -82,7 +86,7 @@ def spell(
             text = normalizer(raw)
             tokens, reason = _tokens(text, raw, vocabulary)
             if reason is None and not alignable(num_samples, tokens):
-                reason = f"too short for its text: {len(tokens)} tokens in {cuts.duration_s[row]:.2f} s (U > T)"
+                reason = too_short(num_samples, tokens, alignable, sample_rate)
             if reason is not None:
                 bad.append(BadCut(cuts.ids[row], cuts.audio[row], reason))
                 continue
@@ -106,6 +110,20 @@ def spell(
         alignable=alignable,
         bad=tuple(bad),
     )
+
+
+def too_short(num_samples: int, tokens: Sequence[int], alignable: Alignable, sample_rate: int) -> str:
+    """Why samples cannot be learned from with tokens that are not alignable with them: how long both are, in seconds.
+
+    What the tokens need is rounded up and what the audio has down, so that the two never look the same.
+    """
+    longest = LONGEST_S * sample_rate
+    needed = bisect_left(range(longest), True, key=lambda count: alignable(count, tokens))
+    if needed == longest:
+        return f"its text is too long for a decoder, however long the audio: {len(tokens)} tokens"
+    needed_s = math.ceil(100 * samples_to_s(needed, sample_rate)) / 100
+    audio_s = math.floor(100 * samples_to_s(num_samples, sample_rate)) / 100
+    return f"too short for its text: {len(tokens)} tokens need {needed_s:.2f} s, it has {audio_s:.2f} s"
 
 
 def _tokens(text: str, raw: str, vocabulary: Vocabulary) -> tuple[list[int], str | None]:

@@ -21,7 +21,7 @@ class Examples:
     """E examples; the order means nothing."""
 
     rows: Ragged
-    """Rows of the corpus, those of one example behind one another."""
+    """Rows of the corpus, those of one example one after another."""
     gaps_s: NDArray[np.float64]  # silence before each of `rows.values`, 0 before an example's first
     keys: Keys  # (E,) from seed, epoch and utterance
     durations_s: NDArray[np.float64]  # (E,) after perturbation

@@ -1,4 +1,4 @@
-"""What audio headers said, kept between starts, so that one over many files opens only the new and the changed ones."""
+"""The contents of audio headers, kept between starts: one over many files opens only the new and the changed ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOOK_UP_CHUNK = 500
 """Keys in one query; SQLite allows at least 999."""
 TIMEOUT_S = 10.0
 """How long another process may hold the index before this one goes on without it."""
-SETTLED_NS = 2_000_000_000
+STABLE_NS = 2_000_000_000
 """A file changed less than this before it was looked at may change again with the same time stamp (FAT: 2 s)."""
 MAX_BYTES = 1 << 30
 """An index that grows above this, about nine million files, is emptied."""
@@ -44,7 +44,7 @@ MAX_FIELD_BYTES = 1 << 16
 DAMAGE = frozenset((1, 11, 18, 26))
 """SQLite's codes for a file that is no index of ours: ERROR (no such table), CORRUPT, TOOBIG, NOTADB."""
 
-# `content` is for a hash of what the files hold, NULL where nobody asked for one.
+# `content` is for a hash of what the files hold, NULL where none was asked for.
 TABLE = """CREATE TABLE headers (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sample_rate INTEGER, num_samples INTEGER,
     num_channels INTEGER, content BLOB, row_check INTEGER
@@ -95,7 +95,7 @@ class HeaderIndex:
         return infos
 
     def _read_block(self, paths: Sequence[str], pool: Executor) -> dict[str, AudioInfo | AudioError]:
-        settled_ns = time.time_ns() - SETTLED_NS
+        stable_ns = time.time_ns() - STABLE_NS
         stamps = dict(zip(paths, _spread(pool, _stamps, paths, STAT_CHUNK), strict=True)) if self._reads else {}
         known = self._look_up([s for s in stamps.values() if s])
         infos: dict[str, AudioInfo | AudioError] = {}
@@ -104,7 +104,7 @@ class HeaderIndex:
                 infos[path] = info
         unknown = [p for p in paths if p not in infos]
         read = dict(zip(unknown, _spread(pool, _headers, unknown, HEADER_CHUNK), strict=True))
-        new = ((stamp, read[path]) for path in read if (stamp := stamps.get(path)) and stamp.mtime_ns < settled_ns)
+        new = ((stamp, read[path]) for path in read if (stamp := stamps.get(path)) and stamp.mtime_ns < stable_ns)
         # One that grew in between is stored the next time.
         self._store([(s, i) for s, i in new if isinstance(i, AudioInfo) and i.num_bytes == s.size])
         return {**infos, **read}

@@ -26,7 +26,7 @@ class StringsBuilder:
         self._ends.append(len(self._block))
 
     def packed(self) -> tuple[bytes, NDArray[np.int64]]:
-        """All texts behind one another, and where each begins and ends, (N + 1,)."""
+        """All texts one after another, and where each begins and ends, (N + 1,)."""
         return bytes(self._block), np.array(self._ends, dtype=np.int64)
 
     def build(self) -> Strings:

@@ -66,7 +66,7 @@ def plan_epoch(durations_s: NDArray[np.float64], keys: Keys, *, batch_s: float, 
     shuffled = np.argsort(mix(keys[order[starts]], 3), kind="stable")
     lengths = sizes[shuffled]
     step_ends = np.concatenate([[0], np.cumsum(lengths)])
-    # The steps' examples behind one another in the shuffled order, longest first within a step.
+    # The steps' examples one after another in the shuffled order, longest first within a step.
     step_of = np.repeat(np.arange(len(shuffled)), lengths)
     places = np.repeat(starts[shuffled] - step_ends[:-1], lengths) + np.arange(num_examples)
     order = order[places]

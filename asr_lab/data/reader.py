@@ -20,8 +20,8 @@ SLACK_SAMPLES = 64
 class AudioCache:
     """Decoded waveforms in memory that forked processes share, filled as they are first read.
 
-    The first utterances that fit into `max_bytes` have a place; pages that nobody wrote cost nothing. What is read
-    from it is bit for bit what decoding gives, so that a run may resume with an empty one.
+    The first utterances that fit into `max_bytes` have a place; pages that were never written cost nothing. What is
+    read from it is bit for bit what decoding gives, so that a run may resume with an empty one.
     """
 
     def __init__(self, durations_s: NDArray[np.float64], sample_rate: int, max_bytes: int) -> None:
@@ -34,7 +34,7 @@ class AudioCache:
         self._lengths = np.frombuffer(mmap.mmap(-1, max(4, 4 * num_placed)), dtype=np.int32)
 
     def get(self, row: int) -> Audio | None:
-        """The waveform of an utterance; None when nobody decoded it yet. Not to be written to."""
+        """The waveform of an utterance; None when no process decoded it yet. Not to be written to."""
         if row >= len(self._starts) - 1 or not (length := int(self._lengths[row])):
             return None
         start = self._starts[row]

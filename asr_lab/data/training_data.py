@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from asr_lab.audio.augmentation import Augmentation
 from asr_lab.audio.reading import AudioError
 from asr_lab.data.batch import Batch, BatchRow, BatchRows, stack
-from asr_lab.data.corpus import Corpus
+from asr_lab.data.corpus import Corpus, too_short
 from asr_lab.data.evaluation_data import EvaluationData as EvaluationData
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import Plan, plan_epoch
@@ -143,8 +143,8 @@ class TrainingData:
         text = " ".join(corpus.texts[m] for m in members)
         tokens = corpus.tokens[members[0]].tolist() if len(members) == 1 else corpus.vocabulary.encode(text)
         if not corpus.alignable(len(audio), tokens):
-            reason = f"too short for its text as drawn: {len(tokens)} tokens in {len(audio)} samples (U > T)"
-            return BadCut(name, corpus.cuts.audio[cuts[0]], reason)
+            reason = too_short(len(audio), tokens, corpus.alignable, corpus.sample_rate)
+            return BadCut(name, corpus.cuts.audio[cuts[0]], f"as drawn: {reason}")
         return BatchRow(audio, tokens, name, key, text)
 
 

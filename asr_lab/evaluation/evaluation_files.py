@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asr_lab.data.evaluation_data import UnreadableUtterance
 
 FORMAT = 2
-"""Raised when the JSON's shape changes; what `read_evaluation` makes of an older one is said there."""
+"""Raised when the JSON's shape changes; `read_evaluation` says what it makes of an older one."""
 UnreadablePolicy = Literal["deleted", "left_out"]
 """What becomes of utterances that cannot be read: all their words count as deleted, or they are not in the score."""
 
@@ -122,8 +122,8 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         raise DataError(f"no evaluation can be read from {path}: {error}") from error
     version = content.get("format") if isinstance(content, dict) else None
     if version not in (1, FORMAT):
-        said = "has no format" if version is None else f"has format {version!r}"
-        raise DataError(f"{path} is not an evaluation of format {FORMAT} (it {said}); evaluate again: asrlab eval")
+        found = "has no format" if version is None else f"has format {version!r}"
+        raise DataError(f"{path} is not an evaluation of format {FORMAT} (it {found}); evaluate again: asrlab eval")
     try:
         if version == 1:
             content = _from_format_1(content)

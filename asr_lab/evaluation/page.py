@@ -40,7 +40,7 @@ def write_report(run: Path) -> Path:
         try:
             evaluations.append((path.stem, read_evaluation(path)))
         except LabError:
-            continue  # a damaged file is told by whoever asks for it; the page shows the rest
+            continue  # a damaged file is reported where it is asked for; the page shows the rest
     write_text(run / CURVE, picture)
     page = run / "report.html"
     write_text(page, render(run.name, picture, evaluations))

@@ -78,7 +78,7 @@ def _main_table(evaluation: Evaluation) -> Table:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table at its own width: a number is never cut, whatever the terminal's width is said to be."""
+    """Print a table at its own width: a number is never cut, whatever width the terminal reports."""
     from rich.segment import Segments
 
     wide = console.options.update(max_width=1000)
@@ -125,6 +125,6 @@ def _group_table(name: str, rows: Sequence[Slice]) -> Table:
 
 def _heading(one: Scored) -> str:
     t = one.transcript
-    who = f", {t.columns['speaker']}" if t.columns.get("speaker") else ""
+    speaker = f", {t.columns['speaker']}" if t.columns.get("speaker") else ""
     size = f"{rates()[MAIN].unit} {one.errors[MAIN].reference}"
-    return f"{t.id} ({t.duration_s:.1f} s{who}), errors {one.num_errors}, {size}"
+    return f"{t.id} ({t.duration_s:.1f} s{speaker}), errors {one.num_errors}, {size}"

@@ -24,8 +24,8 @@ class Losses(NamedTuple):
 class SpeechModel(nn.Module):
     """Features (B, T, F) to tokens: an encoder that obeys the streaming law and one or more decoder heads.
 
-    `taps[i]` is the number of encoder parts (stem included) that head i reads after; `speaking` has the place of the
-    head that is decoded with, by kind.
+    `taps[i]` is the number of encoder parts (stem included) that head i reads after; `head_by_kind` has the place of
+    the head that is decoded with, by kind.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class SpeechModel(nn.Module):
         self.weights = tuple(w / total for w in weights)
         self.taps = tuple(taps)
         self.contexts = tuple(contexts)
-        # Of several decoders of a kind the deepest speaks; the others help to train what lies below them.
-        self.speaking: dict[str, int] = {}
+        # Of several decoders of a kind the deepest is used; the others help to train what lies below them.
+        self.head_by_kind: dict[str, int] = {}
         for index, head in enumerate(heads):
-            deepest = self.speaking.setdefault(head.kind, index)
+            deepest = self.head_by_kind.setdefault(head.kind, index)
             if self.taps[index] > self.taps[deepest]:
-                self.speaking[head.kind] = index
+                self.head_by_kind[head.kind] = index
 
     def encode(self, features: Frames, context: Context = WHOLE) -> list[Frames]:
         """What each head reads, in the heads' order: frames (B, T', D) of complete utterances."""
@@ -68,8 +68,8 @@ class SpeechModel(nn.Module):
         for index, (head, frames) in enumerate(zip(self.heads, self.encode(features, context), strict=True)):
             assert isinstance(head, DecoderHead)
             loss = head.loss(frames, targets)
-            speaks = self.speaking[head.kind] == index
-            parts[head.kind if speaks else f"{head.kind}_after_layer_{self.taps[index] - 1}"] = loss
+            is_used = self.head_by_kind[head.kind] == index
+            parts[head.kind if is_used else f"{head.kind}_after_layer_{self.taps[index] - 1}"] = loss
             total = total + self.weights[index] * loss
         assert isinstance(total, Tensor)
         return Losses(total, parts)
@@ -82,7 +82,7 @@ class SpeechModel(nn.Module):
         passes = self._passes(decode)
         frames = self.encode(features, context)
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
-        first, *rest = [(head, frames[self.speaking[head.kind]]) for head in passes]
+        first, *rest = [(head, frames[self.head_by_kind[head.kind]]) for head in passes]
         found = first[0].search(first[1], options)
         if not rest:
             return found
@@ -90,7 +90,7 @@ class SpeechModel(nn.Module):
 
     def _passes(self, decode: DecodeOptions) -> list[DecoderHead]:
         """The decoder that finds texts, and the one that scores them again, if any."""
-        heads = {kind: self.heads[index] for kind, index in self.speaking.items()}
+        heads = {kind: self.heads[index] for kind, index in self.head_by_kind.items()}
         kind = decode.decoder
         if kind == "auto":
             kind = "attention" if "attention" in heads else next(iter(heads))

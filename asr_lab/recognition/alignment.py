@@ -64,7 +64,7 @@ class CTCReading(NamedTuple):
 
 def ctc_reading(model: SpeechModel, frame_ms: Fraction) -> CTCReading | None:
     """The model's CTC decoder, None where it has none; features have a frame every `frame_ms`."""
-    index = model.speaking.get("ctc")
+    index = model.head_by_kind.get("ctc")
     if index is None or not isinstance(head := model.heads[index], CTCHead):
         return None
     for part in list(model.encoder)[: model.taps[index]]:

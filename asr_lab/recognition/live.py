@@ -212,7 +212,7 @@ def _ctc(model: SpeechModel, decode: DecodeOptions) -> tuple[int, CTCHead]:
     instead = "attention decoders stream by local agreement (asr_lab.recognition.local_agreement.recognizer)"
     if decode.decoder not in ("auto", "ctc"):
         raise ValueError(f"decode.decoder = {decode.decoder!r} is not CTC, which this decodes with; {instead}")
-    index = model.speaking.get("ctc")
+    index = model.head_by_kind.get("ctc")
     if index is not None and isinstance(head := model.heads[index], CTCHead):
         return model.taps[index], head
     raise ValueError(f"the model has no CTC decoder (have: {', '.join(str(h.kind) for h in model.heads)}); {instead}")

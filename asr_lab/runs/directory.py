@@ -101,7 +101,7 @@ class RunDirectory:
 
     @property
     def lock(self) -> Path:
-        """Who trains here, attempt by attempt."""
+        """Its owners, attempt by attempt."""
         return self.path / "lock"
 
     def resolved(self) -> dict[str, Any]:

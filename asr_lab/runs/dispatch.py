@@ -40,8 +40,8 @@ class Prepared:
     run: RunDirectory
     standing: Standing
     """`new`; `resume` = trained in part; `score` = trained, but decoded or scored otherwise than asked for now;
-    `finished`; `running` = somebody else is at it."""
-    story: RunStatus
+    `finished`; `running` = another process is at it."""
+    status: RunStatus
     code: Code
 
 
@@ -55,20 +55,20 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     run = None if again else run_of(identity, root)
     if run is None:
         return Prepared(create_run(document, root, again), "new", RunStatus(), code)
-    story = status_of(run)
-    state, _ = state_of(run, story)
+    status = status_of(run)
+    state, _ = state_of(run, status)
     if state == "running":
-        return Prepared(run, "running", story, code)
+        return Prepared(run, "running", status, code)
     found = [] if accept_changes else changes(run, code, None)
     if drift := changed_defaults(run, identity):
-        lines = tuple(f"{c.path}: {_told(c.old)} -> {_told(c.new)}" for c in drift)
+        lines = tuple(f"{c.path}: {_as_toml(c.old)} -> {_as_toml(c.new)}" for c in drift)
         found += [] if accept_changes else [RecordChange("defaults", lines)]
     if found:
         raise RunError(refusal(run, found, state == "finished"))
     if state == "finished":
         same = run.parts()[2] == _as_json(identity.evaluation)
-        return Prepared(run, "finished" if same else "score", story, code)
-    return Prepared(run, "new" if state == "new" else "resume", story, code)
+        return Prepared(run, "finished" if same else "score", status, code)
+    return Prepared(run, "new" if state == "new" else "resume", status, code)
 
 
 def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
@@ -151,7 +151,7 @@ def start_local(run: RunDirectory, snapshot: Path, launch: Launch) -> LocalJob:
 
 
 def ask_to_stop(run: RunDirectory) -> None:
-    """Have the run's process save and end; RunError when it is on another machine, or nobody runs it."""
+    """Have the run's process save and end; RunError when it is on another machine, or no process runs it."""
     holder = Liveness(run.lock).holder()
     if holder is None:
         raise RunError(f"{run.path} is not running")
@@ -160,7 +160,7 @@ def ask_to_stop(run: RunDirectory) -> None:
     os.kill(holder.owner.pid, signal.SIGTERM)
 
 
-def _told(value: object) -> str:
+def _as_toml(value: object) -> str:
     return "absent" if value is None else toml(value)
 
 

@@ -63,7 +63,7 @@ def find_run(argument: str, root: Path) -> RunDirectory:
 
 
 def newest_running(root: Path) -> RunDirectory:
-    """The newest run that somebody trains now; RunError when nobody does."""
+    """The newest run that a process trains now; RunError when none does."""
     for run in reversed(all_runs(root)):
         with contextlib.suppress(RunError):  # a damaged one; `asrlab runs` lists it
             if Liveness(run.lock).holder() is not None:

@@ -1,10 +1,10 @@
-"""Who trains in a run's directory: one process at a time, on any machine that shares it.
+"""The owner of a run's directory: one process at a time, on any machine that shares it.
 
 Every attempt at a run has a number, and taking the lock is creating the file of the next number, which only one
 process can do. The highest number owns the run: an owner that was overtaken sees it before it writes a checkpoint. No
 `flock`, since shared file systems keep it badly.
 
-    lock/0001.json   who: token, host, boot, process namespace, pid, process start time, job id
+    lock/0001.json   the owner: token, host, boot, process namespace, pid, process start time, job id
     lock/0001.beat   a counter that the owner raises every few seconds
     lock/0001.end    the owner let go
 """
@@ -111,7 +111,7 @@ class Liveness:
         self._since = clock()
 
     def holder(self) -> Attempt | None:
-        """The attempt that holds the run as far as is known; None when nobody does."""
+        """The attempt that holds the run as far as is known; None when none does."""
         attempt = last_attempt(self.folder)
         return attempt if attempt is not None and self.holds(attempt) else None
 
@@ -146,18 +146,18 @@ class RunLock:
         silence_s: float = SILENCE_S,
         on_wait: Callable[[Attempt], None] | None = None,
     ) -> RunLock:
-        """Become the owner; RunError when somebody else is, or may be for longer than `wait_s` seconds.
+        """Become the owner; RunError when another process is, or may be for longer than `wait_s` seconds.
 
         A silent owner on another machine is known to be gone after `silence_s`: give that long to take its place.
         """
         folder.mkdir(parents=True, exist_ok=True)
         liveness = Liveness(folder, silence_s)
         deadline = time.monotonic() + wait_s
-        told = False
+        is_announced = False
         while True:
             last = last_attempt(folder)
             if last is None or not liveness.holds(last):
-                # The one behind the attempt that was judged: read anew, the newest might be somebody alive by now.
+                # The one after the attempt that was judged: read anew, the newest might be one that lives by now.
                 number = last.number + 1 if last else 1
                 owner = Owner.me(job)
                 if create_text(_file(folder, number, "json"), json.dumps(attrs.asdict(owner))):
@@ -167,9 +167,9 @@ class RunLock:
                 continue
             if time.monotonic() >= deadline:
                 raise RunError(f"{folder.parent} is in use by {last.owner} (attempt {last.number})")
-            if on_wait is not None and not told:
+            if on_wait is not None and not is_announced:
                 on_wait(last)
-                told = True
+                is_announced = True
             time.sleep(min(1.0, silence_s / 10))
 
     def check(self) -> None:

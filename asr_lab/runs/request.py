@@ -13,7 +13,7 @@ from asr_lab.runs.directory import RunDirectory
 
 @attrs.frozen
 class AttemptRequest:
-    """Who asked for the attempt, and under what terms."""
+    """What asked for the attempt, and under what terms."""
 
     command: tuple[str, ...] = ()
     """The command line."""
@@ -24,7 +24,7 @@ class AttemptRequest:
 
     @property
     def resume_command(self) -> str:
-        """The command line that goes on with the run; empty when nobody typed one."""
+        """The command line that goes on with the run; empty when none was typed."""
         once = ("--again", "--accept-changes", "--detach")
         return shlex.join(["asrlab", *(word for word in self.command[1:] if word not in once)]) if self.command else ""
 

@@ -105,23 +105,23 @@ class RunStatus:
 
 
 def status_of(run: RunDirectory) -> RunStatus:
-    """The story of a run up to now; RunError when a record lacks something."""
-    story = RunStatus()
+    """The status of a run; RunError when a record lacks something."""
+    status = RunStatus()
     for event in read_events(run.events_file):
         try:
-            story.add(event)
+            status.add(event)
         except KeyError as error:
             raise RunError(f"{run.events_file} is damaged: no {error.args[0]} in a record of {event.kind}") from error
-    return story
+    return status
 
 
-def state_of(run: RunDirectory, story: RunStatus) -> tuple[State, Attempt | None]:
+def state_of(run: RunDirectory, status: RunStatus) -> tuple[State, Attempt | None]:
     """A run's state, and the attempt that holds it as far as one look tells."""
     holder = Liveness(run.lock).holder()
     if holder is not None:
         return "running", holder
     newest = last_attempt(run.lock)
-    if newest is None or story.attempt < newest.number:
+    if newest is None or status.attempt < newest.number:
         return ("new" if newest is None else "dead"), None
     states: dict[str, State] = {"done": "finished", "stopped": "stopped", "failed": "failed"}
-    return states.get(story.phase, "dead"), None
+    return states.get(status.phase, "dead"), None

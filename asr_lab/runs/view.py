@@ -24,9 +24,9 @@ LOG_TAIL = 20
 
 
 class View(Protocol):
-    """Something that shows a story."""
+    """Something that shows a run's status."""
 
-    def show(self, story: RunStatus) -> None:
+    def show(self, status: RunStatus) -> None:
         """Show how things stand."""
 
     def close(self) -> None:
@@ -46,13 +46,15 @@ class LiveView:
         self._console = console
         self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=False)
         self._task = self._progress.add_task(run.name, total=1.0, line="")
-        self._told = 0
+        self._num_notes = 0
         self._progress.start()
 
-    def show(self, story: RunStatus) -> None:
+    def show(self, status: RunStatus) -> None:
         """Redraw the line; warnings stay above it."""
-        self._told = _tell_notes(story, self._told, lambda note: self._console.print(f"note: {note}", style="yellow"))
-        self._progress.update(self._task, completed=story.share, line=describe(story))
+        self._num_notes = _show_notes(
+            status, self._num_notes, lambda note: self._console.print(f"note: {note}", style="yellow")
+        )
+        self._progress.update(self._task, completed=status.share, line=describe(status))
 
     def close(self) -> None:
         """Draw a last time and let go of the terminal."""
@@ -68,15 +70,15 @@ class PlainView:
         self._clock = clock
         self._last: tuple[object, ...] = ()
         self._at = -PLAIN_EVERY_S
-        self._told = 0
+        self._num_notes = 0
 
-    def show(self, story: RunStatus) -> None:
+    def show(self, status: RunStatus) -> None:
         """Write a line when the phase or a score is new, or some time has gone by and there is something to say."""
-        self._told = _tell_notes(story, self._told, lambda note: self._write(f"note: {note}"))
-        mark = (story.attempt, story.phase if story.phase != "training" else "", story.valid, story.best_step)
-        new_phase = mark != self._last and story.phase != "training"
-        if story.phase and (new_phase or (story.step and self._clock() - self._at >= PLAIN_EVERY_S)):
-            self._write(f"{self._name}  {story.share:4.0%}  {describe(story)}")
+        self._num_notes = _show_notes(status, self._num_notes, lambda note: self._write(f"note: {note}"))
+        mark = (status.attempt, status.phase if status.phase != "training" else "", status.valid, status.best_step)
+        new_phase = mark != self._last and status.phase != "training"
+        if status.phase and (new_phase or (status.step and self._clock() - self._at >= PLAIN_EVERY_S)):
+            self._write(f"{self._name}  {status.share:4.0%}  {describe(status)}")
             self._at = self._clock()
         self._last = mark
 
@@ -91,22 +93,22 @@ def open_view(run: RunDirectory) -> View:
     return PlainView(run, lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def describe(story: RunStatus) -> str:
+def describe(status: RunStatus) -> str:
     """How things stand, on one line."""
-    parts = [story.phase]
-    if story.step:
-        parts.append(f"step {story.step:,}")
-        parts.append(f"epoch {story.epoch + 1}")
-    if story.loss is not None:
-        parts.append(f"loss {story.loss:.3f}")
-    if story.valid is not None:
-        best = f" (best {story.best:.1%} at {story.best_step:,})" if story.best is not None else ""
-        parts.append(f"{story.metric.upper()} {story.valid:.1%}{best}")
-    if story.phase == "training":
-        if story.audio_s_per_s:
-            parts.append(f"{story.audio_s_per_s:,.0f} s audio/s")
-        if story.eta_s is not None:
-            parts.append(f"ETA {duration(story.eta_s)}")
+    parts = [status.phase]
+    if status.step:
+        parts.append(f"step {status.step:,}")
+        parts.append(f"epoch {status.epoch + 1}")
+    if status.loss is not None:
+        parts.append(f"loss {status.loss:.3f}")
+    if status.valid is not None:
+        best = f" (best {status.best:.1%} at {status.best_step:,})" if status.best is not None else ""
+        parts.append(f"{status.metric.upper()} {status.valid:.1%}{best}")
+    if status.phase == "training":
+        if status.audio_s_per_s:
+            parts.append(f"{status.audio_s_per_s:,.0f} s audio/s")
+        if status.eta_s is not None:
+            parts.append(f"ETA {duration(status.eta_s)}")
     return "  ".join(parts)
 
 
@@ -129,24 +131,24 @@ def follow(
     is_starting: Callable[[], bool] = lambda: False,
     is_over: Callable[[], bool] = lambda: False,
 ) -> RunStatus:
-    """Show a run until its newest attempt ends, is gone, or `is_over` says so; give its story.
+    """Show a run until its newest attempt ends, is gone, or `is_over` is true; its status then.
 
     Attempts up to `since` are past; while there is no newer one, `is_starting` tells whether one may still come.
     """
-    reader, liveness, story = EventReader(run.events_file), Liveness(run.lock), RunStatus()
+    reader, liveness, status = EventReader(run.events_file), Liveness(run.lock), RunStatus()
     while True:
         over = is_over()
         # Asked before the events are read: whatever the holder wrote before it went is then in them.
         holder = liveness.holder()
         starting = is_starting()
         for event in reader.read():
-            story.add(event)
-        view.show(story)
-        is_newer = story.attempt > since
-        if over or (is_newer and story.ended):
-            return story
+            status.add(event)
+        view.show(status)
+        is_newer = status.attempt > since
+        if over or (is_newer and status.ended):
+            return status
         if holder is None and not (starting and not is_newer):
-            return story
+            return status
         time.sleep(POLL_S)
 
 
@@ -158,7 +160,8 @@ def log_tail(run: RunDirectory) -> tuple[Path, list[str]] | None:
     return logs[-1], logs[-1].read_text(errors="replace").splitlines()[-LOG_TAIL:]
 
 
-def _tell_notes(story: RunStatus, told: int, tell: Callable[[str], None]) -> int:
-    for note in story.notes[told:]:
-        tell(note)
-    return len(story.notes)
+def _show_notes(status: RunStatus, num_shown: int, show: Callable[[str], None]) -> int:
+    """Show the notes that are new; how many have been shown now."""
+    for note in status.notes[num_shown:]:
+        show(note)
+    return len(status.notes)

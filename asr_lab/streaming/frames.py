@@ -36,7 +36,7 @@ class Frames(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        """Whether every row ends here, so that nobody needs the state behind; False where only a device knows."""
+        """Whether every row ends here, so that no later step needs the state; False where only a device knows."""
         return self.final.device.type == "cpu" and bool(self.final.all())
 
     def mask(self) -> Tensor:

@@ -61,7 +61,7 @@ class Sessions:
         self._streams: dict[int, _OpenStream] = {}  # in the order of their rows
         self._opened = 0
         self._state: Any = None
-        self._owned = True  # nobody else can hold a part of the state's memory
+        self._owned = True  # nothing else can hold a part of the state's memory
 
     def __len__(self) -> int:
         return len(self._streams)

@@ -1,4 +1,4 @@
-"""Normalising steps for transcripts, by name. They hold for any language; what they lose is said in each."""
+"""Normalising steps for transcripts, by name. They hold for any language; each says what it loses."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _is_accent(c: str) -> bool:
 
 
 def strip_digits(text: str) -> str:
-    """Digits of any script to blanks; for texts in which a digit is an error, since nobody says one so."""
+    """Digits of any script to blanks; for texts in which a digit is an error, since none is spoken so."""
     return "".join(" " if c.isdecimal() else c for c in text)
 
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one line of JSON per logged step, and those who listen to it."""
+"""metrics.jsonl: one line of JSON per logged step, and its listeners."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class OptimizerUpdate:
         """Clip, step, average, unless there is a cause not to; then forget the gradients."""
         if not measured.cause:
             if self.clip_norm is not None and measured.norm > self.clip_norm:
-                # What clip_grads_with_norm_ does; the norm is at hand, so the usual step skips the pass.
+                # What clip_grads_with_norm_ does; the norm is known, so the usual step skips the pass.
                 torch._foreach_mul_(self._gradients(), self.clip_norm / (measured.norm + 1e-6))
             if self.scaler is None:
                 self.optimizer.step()

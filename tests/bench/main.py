@@ -36,7 +36,7 @@ class Report:
     absent: list[str]
     """Peers that are not installed here."""
     failed: dict[str, str]
-    """Cases that gave no figures, and the last line of what they said."""
+    """Cases that gave no figures, and the last line of their stderr."""
 
 
 def bench(
@@ -115,7 +115,7 @@ class Failure:
 
 
 def _run(case: str, steps: int, threads: int, *options: str) -> Any:
-    """A case's figures, from a process of its own, or a Failure; what it said is on stderr then."""
+    """A case's figures, from a process of its own, or a Failure; its output is on stderr then."""
     command = [sys.executable, str(WORKER), case, str(steps), str(threads), *options]
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     try:
@@ -123,13 +123,13 @@ def _run(case: str, steps: int, threads: int, *options: str) -> Any:
     except subprocess.TimeoutExpired:
         return _failed(case, f"took longer than {CASE_LIMIT_S} s", "")
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        return _failed(case, f"status {done.returncode}: {said[-1] if said else 'it said nothing'}", done.stderr)
+        output = done.stderr.strip().splitlines()
+        return _failed(case, f"status {done.returncode}: {output[-1] if output else 'it printed nothing'}", done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _failed(case: str, why: str, said: str) -> Failure:
-    print(f"{said}error: {case} failed, {why}", file=sys.stderr)
+def _failed(case: str, why: str, output: str) -> Failure:
+    print(f"{output}error: {case} failed, {why}", file=sys.stderr)
     return Failure(why)
 
 

@@ -19,9 +19,9 @@ def transcripts(utterances: int, words: int, speakers: int, seed: int) -> Sequen
     made = []
     for i in range(utterances):
         spoken = draw.choices(WORDS, k=words)
-        heard = [w if draw.random() > 0.08 else draw.choice(WORDS) for w in spoken if draw.random() > 0.02]
+        decoded = [w if draw.random() > 0.08 else draw.choice(WORDS) for w in spoken if draw.random() > 0.02]
         columns = {"speaker": f"s{draw.randrange(speakers)}"}
-        made.append(DecodedUtterance(f"u{i}", " ".join(spoken), " ".join(heard), columns, draw.uniform(0.5, 25)))
+        made.append(DecodedUtterance(f"u{i}", " ".join(spoken), " ".join(decoded), columns, draw.uniform(0.5, 25)))
     return made
 
 

@@ -260,17 +260,17 @@ def check_full(case: Case, context: Context, seed: int = 4) -> None:
     shape = (3, sum(counts), *(() if case.dim is None else (case.dim,)))
     x = case.scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     whole = run_whole(layer, Frames.whole(x)._replace(full=False), context)
-    for said in (True, False):
+    for full_given in (True, False):
         state, pieces = layer.initial_state(3, context), []
         for number, piece in enumerate(x.split(counts, dim=1)):
             last = torch.full((3,), number + 1 == len(counts))
-            step = Frames(piece, torch.full((3,), piece.shape[1]), last, full=said)
+            step = Frames(piece, torch.full((3,), piece.shape[1]), last, full=full_given)
             state, out = layer(state, step, context)
             full = out.lengths.tolist() == [out.x.shape[1]] * 3
             assert full or not out.full, "full, with padding"
-            assert out.full or not (full and said and number), "a full step of rows alike must say so"
+            assert out.full or not (full and full_given and number), "a full step of rows alike must say so"
             pieces.append(out)
-        assert_same_frames(_joined(pieces), whole, TOLERANCE[torch.float64], f"full = {said} against whole")
+        assert_same_frames(_joined(pieces), whole, TOLERANCE[torch.float64], f"full = {full_given} against whole")
 
 
 @torch.no_grad()

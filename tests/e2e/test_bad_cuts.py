@@ -29,12 +29,12 @@ REASONS = {
     "no-samples": r"holds no samples",
     "not-audio": r"is not audio",
     "empty-text": r"empty text",
-    "u-over-t": r"too short for its text: \d+ tokens in 0\.\d\d s \(U > T\)",
+    "u-over-t": r"too short for its text: \d+ tokens need \d+\.\d\d s, it has 0\.\d\d s",
     "unspellable": r"unspellable: .*'7'",
     "wrong-duration": r"wrong duration: the manifest says 9\.50 s, the file lasts 0\.\d\d s",
     "not-a-number": r"holds samples that are not finite numbers",
 }
-"""What is wrong with each spoiled utterance, which is its id too, and how that is told."""
+"""What is wrong with each spoiled utterance, which is its id too, and how the event words it."""
 RECIPE = """
 name = "spoiled"
 seed = 3
@@ -149,9 +149,9 @@ def test_each_spoiled_cut_is_named_with_its_own_reason_and_the_rest_is_trained_o
         assert cut["reason"] in event.data["message"]
         assert Path(cut["audio"]).name == next(row["audio"] for row in spoiled if row["id"] == cut["id"])
     assert reasons.keys() == REASONS.keys()
-    assert len({reason for told in reasons.values() for reason in told}) == len(REASONS)
-    for kind, told in reasons.items():
-        (reason,) = told
+    assert len({reason for found in reasons.values() for reason in found}) == len(REASONS)
+    for kind, found in reasons.items():
+        (reason,) = found
         assert re.match(REASONS[kind], reason), (kind, reason)
     steps = list(read_metrics(only_run().metrics_file))
     assert {step["epoch"] for step in steps} >= {0, 1}
@@ -164,9 +164,9 @@ def test_a_second_utterance_of_one_name_is_named(spoiled: list[Record], tmp_path
     table.write_text(table.read_text() + "\t".join({**last, "text": "another"}.values()) + "\n")
     done = asrlab_run()
     assert done.exit_code == 0, done.output
-    told = {event.data["cut"]["id"]: event.data["cut"]["reason"] for event in named(only_run())}
-    assert told.keys() == {*REASONS, last["id"]}
-    assert told[last["id"]] == f"a second utterance is called {last['id']!r}"
+    found = {event.data["cut"]["id"]: event.data["cut"]["reason"] for event in named(only_run())}
+    assert found.keys() == {*REASONS, last["id"]}
+    assert found[last["id"]] == f"a second utterance is called {last['id']!r}"
 
 
 @pytest.mark.usefixtures("spoiled")

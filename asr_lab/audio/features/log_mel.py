@@ -24,7 +24,7 @@ FLOOR_DECADES = 8
 RUNNING_HORIZON_S = 5.0
 """With `level = "running"`, audio that is this old counts 1/e."""
 RUNNING_PRIOR_S = 0.5
-"""As if this much audio of the usual spread had been heard before."""
+"""As if this much audio of the usual spread had come before."""
 RUNNING_PRIOR_DECADES = 1.3
 """The usual standard deviation of a mel energy in speech, in decades (1.1 to 1.5 in seven corpora)."""
 BLOCK_SAMPLES = 1 << 18
@@ -145,11 +145,11 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         with torch.autocast(chunk.x.device.type, enabled=False):
             if self.whole_because and bool(((chunk.lengths > 0) & ~chunk.final).any()):
                 raise ValueError(f"these features cannot be cut: {self.whole_because}")
-            new, frames = self._heard(state, chunk)
+            new, frames = self._unlevelled(state, chunk)
             level, frames = self._levelled(state.level, self._floored(frames))
             return new._replace(level=level), frames
 
-    def _heard(self, state: MelState, chunk: Frames) -> tuple[MelState, Frames]:
+    def _unlevelled(self, state: MelState, chunk: Frames) -> tuple[MelState, Frames]:
         """The new state, its level still the old one, and log-mel energies as they are."""
         x = chunk.valid()
         x = torch.cat([state.past.to(x.dtype), x if x.dtype == torch.float64 else x.float()], 1)

@@ -42,10 +42,10 @@ def fresh_running_state(like: Tensor, batch: int, num_features: int) -> RunningS
 def running_level(
     state: RunningState, frames: Frames, horizon_frames: int, prior_frames: int, prior_deviation: float
 ) -> tuple[RunningState, Tensor]:
-    """Each feature against the mean and deviation of what was heard so far, the present frame included.
+    """Each feature against the mean and deviation of the frames so far, the present one included.
 
     A frame that is `horizon_frames` old counts 1/e. The variance starts as if `prior_frames` with `prior_deviation`
-    had been heard, so that the first frames are not blown up. Returns the new state and (B, T, F).
+    had come before, so that the first frames are not blown up. Returns the new state and (B, T, F).
     """
     x = frames.valid().double()
     ones = frames.mask()[..., None].double()

@@ -1,4 +1,4 @@
-"""Synthetic utterances: who says what, and the folder that keeps how it sounded."""
+"""Synthetic utterances: the voice of each sentence, and the folder that keeps the audio."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _make(folder: Path, requests: Sequence[espeak.SpeechRequest], speech: Speech
             try:
                 new.rename(folder)
             except OSError:
-                # Someone else was faster; theirs holds the same.
+                # Another process was faster; its folder holds the same.
                 if _spoken(folder) is None:
                     raise
     finally:

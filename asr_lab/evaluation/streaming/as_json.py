@@ -28,7 +28,7 @@ def row_json(row: ContextRow) -> dict[str, Any]:
 
 
 def set_json(score: SetScore) -> dict[str, Any]:
-    """What was heard, and how its rates and intervals were made."""
+    """The set that was decoded, and how its rates and intervals were made."""
     return {
         "name": score.name,
         "utterances": score.utterances,
@@ -45,9 +45,9 @@ def set_json(score: SetScore) -> dict[str, Any]:
     }
 
 
-def unaligned_json(listening: Playback) -> list[dict[str, str]]:
+def unaligned_json(playback: Playback) -> list[dict[str, str]]:
     """Utterances whose reference has no place in the audio: their words have no delay."""
-    return [{"set": name, "id": id, "reason": reason} for (name, id), reason in listening.unaligned.items()]
+    return [{"set": name, "id": id, "reason": reason} for (name, id), reason in playback.unaligned.items()]
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Who is compared: the model offline, and live in each context that it can be heard in."""
+"""What is compared: the model offline, and live in each context that it can stream in."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from asr_lab.units import ms_to_samples
 
 
 def contenders_of(
-    loaded: LoadedModel, hearer: StreamingChain, candidates: Sequence[Candidate], decode: DecodeOptions
+    loaded: LoadedModel, chain: StreamingChain, candidates: Sequence[Candidate], decode: DecodeOptions
 ) -> list[Contender]:
     """The offline model first, then each candidate.
 
     Offline is what `asrlab eval` scores: the widest context that the model is trained for, decoded as the recipe says.
-    Live streams are decoded with CTC; an attention decoder is heard by local agreement. Where the recipe decodes
+    Live streams are decoded with CTC; an attention decoder streams by local agreement. Where the recipe decodes
     otherwise, another offline row does as they do, so that each has something to be compared with.
     """
     kinds = [str(head.kind) for head in loaded.model.heads]
-    speaks = decode.decoder if decode.decoder != "auto" else "attention" if "attention" in kinds else kinds[0]
+    decoder = decode.decoder if decode.decoder != "auto" else "attention" if "attention" in kinds else kinds[0]
     widest = evaluation_context(loaded.model)
-    base = hearer.candidate("offline", widest, trained=True)
-    found = [Contender(base.label, "offline", speaks, base, Offline(loaded, widest, decode))]
+    base = chain.candidate("offline", widest, trained=True)
+    found = [Contender(base.label, "offline", decoder, base, Offline(loaded, widest, decode))]
     live = [c for c in candidates if c.delay is not None] if "ctc" in kinds else []
     for other in [*(["ctc"] if live else []), *(["attention"] if "attention" in kinds else [])]:
-        if other != speaks:
+        if other != decoder:
             again = attrs.evolve(base, label=f"{base.label}, {other}")
             offline = Offline(loaded, widest, decode.by(other))
             found.append(Contender(again.label, "offline", other, again, offline))
@@ -42,7 +42,7 @@ def contenders_of(
             found.append(Contender(candidate.label, "live", "ctc", candidate, recognizer, packet))
         elif candidate.delay is None and candidate.context != widest:
             found.append(
-                Contender(candidate.label, "offline", speaks, candidate, Offline(loaded, candidate.context, decode))
+                Contender(candidate.label, "offline", decoder, candidate, Offline(loaded, candidate.context, decode))
             )
     return [*found, *([_agreement(loaded, base, decode)] if "attention" in kinds else [])]
 

@@ -1,4 +1,4 @@
-"""Which contexts a trained model is compared in, and why it cannot be heard live in others."""
+"""Which contexts a trained model is compared in, and why it cannot stream in others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AlgorithmicDelay:
     window_ms: float
     """The right half of the features' window."""
     stem_ms: float
-    """What stem and blocks look ahead beyond a chunk."""
+    """The lookahead of stem and blocks beyond a chunk."""
     chunk_ms: float
     """What a stream waits for before it computes."""
 
@@ -60,7 +60,7 @@ class Candidate:
 
 @attrs.frozen
 class Refused:
-    """A context that the model cannot be heard in."""
+    """A context that the model cannot stream in."""
 
     label: str
     reason: str
@@ -128,7 +128,7 @@ class StreamingChain:
 
 
 def choose(
-    model: SpeechModel, hearer: StreamingChain, wanted_ms: Sequence[float | None] = ()
+    model: SpeechModel, chain: StreamingChain, wanted_ms: Sequence[float | None] = ()
 ) -> tuple[list[Candidate], list[Refused]]:
     """The contexts to compare in, shortest chunk first, and those that the stack cannot serve.
 
@@ -138,19 +138,19 @@ def choose(
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     trained = [context for context, _ in model.contexts]
-    trained_ms = [_ms(c.chunk_frames, hearer.frame_ms) for c in trained]
+    trained_ms = [_ms(c.chunk_frames, chain.frame_ms) for c in trained]
     chunks_ms = dict.fromkeys(wanted_ms or (*trained_ms, *USUAL_MS))
     for chunk_ms in sorted(chunks_ms, key=lambda ms: float("inf") if ms is None else ms):
         same = [c for c, ms in zip(trained, trained_ms, strict=True) if ms == chunk_ms]
         label = "whole" if chunk_ms is None else f"{chunk_ms:g} ms"
         try:
-            hearer.check_chunk(chunk_ms)
-            untrained = [WHOLE if chunk_ms is None else live_context(model, hearer.frame_ms, chunk_ms)]
+            chain.check_chunk(chunk_ms)
+            untrained = [WHOLE if chunk_ms is None else live_context(model, chain.frame_ms, chunk_ms)]
             for context in same or untrained:
-                own = f"{label}, left {_ms(context.left_frames, hearer.frame_ms):g} ms" if len(same) > 1 else label
-                candidate = hearer.candidate(own, context, trained=bool(same))
+                own = f"{label}, left {_ms(context.left_frames, chain.frame_ms):g} ms" if len(same) > 1 else label
+                candidate = chain.candidate(own, context, trained=bool(same))
                 if candidate.delay is None and chunk_ms is not None:
-                    raise ValueError(hearer.whole_because(context))
+                    raise ValueError(chain.whole_because(context))
                 candidates.append(candidate)
         except ValueError as error:
             refused.append(Refused(label, str(error)))

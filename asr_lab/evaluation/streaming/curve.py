@@ -42,7 +42,7 @@ def draw_streaming(rows: Sequence[ContextRow], folder: Path, title: str) -> tupl
 
 def _delay_ms(row: ContextRow, by_words: bool) -> float | None:
     if by_words:
-        return None if row.latency.words is None else s_to_ms(row.latency.words.settled.p50_s)
+        return None if row.latency.words is None else s_to_ms(row.latency.words.final.p50_s)
     return None if row.delay is None else row.delay.mean_ms
 
 
@@ -59,7 +59,7 @@ def _line(axes: Axes, row: ContextRow) -> None:
 
 def _point(axes: Axes, row: ContextRow, at: float) -> None:
     value, low, high = (100 * x for x in (row.main.value, row.main.low, row.main.high))
-    late = s_to_ms(row.latency.words.settled.p90_s) - at if row.latency.words is not None else 0.0
+    late = s_to_ms(row.latency.words.final.p90_s) - at if row.latency.words is not None else 0.0
     colour = BLUE if row.kind == "live" else ORANGE
     axes.errorbar(at, value, xerr=[[0.0], [max(0.0, late)]], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.35)
     axes.errorbar(

@@ -1,7 +1,7 @@
-"""How long after a word was said it is read: delays by the audio's clock, and how often shown words change.
+"""Latency of streamed words: delays after their ends by the audio's clock, and how often shown words change.
 
-The clock is the audio's: a word is shown when so much of the recording had been heard, however fast the machine. What a
-recognizer was given before one step is shown together, so it should be given no more than a chunk at a time.
+The clock is the audio's: a word is shown when so much of the recording had been streamed, however fast the machine.
+What a recognizer was given before one step is shown together, so it should be given no more than a chunk at a time.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from asr_lab.recognition.timed_word import TimedWord
 
 @attrs.frozen
 class ShownWord:
-    """A word of the final text and when it could be read, in seconds of audio."""
+    """A word of the final text and when it was shown, in seconds of audio."""
 
     text: str
     shown_s: float
     """Since when it stood in its place, whole and for good."""
-    settled_s: float
-    """Since when it was settled; a word that only the end of the audio settles has the audio's length."""
+    final_s: float
+    """Since when it was final; a word that only the end of the audio makes final has the audio's length."""
 
 
 @attrs.frozen
 class Shown:
-    """What one stream showed to who watched it."""
+    """What one stream showed, from its first update to its last."""
 
     words: tuple[ShownWord, ...]
     """The final text."""
@@ -41,22 +41,22 @@ class Shown:
 
 
 class WordDelay(NamedTuple):
-    """From the end of a word to when it could be read, in seconds; below 0 for a word guessed before its end."""
+    """From the end of a word to when it was shown and final, in seconds; below 0 for a word guessed before its end."""
 
     shown_s: float
-    settled_s: float
+    final_s: float
 
 
 @attrs.frozen
 class Delays:
-    """Of one utterance: the words that were said and were heard right."""
+    """Of one utterance: the words of the reference that were recognised correctly."""
 
     words: tuple[WordDelay, ...]
     first: WordDelay | None
-    """Of the first word said; None where it was not heard."""
+    """Of the reference's first word; None where it was not recognised."""
     last: WordDelay | None
-    """Of the last word said; None where it was not heard."""
-    num_said: int
+    """Of the reference's last word; None where it was not recognised."""
+    num_reference: int
 
 
 class Percentiles(NamedTuple):
@@ -68,10 +68,10 @@ class Percentiles(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Delays of some words until they were shown, and until they were settled."""
+    """Delays of some words until they were shown, and until they were final."""
 
     shown: Percentiles
-    settled: Percentiles
+    final: Percentiles
     num_words: int
 
 
@@ -80,13 +80,13 @@ class Latency:
     """Delays over the utterances of a set; None where no word counts."""
 
     words: Figures | None
-    """Of every word that was said and heard right."""
+    """Of every word of the references that was recognised correctly."""
     first: Figures | None
     """Of the first word of each utterance."""
     last: Figures | None
     """Of the last word of each utterance."""
-    num_said: int
-    """Words said, heard right or not."""
+    num_reference: int
+    """Words of the references, recognised correctly or not."""
     flicker: float
     """Share of the shown words that were later changed, `num_changed / num_shown`; 0 where none was shown.
 
@@ -99,12 +99,12 @@ class Latency:
 def watch(updates: Iterable[StreamUpdate]) -> Shown:
     """What the updates of one stream show, from its first to its last.
 
-    On the screen stand the settled words and behind them the partial ones. A word changes when another stands in its
+    On the screen stand the final words and after them the interim ones. A word changes when another stands in its
     place after the next update, or none. The last word on the screen may grow (`thr`, `three`): no letter that was
-    read is taken back, so it has not changed; but it is shown for good only when it is whole.
+    shown is taken back, so it has not changed; but it is shown for good only when it is whole.
     """
     done: list[ShownWord] = []
-    screen: list[tuple[str, float]] = []  # unsettled words and since when they stand there
+    screen: list[tuple[str, float]] = []  # interim words and since when they stand there
     num_shown = num_changed = 0
     for update in updates:
         texts = [word.text for word in update.words]
@@ -124,29 +124,29 @@ def watch(updates: Iterable[StreamUpdate]) -> Shown:
     return Shown(tuple(done), num_shown, num_changed)
 
 
-def delays(said: Sequence[TimedWord], shown: Sequence[ShownWord]) -> Delays:
-    """How long after their true ends words were read; `said` is a forced alignment of what was said.
+def delays(reference: Sequence[TimedWord], shown: Sequence[ShownWord]) -> Delays:
+    """How long after their true ends words were shown and final; `reference` has its times from a forced alignment.
 
-    Only words that the alignment of both texts matches count (Levenshtein over words, as in the word error rate): what
-    was heard wrong has no delay.
+    Only words that the alignment of both texts matches count (Levenshtein over words, as in the word error rate): a
+    word that was not recognised correctly has no delay.
     """
     found: dict[int, WordDelay] = {}
-    for edit in Levenshtein.opcodes([w.text for w in said], [w.text for w in shown]):
+    for edit in Levenshtein.opcodes([w.text for w in reference], [w.text for w in shown]):
         if edit.tag == "equal":
             for place, other in zip(
                 range(edit.src_start, edit.src_end), range(edit.dest_start, edit.dest_end), strict=True
             ):
-                end_s, word = said[place].end_s, shown[other]
-                found[place] = WordDelay(word.shown_s - end_s, word.settled_s - end_s)
-    return Delays(tuple(found.values()), found.get(0), found.get(len(said) - 1), len(said))
+                end_s, word = reference[place].end_s, shown[other]
+                found[place] = WordDelay(word.shown_s - end_s, word.final_s - end_s)
+    return Delays(tuple(found.values()), found.get(0), found.get(len(reference) - 1), len(reference))
 
 
 def summarise(utterances: Iterable[tuple[Sequence[TimedWord], Shown]]) -> Latency:
-    """The figures of a set: for each utterance what was said, aligned, and what was shown of it."""
+    """The figures of a set: for each utterance the aligned reference, and what was shown of it."""
     num_final = num_shown = num_changed = 0
     each: list[Delays] = []
-    for said, shown in utterances:
-        each.append(delays(said, shown.words))
+    for reference, shown in utterances:
+        each.append(delays(reference, shown.words))
         num_final += len(shown.words)
         num_shown += shown.num_shown
         num_changed += shown.num_changed
@@ -154,7 +154,7 @@ def summarise(utterances: Iterable[tuple[Sequence[TimedWord], Shown]]) -> Latenc
         words=_figures([delay for one in each for delay in one.words]),
         first=_figures([one.first for one in each if one.first is not None]),
         last=_figures([one.last for one in each if one.last is not None]),
-        num_said=sum(one.num_said for one in each),
+        num_reference=sum(one.num_reference for one in each),
         flicker=num_changed / max(1, num_shown),
         changed_per_word=num_changed / max(1, num_final),
     )
@@ -163,5 +163,5 @@ def summarise(utterances: Iterable[tuple[Sequence[TimedWord], Shown]]) -> Latenc
 def _figures(found: Sequence[WordDelay]) -> Figures | None:
     if not found:
         return None
-    shown, settled = np.percentile(np.array(found), (50, 90, 95), axis=0).T.tolist()
-    return Figures(Percentiles(*shown), Percentiles(*settled), len(found))
+    shown, final = np.percentile(np.array(found), (50, 90, 95), axis=0).T.tolist()
+    return Figures(Percentiles(*shown), Percentiles(*final), len(found))

@@ -23,11 +23,11 @@ from asr_lab.units import s_to_ms, samples_to_s
 Kind = Literal["offline", "live", "agreement"]
 
 STREAMS = 64
-"""Recordings that are heard at once where nothing is timed."""
+"""Recordings that are streamed at once where nothing is timed."""
 
 
 class Live(Protocol):
-    """What hears live streams: `LiveRecognizer`, or the local agreement of an attention decoder."""
+    """A recognizer of live streams: `LiveRecognizer`, or the local agreement of an attention decoder."""
 
     @property
     def sample_rate(self) -> int: ...
@@ -47,7 +47,7 @@ class ComputeCost:
     """Seconds of computing per second of audio."""
     chunk_p50_ms: float
     chunk_p99_ms: float
-    """Computing per chunk that is heard: half, and 99 %, take no longer."""
+    """Computing per chunk: half, and 99 %, take no longer."""
     num_chunks: int
     audio_s: float
     """Of the audio that was timed."""
@@ -59,7 +59,7 @@ class ComputeCost:
         return ComputeCost(sum(chunks_s) / max(audio_s, 1e-9), p50, p99, len(chunks_s), audio_s)
 
 
-def hear(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) -> list[Shown]:
+def play(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) -> list[Shown]:
     """What a recognizer shows of recordings, (S,) each, that begin at once and come in packets."""
     updates: dict[int, list[StreamUpdate]] = {}
     rest: dict[int, Tensor] = {}
@@ -72,7 +72,7 @@ def hear(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) ->
             rest[stream] = samples[packet_samples:]
         _step_all(recognizer, updates)
         for stream in [stream for stream, samples in rest.items() if not len(samples)]:
-            recognizer.finish(stream)  # only now, lest the last packets are heard in one step
+            recognizer.finish(stream)  # only now, lest the last packets are taken in one step
             del rest[stream]
         _step_all(recognizer, updates)
     return [watch(one) for one in updates.values()]
@@ -85,7 +85,7 @@ def _step_all(recognizer: Live, updates: dict[int, list[StreamUpdate]]) -> None:
 
 
 def time_alone(recognizer: Live, recordings: Sequence[Tensor], packet_samples: int) -> ComputeCost:
-    """What it costs to hear recordings one after the other, each as the only stream."""
+    """What it costs to stream recordings one after the other, each as the only stream."""
     chunks_s: list[float] = []
     for samples in recordings:
         stream = recognizer.open()
@@ -114,13 +114,13 @@ def shown_at_end(text: str, duration_s: float) -> Shown:
 
 
 class Offline:
-    """A model that hears a recording when it is over, in one context."""
+    """A model that recognises a recording when it is over, in one context."""
 
     def __init__(self, loaded: LoadedModel, context: Context, decode: DecodeOptions) -> None:
         self.loaded, self.context, self.decode = loaded, context, decode
 
     @torch.no_grad()
-    def hear(self, recordings: Sequence[Tensor]) -> list[Shown]:
+    def recognise(self, recordings: Sequence[Tensor]) -> list[Shown]:
         """What is shown of recordings, (S,) each."""
         lengths = torch.tensor([len(one) for one in recordings], device=recordings[0].device)
         audio = Frames.whole(torch.nn.utils.rnn.pad_sequence(list(recordings), batch_first=True), lengths)
@@ -130,11 +130,11 @@ class Offline:
         return [shown_at_end(t, samples_to_s(len(a), rate)) for t, a in zip(texts, recordings, strict=True)]
 
     def time_alone(self, recordings: Sequence[Tensor]) -> ComputeCost:
-        """What it costs to hear recordings one after the other; each is one chunk."""
+        """What it costs to recognise recordings one after the other; each is one chunk."""
         taken: list[float] = []
         for samples in recordings:
             start = time.perf_counter()
-            self.hear([samples])
+            self.recognise([samples])
             taken.append(time.perf_counter() - start)
         return ComputeCost.of(taken, sum(samples_to_s(len(one), self.loaded.sample_rate) for one in recordings))
 
@@ -161,15 +161,15 @@ class Contender:
         """How many seconds it encodes for a second of audio; None where each is encoded once."""
         return self.recognizer.reencoded_s_per_s if isinstance(self.recognizer, AgreementRecognizer) else None
 
-    def hear(self, recordings: Sequence[Tensor]) -> list[Shown]:
+    def recognise(self, recordings: Sequence[Tensor]) -> list[Shown]:
         """What is shown of recordings, (S,) each."""
         if isinstance(self.recognizer, Offline):
-            return self.recognizer.hear(recordings)
+            return self.recognizer.recognise(recordings)
         waves = [recordings[i : i + STREAMS] for i in range(0, len(recordings), STREAMS)]
-        return [shown for wave in waves for shown in hear(self.recognizer, wave, self.packet_samples)]
+        return [shown for wave in waves for shown in play(self.recognizer, wave, self.packet_samples)]
 
     def time_alone(self, recordings: Sequence[Tensor]) -> ComputeCost:
-        """What it costs to hear recordings one after the other."""
+        """What it costs to recognise recordings one after the other."""
         if isinstance(self.recognizer, Offline):
             return self.recognizer.time_alone(recordings)
         return time_alone(self.recognizer, recordings, self.packet_samples)

@@ -80,7 +80,7 @@ class Proof:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Everything that speaks against the model."""
+        """Every way in which the model fails the proof."""
         found = [problem for check in self.checks for problem in check.problems]
         if self.num_differing * DECISIONS_PER_DIFFERENCE > self.decisions:
             counted = f"{self.num_differing:,} of {self.decisions:,} tokens differ"
@@ -89,7 +89,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing does."""
+        """Whether there is no problem."""
         return not self.problems
 
 
@@ -216,10 +216,10 @@ def _check(
         ours, theirs = offline.frames(depth), streamed.frames(depth)
         apart = _apart(ours, theirs)
         one = attrs.evolve(check, frames=int(ours.lengths.sum()), difference=apart.difference, relative=apart.relative)
-        if apart.said or not apart.relative <= check.tolerance:
+        if apart.reason or not apart.relative <= check.tolerance:
             culprit = _culprit(subject, offline, streamed, check.tolerance)
-            one = attrs.evolve(one, problems=(f"{where}: {culprit or _said(f'what {head.kind} reads', apart)}",))
-        if not apart.said:
+            one = attrs.evolve(one, problems=(f"{where}: {culprit or _described(f'what {head.kind} reads', apart)}",))
+        if not apart.reason:
             decided = decide(head, utterances.ids, ours, theirs, streamed.pieces[depth - 1])
             one = _with_decisions(one, where, head.kind, decided)
         found.append(one)
@@ -231,7 +231,7 @@ class _Apart(NamedTuple):
 
     difference: float
     relative: float
-    said: str
+    reason: str
     """What keeps them from being compared value by value; empty where nothing does."""
 
 
@@ -253,13 +253,13 @@ def _culprit(subject: Subject, offline: _Run, streamed: _Run, tolerance: float) 
         if not streamed.pieces[number - 1]:
             continue
         apart = _apart(offline.frames(number), streamed.frames(number))
-        if apart.said or not apart.relative <= tolerance:
-            return _said(f"{name} ({type(part).__name__}) is the first part that streams other frames", apart)
+        if apart.reason or not apart.relative <= tolerance:
+            return _described(f"{name} ({type(part).__name__}) is the first part that streams other frames", apart)
     return None
 
 
-def _said(what: str, apart: _Apart) -> str:
-    return f"{what}: {apart.said or f'they differ by {apart.relative:.1e} of the largest'}"
+def _described(what: str, apart: _Apart) -> str:
+    return f"{what}: {apart.reason or f'they differ by {apart.relative:.1e} of the largest'}"
 
 
 def _with_decisions(check: Check, where: str, decoder: str, decided: Decisions) -> Check:

@@ -105,8 +105,8 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield percent(row["rates"]["cer"]["value"], unit="")
     yield "" if row["delay"] is None else f"{row['delay']['worst_ms']:.0f}"
     words = row["latency"]["words"]
-    settled = None if words is None else words["settled"]
-    yield "" if settled is None else " / ".join(f"{s_to_ms(settled[key]):,.0f}" for key in ("p50_s", "p90_s", "p95_s"))
+    final = None if words is None else words["final"]
+    yield "" if final is None else " / ".join(f"{s_to_ms(final[key]):,.0f}" for key in ("p50_s", "p90_s", "p95_s"))
     speed = row["speed"]
     yield f"{speed['real_time_factor']:.3f}"
     yield f"{speed['chunk_p50_ms']:.1f} / {speed['chunk_p99_ms']:.1f}"

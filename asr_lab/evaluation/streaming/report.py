@@ -122,7 +122,7 @@ def _delays(rows: Sequence[ContextRow]) -> Table:
         words, latency = row.latency.words, row.latency
         delays = [NOTHING] * 4
         if words is not None:
-            delays = [_ms(x) for x in (words.shown.p50_s, *words.settled)]
+            delays = [_ms(x) for x in (words.shown.p50_s, *words.final)]
         ends = [_median(latency.first), _median(latency.last)]
         table.add_row(_label(row), *encoder, *delays, *ends, f"{100 * latency.flicker:.1f} %")
     return table
@@ -167,7 +167,7 @@ def _label(row: ContextRow) -> str:
 
 
 def _median(figures: Figures | None) -> str:
-    return NOTHING if figures is None else _ms(figures.settled.p50_s)
+    return NOTHING if figures is None else _ms(figures.final.p50_s)
 
 
 def _ms(seconds: float) -> str:

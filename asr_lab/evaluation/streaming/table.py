@@ -26,7 +26,7 @@ from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.normalizer import Normalizer
 
 TIMED_S = 30.0
-"""Audio that is heard a second time to be timed, one stream alone, at least an utterance."""
+"""Audio that is decoded a second time to be timed, one stream alone, at least an utterance."""
 
 Key = tuple[str, str]
 """Set and utterance."""
@@ -34,7 +34,7 @@ Key = tuple[str, str]
 
 @attrs.frozen
 class ContextRow:
-    """One way of hearing the sets."""
+    """One way of decoding the sets."""
 
     label: str
     kind: Kind
@@ -78,30 +78,30 @@ class Scoring(NamedTuple):
 
 
 class Playback:
-    """All contenders hearing the same recordings, batch by batch."""
+    """The same recordings played to all contenders, batch by batch."""
 
     def __init__(self, contenders: Sequence[Contender], aligner: Aligner | None, device: torch.device | str) -> None:
         self.contenders, self.aligner, self.device = contenders, aligner, device
         self.shown: dict[str, dict[Key, Shown]] = {c.label: {} for c in contenders}
-        self.said: dict[Key, tuple[TimedWord, ...]] = {}
+        self.references: dict[Key, tuple[TimedWord, ...]] = {}
         self.unaligned: dict[Key, str] = {}
         self.timed: list[Tensor] = []
 
-    def hear(self, data: EvaluationData, time_ids: Sequence[str]) -> Iterator[int]:
-        """Let all hear a set; yields how many recordings one of them has heard, each time that one has.
+    def recognise(self, data: EvaluationData, time_ids: Sequence[str]) -> Iterator[int]:
+        """Let all recognise a set; yields how many recordings one of them has recognised, each time that one has.
 
         Recordings in `time_ids` are kept to be timed.
         """
-        references = {u.id: u.text for u in data.utterances}
+        texts = {u.id: u.text for u in data.utterances}
         for batch in data.batches():
             keys = [(data.name, id) for id in batch.ids]
             audio = batch.audio.to(self.device)
             recordings = [row[:n] for row, n in zip(audio, batch.audio_lengths.tolist(), strict=True)]
             self.timed += [r for (_, id), r in zip(keys, recordings, strict=True) if id in time_ids]
             for key, samples in zip(keys, recordings, strict=True):
-                self._align(key, samples, references[key[1]])
+                self._align(key, samples, texts[key[1]])
             for contender in self.contenders:
-                found = contender.hear(recordings)
+                found = contender.recognise(recordings)
                 self.shown[contender.label].update(zip(keys, found, strict=True))
                 yield len(keys)
 
@@ -112,19 +112,19 @@ class Playback:
 
     def latency(self, label: str) -> Latency:
         """Delays of a contender's words, and how often they changed."""
-        return summarise((self.said.get(key, ()), shown) for key, shown in self.shown[label].items())
+        return summarise((self.references.get(key, ()), shown) for key, shown in self.shown[label].items())
 
     def _align(self, key: Key, samples: Tensor, text: str) -> None:
         if self.aligner is None:
             return
         try:
-            self.said[key] = self.aligner.audio(samples, text).words
+            self.references[key] = self.aligner.audio(samples, text).words
         except DataError as error:
             self.unaligned[key] = str(error)
 
 
 def score_rows(
-    listening: Playback,
+    playback: Playback,
     sets: Sequence[EvaluationData],
     speeds: Mapping[str, ComputeCost],
     folder: Path,
@@ -132,12 +132,12 @@ def score_rows(
     about: Mapping[str, Any],
 ) -> tuple[list[ContextRow], SetScore]:
     """The rows of the table, each with its scores and hypotheses written into a folder, and the first one's score."""
-    contenders = listening.contenders
+    contenders = playback.contenders
     scores: dict[str, SetScore] = {}
     paths: dict[str, Path] = {}
     unreadable = [(data.name, one) for data in sets for one in data.unreadable]
     for one in contenders:
-        decoded = {data.name: _transcripts(data, listening.shown[one.label]) for data in sets}
+        decoded = {data.name: _transcripts(data, playback.shown[one.label]) for data in sets}
         what = {**about, "context": one.label, "decoder": one.decoder}
         how = (scoring.normalizer, scoring.bootstrap, scoring.seed)
         evaluation = evaluate(decoded, *how, unreadable, what, scoring.unreadable)
@@ -150,7 +150,7 @@ def score_rows(
         if base is not one:
             ours, theirs = (read_evaluation(paths[label]) for label in (base.label, one.label))
             change = compare(ours, theirs, scoring.bootstrap, scoring.seed)
-        latency = listening.latency(one.label)
+        latency = playback.latency(one.label)
         rows.append(_row(one, scores[one.label], change, latency, speeds[one.label], paths[one.label].name))
     return rows, scores[contenders[0].label]
 

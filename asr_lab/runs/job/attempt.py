@@ -25,7 +25,7 @@ class Attempted:
     stop: Stopper
 
     def warn(self, message: str) -> None:
-        """Write down what somebody should know."""
+        """Write down what whoever watches the run should know."""
         self.events.write("warning", {"message": message})
 
     def warn_of(self, cut: BadCut) -> None:

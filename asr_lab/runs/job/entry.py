@@ -110,7 +110,7 @@ def _resume(store: CheckpointStore, selection: Selection, experiment: Experiment
 
 @contextlib.contextmanager
 def _open_metrics(run: RunDirectory, recipe: Recipe, step: int) -> Iterator[MetricsWriter]:
-    """metrics.jsonl, cut back to `step`, with those who listen to it."""
+    """metrics.jsonl, cut back to `step`, with its listeners."""
     from asr_lab.training.listeners import open_listener
     from asr_lab.training.metrics import MetricsWriter, cut_back
 

@@ -19,7 +19,7 @@ class Decoder(Slot):
     """A loss and a search over the encoder's frames; several are weighted together."""
 
     at_several_layers: ClassVar[bool] = False
-    """Whether there may be several of this kind; the deepest speaks, the others help to train the layers below."""
+    """Whether there may be several of this kind; the deepest is used, the others help to train the layers below."""
 
     weight: float = attrs.field(default=1.0, validator=v.gt(0))
     """Share of the loss; the weights of all decoders are divided by their sum."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Features(Slot):
-    """What the model hears."""
+    """The model's input: features of a waveform."""
 
     sample_rate: int
     """Samples per second that the features are made from; audio is resampled to it."""

@@ -1,4 +1,4 @@
-"""Log-mel energies: what nearly every recogniser hears."""
+"""Log-mel energies: the input of nearly every recogniser."""
 
 from __future__ import annotations
 

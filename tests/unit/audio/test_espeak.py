@@ -20,7 +20,7 @@ REQUESTS = [
 ]
 
 
-def test_bits_do_not_depend_on_what_was_said_before() -> None:
+def test_bits_do_not_depend_on_earlier_requests() -> None:
     forward = [synthesize(r, 16000) for r in REQUESTS]
     backward = [synthesize(r, 16000) for r in reversed(REQUESTS)][::-1]
     for a, b in zip(forward, backward, strict=True):

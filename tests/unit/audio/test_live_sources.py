@@ -108,7 +108,7 @@ def test_a_wav_says_its_own_rate_and_channels(channels: int, subtype: str) -> No
     assert len(joined(pipe_samples(Pipe(file.getvalue()), 16000, raw_hz=11025))) == 2 * len(samples)
 
 
-def test_what_stands_around_a_wavs_samples_is_not_heard() -> None:
+def test_what_stands_around_a_wavs_samples_is_not_read() -> None:
     samples = pcm(100)
     content = wav(samples, 8000)
     data = content.index(b"data")
@@ -121,7 +121,7 @@ def test_what_stands_around_a_wavs_samples_is_not_heard() -> None:
         assert np.array_equal(joined(pipe_samples(Pipe(endless), 8000)), expected)
 
 
-def test_a_wav_that_cannot_be_heard_says_why() -> None:
+def test_a_wav_that_cannot_be_read_says_why() -> None:
     for subtype, bits in (("FLOAT", "format 3 with 32 bits"), ("PCM_24", "24 bits")):
         with pytest.raises(AudioError, match=bits):
             list(pipe_samples(Pipe(wav(pcm(10) / 32768, 8000, subtype)), 8000))
@@ -172,7 +172,7 @@ def fake_sounddevice(query: Callable[[], dict[str, float]]) -> types.ModuleType:
     return module
 
 
-def test_a_microphone_is_heard_at_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_microphone_is_read_at_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", fake_sounddevice(lambda: {"default_samplerate": 48000.0}))
     source: Iterator[Tensor] = microphone_samples(48000)
     assert [next(source)[0].item() for _ in range(3)] == [0, 1, 2]

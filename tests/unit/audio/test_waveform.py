@@ -59,7 +59,7 @@ def test_nothing_is_a_waveform_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "said"),
+    ("samples", "message"),
     [
         (np.zeros((2, 16000)), r"\(S, channels\), got the shape \(2, 16000\); transpose it"),
         (torch.zeros(1, 16000), r"got the shape \(1, 16000\); transpose it"),
@@ -79,8 +79,8 @@ def test_nothing_is_a_waveform_too() -> None:
         (INTS.astype(np.float32), "samples reach 32,768, and full scale is 1: give int16, or divide by 32768"),
     ],
 )
-def test_what_is_no_waveform_is_refused(samples: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_what_is_no_waveform_is_refused(samples: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         as_waveform(samples)
 
 

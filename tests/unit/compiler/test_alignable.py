@@ -36,7 +36,7 @@ def test_a_text_must_fit_where_each_decoder_reads(taps: list[int | None], most: 
     decoders = "".join(f'[[decoder]]\ntype = "ctc"\n{"" if tap is None else f"tap = {tap}"}\n' for tap in taps)
     recipe = checked(loads(TEXT + decoders, Recipe, "x.toml")).value
     fits = alignable(recipe.features, recipe.encoder, recipe.decoder)
-    # A second is 100 feature frames: 13 behind the stem, 39 behind the upsampling.
+    # A second is 100 feature frames: 13 after the stem, 39 after the upsampling.
     text = list(range(2, 2 + most))
     assert fits(SECOND, text)
     assert not fits(SECOND, [*text, 99])

@@ -44,7 +44,7 @@ def recipe(*overrides: str) -> Document[Recipe]:
     return checked(loads(TEXT, Recipe, overrides=overrides))
 
 
-def said(*overrides: str) -> list[str]:
+def problems_of(*overrides: str) -> list[str]:
     """The problems of the recipe after overrides, as `place path: message`."""
     return [f"{p.where} {p.path}: {p.message}" for p in problems(loads(TEXT, Recipe, overrides=overrides))]
 
@@ -57,28 +57,30 @@ def test_a_shipped_recipe_is_right_and_there_is_nothing_to_note(path: Path) -> N
 
 def test_the_frames_of_a_context_are_those_of_the_stack() -> None:
     one = "encoder.contexts=[{ chunk_ms = 240, left_ms = 480 }]"
-    assert said(one) == []
-    assert said(one, "encoder.stem.factor=8") == []
-    (problem, other) = said(one, "encoder.stem.factor=10")
+    assert problems_of(one) == []
+    assert problems_of(one, "encoder.stem.factor=8") == []
+    (problem, other) = problems_of(one, "encoder.stem.factor=10")
     assert "frames of 100 ms, got 240; the nearest are 200 and 300" in problem
     assert "encoder.contexts[0].left_ms" in other
 
 
 def test_a_frame_of_a_broken_number_of_milliseconds_is_counted_exactly() -> None:
-    assert said("encoder.contexts=[{ chunk_ms = 12.5, left_ms = 0 }]", "encoder.stem.factor=1") != []
-    assert said("encoder.contexts=[{ chunk_ms = 40.0, left_ms = 0 }]") == []
+    assert problems_of("encoder.contexts=[{ chunk_ms = 12.5, left_ms = 0 }]", "encoder.stem.factor=1") != []
+    assert problems_of("encoder.contexts=[{ chunk_ms = 40.0, left_ms = 0 }]") == []
 
 
 def test_whole_contexts_let_everything_see_the_whole_utterance() -> None:
-    assert said("features.level=utterance", "encoder.block.a.conv.causal=false") == []
+    assert problems_of("features.level=utterance", "encoder.block.a.conv.causal=false") == []
 
 
 def test_a_problem_of_an_override_is_named_by_it() -> None:
-    assert said("seed=3", "encoder.dim=30")[0].startswith("<string>:10 encoder.block.a.mixer.num_heads: must divide")
-    assert said("seed=3", "encoder.block.a.mixer.num_heads=5")[0].startswith(
+    assert problems_of("seed=3", "encoder.dim=30")[0].startswith(
+        "<string>:10 encoder.block.a.mixer.num_heads: must divide"
+    )
+    assert problems_of("seed=3", "encoder.block.a.mixer.num_heads=5")[0].startswith(
         "--set #2 encoder.block.a.mixer.num_heads:"
     )
-    assert said("train.max_steps=none")[0].startswith("<string>:16 train: says nowhere when to stop")
+    assert problems_of("train.max_steps=none")[0].startswith("<string>:16 train: says nowhere when to stop")
 
 
 def test_a_block_whose_name_is_no_bare_key_has_its_line() -> None:
@@ -91,7 +93,7 @@ def test_a_block_whose_name_is_no_bare_key_has_its_line() -> None:
 
 def test_any_one_limit_ends_a_run() -> None:
     for limit in ("max_epochs=3", "max_audio_h=0.5", "max_wall_min=1", "max_steps=7"):
-        assert said("train.max_steps=none", f"train.{limit}") == []
+        assert problems_of("train.max_steps=none", f"train.{limit}") == []
 
 
 def test_the_problems_of_several_rules_come_together_in_the_order_of_the_file() -> None:

@@ -1,4 +1,4 @@
-"""`--set`: paths, values, and what is said of wrong ones."""
+"""`--set`: paths, values, and the messages about wrong ones."""
 
 from __future__ import annotations
 

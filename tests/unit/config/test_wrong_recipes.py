@@ -90,7 +90,7 @@ beam = 4
 
 
 class Wrong(NamedTuple):
-    """A right recipe with one text in place of another, and what is said of it: `line path: message`; … is any text."""
+    """A right recipe with one text in place of another, and its problems: `line path: message`; … is any text."""
 
     name: str
     old: str
@@ -544,7 +544,7 @@ WRONG = [
         "a length penalty without attention",
         'decoder = "joint"\nctc_weight = 0.4',
         'decoder = "ctc"\nlength_penalty = 0.5',
-        ["69 decode.length_penalty: has no effect: no attention decoder speaks"],
+        ["69 decode.length_penalty: has no effect: no attention decoder is used"],
     ),
     Wrong("a run without end", "max_steps = 100\n", "", ["58 train: says nowhere when to stop: give max_epochs, …"]),
     Wrong(
@@ -681,7 +681,7 @@ def pattern(expected: str) -> str:
     return ".*".join(re.escape(part) for part in expected.split("…"))
 
 
-def said(problem: Problem) -> str:
+def shown(problem: Problem) -> str:
     place = f"{problem.line}:{problem.column}" if problem.column else str(problem.line)
     return f"{place} {problem.path}: {problem.message}"
 
@@ -699,7 +699,7 @@ def test_a_wrong_recipe_is_told_what_is_wrong_and_where(wrong: Wrong) -> None:
     assert RIGHT.count(wrong.old) >= 1, "nothing is replaced"
     with pytest.raises(RecipeError) as caught:
         checked(loads(RIGHT.replace(wrong.old, wrong.new, 1), Recipe, "wrong.toml"))
-    found = [said(p) for p in caught.value.problems]
+    found = [shown(p) for p in caught.value.problems]
     assert len(found) == len(wrong.problems), found
     for problem, expected in zip(found, wrong.problems, strict=True):
         assert re.fullmatch(pattern(expected), problem), problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_lab.data.corpus import Corpus, spell, training_texts
+from asr_lab.data.corpus import Corpus, spell, too_short, training_texts
 from asr_lab.data.cuts import read_cuts
 from asr_lab.errors import DataError
 from asr_lab.slots.datasets.folder import Folder
@@ -23,7 +24,7 @@ REASONS = {
     "u011": "0 bytes",
     "u020": "not audio",
     "u034": "empty text",
-    "u045": "U > T",
+    "u045": "too short for its text: 299 tokens need 5.98 s, it has 0.34 s",
     "u056": "unspellable: no token for 'ß'",
     "u067": "the manifest says 9.00 s, the file lasts",
     "u078": "is truncated",
@@ -51,6 +52,24 @@ def test_each_of_ten_bad_cuts_in_200_is_named_with_its_reason(with_bad: Path, le
     assert found.keys() == REASONS.keys()
     for name, reason in REASONS.items():
         assert reason in found[name], f"{name}: {found[name]}"
+
+
+def test_what_a_text_needs_is_named_beside_what_the_audio_has() -> None:
+    def one_each(num_samples: int, tokens: Sequence[int]) -> bool:
+        return len(tokens) <= num_samples // 320
+
+    assert too_short(8192, range(2, 28), one_each, 16000) == (
+        "too short for its text: 26 tokens need 0.52 s, it has 0.51 s"
+    )
+    assert one_each(26 * 320, range(2, 28))
+    assert not one_each(26 * 320 - 1, range(2, 28))
+    almost = too_short(26 * 320 - 1, range(2, 28), one_each, 16000)
+    assert almost.endswith("need 0.52 s, it has 0.51 s"), "what is too short by a sample looks shorter"
+
+
+def test_a_text_that_fits_into_no_audio_is_too_long() -> None:
+    reason = too_short(16000, range(2, 9), lambda num_samples, tokens: len(tokens) < 7, 16000)
+    assert reason == "its text is too long for a decoder, however long the audio: 7 tokens"
 
 
 def test_too_many_bad_cuts_end_it_naming_the_first(with_bad: Path, letters: Vocabulary) -> None:

@@ -29,7 +29,7 @@ from asr_lab.slots.datasets.folder import Folder
 
 LONG_AGO_NS = 1_400_000_000_000_000_000
 FORK = get_context("fork")
-NOBODY = 65534
+NO_USER = 65534
 NUM_DAMAGED = 150
 
 
@@ -156,7 +156,7 @@ def test_a_file_that_just_changed_is_not_kept(
     write(tmp_path / "a.wav", 100, rate=16000, mtime_ns=now_ns)
     assert start(tmp_path, [path]) == truth([path])
     assert len(opened) == 2
-    monkeypatch.setattr(time, "time_ns", lambda: now_ns + header_index.SETTLED_NS + 1)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns + header_index.STABLE_NS + 1)
     start(tmp_path, [path])
     start(tmp_path, [path])
     assert len(opened) == 3
@@ -329,7 +329,7 @@ def unprivileged() -> Iterator[None]:
     """For root nothing is read-only, so it becomes someone else for a while."""
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(NO_USER)
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ def written(
     return read_evaluation(write_evaluation(evaluate({"x": rows}, Normalizer(steps), 100, 0), folder, name))
 
 
-def heard(references: list[str], rate: float, seed: int) -> list[str]:
+def decoded(references: list[str], rate: float, seed: int) -> list[str]:
     draw = random.Random(seed)
     return [" ".join(w if draw.random() > rate else "nine" for w in r.split()) for r in references]
 
@@ -40,8 +40,8 @@ def references() -> list[str]:
 
 
 def test_a_clear_improvement_is_found(tmp_path: Path, references: list[str]) -> None:
-    a = written(tmp_path, "a", heard(references, 0.3, 1), references)
-    b = written(tmp_path, "b", heard(references, 0.15, 2), references)
+    a = written(tmp_path, "a", decoded(references, 0.3, 1), references)
+    b = written(tmp_path, "b", decoded(references, 0.15, 2), references)
     found = compare(a, b)
     assert found.rates["wer"].a == a["rates"]["wer"]["value"]
     assert found.rates["wer"].b == b["rates"]["wer"]["value"]
@@ -55,7 +55,7 @@ def test_a_clear_improvement_is_found(tmp_path: Path, references: list[str]) -> 
 
 
 def test_the_same_hypotheses_do_not_differ(tmp_path: Path, references: list[str]) -> None:
-    a = written(tmp_path, "a", heard(references, 0.3, 1), references)
+    a = written(tmp_path, "a", decoded(references, 0.3, 1), references)
     found = compare(a, a)
     assert (found.rates["wer"].difference, found.rates["wer"].low, found.rates["wer"].high, found.rates["wer"].p) == (
         0,
@@ -68,8 +68,8 @@ def test_the_same_hypotheses_do_not_differ(tmp_path: Path, references: list[str]
 def test_equally_good_systems_are_seldom_told_apart(tmp_path: Path, references: list[str]) -> None:
     small = []
     for trial in range(60):
-        a = written(tmp_path, "a", heard(references, 0.2, 2 * trial), references)
-        b = written(tmp_path, "b", heard(references, 0.2, 2 * trial + 1), references)
+        a = written(tmp_path, "a", decoded(references, 0.2, 2 * trial), references)
+        b = written(tmp_path, "b", decoded(references, 0.2, 2 * trial + 1), references)
         small.append(compare(a, b, resamples=200).rates["wer"].p < 0.05)
     assert np.mean(small) < 0.15
 

@@ -1,4 +1,4 @@
-"""CTC after several layers: each is trained, the deepest speaks, wherever it stands in the recipe."""
+"""CTC after several layers: each is trained, the deepest is used, wherever it stands in the recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model_of(*decoders: str) -> SpeechModel:
 
 
 @pytest.mark.parametrize("decoders", [(LAST, LOWER), (LOWER, LAST)])
-def test_each_is_trained_and_the_deepest_speaks(decoders: tuple[str, str]) -> None:
+def test_each_is_trained_and_the_deepest_is_used(decoders: tuple[str, str]) -> None:
     model = model_of(*decoders)
     frames = Frames.whole(torch.randn(2, 64, 80))
     losses = model(frames, Targets(torch.tensor([[3, 4], [5, 6]]), torch.tensor([2, 2])))

@@ -119,12 +119,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe: Write) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         run = wait_for_a_step()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, printed = process.communicate(timeout=60)
     assert process.returncode == 130
     step = status_of(run).step
-    assert f"stopped by Ctrl-C after step {step:,}, saved" in said
-    assert "--set train.max_steps=5000" in said.splitlines()[-1]
-    assert "asrlab run" in said.splitlines()[-1]
+    assert f"stopped by Ctrl-C after step {step:,}, saved" in printed
+    assert "--set train.max_steps=5000" in printed.splitlines()[-1]
+    assert "asrlab run" in printed.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("no_leftovers")
@@ -140,10 +140,10 @@ def test_a_detached_job_is_watched_and_when_killed_its_log_is_shown(recipe: Writ
         holder = Liveness(run.lock).holder()
         assert holder is not None
         os.kill(holder.owner.pid, signal.SIGKILL)
-        _, said = watching.communicate(timeout=60)
+        _, printed = watching.communicate(timeout=60)
     assert watching.returncode == 1
-    assert "without a last word" in said
-    assert "_0_log.err" in said
+    assert "without a last word" in printed
+    assert "_0_log.err" in printed
     assert json.loads(asrlab("runs", "--json").stdout)[0]["state"] == "dead"
 
 

@@ -133,7 +133,7 @@ def test_without_an_argument_the_newest_whole_checkpoint_decides(recipe: Write) 
     assert find_run("", runs_root()) == run
 
 
-def test_a_run_that_somebody_trains_is_not_touched(recipe: Write) -> None:
+def test_a_run_that_a_process_trains_is_not_touched(recipe: Write) -> None:
     run = made(recipe())
     with pytest.raises(RunError, match="nothing runs"):
         newest_running(runs_root())
@@ -153,17 +153,17 @@ def test_preparing_twice_gives_one_run(recipe: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "is not a run: resolved.json cannot be read"),
         ("[]", r"resolved\.json is damaged: no usable hash, created, name"),
         ('{"hash": "0", "created": 1, "name": "x", "overrides": [], "experiment": {}, "execution": {}}', "evaluation"),
     ],
 )
-def test_a_damaged_run_says_what_is_wrong_and_leaves_the_others_alone(recipe: Write, text: str, said: str) -> None:
+def test_a_damaged_run_says_what_is_wrong_and_leaves_the_others_alone(recipe: Write, text: str, message: str) -> None:
     whole, damaged = made(recipe()), made(recipe(), "seed=8")
     damaged.resolved_file.write_text(text)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         damaged.resolved()
     assert all_runs(runs_root()) == [damaged, whole]
     assert found(recipe()) == find_run("tiny", runs_root()) == whole

@@ -79,7 +79,7 @@ def test_a_reused_pid_is_not_the_owner(tmp_path: Path) -> None:
         assert lock.attempt == 2
 
 
-def test_a_corpse_that_nobody_waited_for_is_no_process() -> None:
+def test_a_corpse_that_was_not_waited_for_is_no_process() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     deadline = time.monotonic() + 20
     while process_started(child.pid) is not None and time.monotonic() < deadline:

@@ -92,18 +92,18 @@ def test_another_number_of_threads_is_another_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ([], "no usable attempts"),
         ({"attempts": {}}, "no usable attempts"),
         ({"attempts": [{"environment": {}}]}, "no usable hashes, host in record 1"),
     ],
 )
-def test_a_damaged_record_is_named(tmp_path: Path, content: object, said: str) -> None:
+def test_a_damaged_record_is_named(tmp_path: Path, content: object, message: str) -> None:
     run = RunDirectory(tmp_path)
     assert read_provenance(run) == []
     run.provenance_file.write_text(json.dumps(content))
-    with pytest.raises(RunError, match=rf"provenance\.json is damaged: {said}"):
+    with pytest.raises(RunError, match=rf"provenance\.json is damaged: {message}"):
         changes(run, code_in(tmp_path / "src", ""), HASHES)
     run.provenance_file.write_text("{")
     with pytest.raises(RunError, match=r"provenance\.json cannot be read"):

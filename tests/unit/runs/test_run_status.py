@@ -19,10 +19,10 @@ from asr_lab.runs.view import PlainView, describe, duration, follow, log_tail
 
 
 def tell(*records: tuple[int, float, str, dict[str, Any]]) -> RunStatus:
-    story = RunStatus()
+    status = RunStatus()
     for record in records:
-        story.add(Event(*record))
-    return story
+        status.add(Event(*record))
+    return status
 
 
 def step(number: int, share: float) -> dict[str, Any]:
@@ -33,37 +33,38 @@ def valid(at: int, value: float, best: float, best_step: int) -> dict[str, Any]:
     return {"step": at, "metric": "wer", "value": value, "best": best, "best_step": best_step}
 
 
-def test_a_story_follows_steps_and_validations() -> None:
-    story = tell(
+def test_a_status_follows_steps_and_validations() -> None:
+    status = tell(
         (1, 0.0, "state", {"state": "building"}),
         (1, 1.0, "step", step(10, 0.1)),
         (1, 2.0, "valid", valid(10, 0.5, 0.5, 10)),
         (1, 3.0, "step", step(20, 0.2)),
         (1, 4.0, "valid", valid(20, 0.6, 0.5, 10)),
     )
-    assert (story.step, story.valid, story.best, story.best_step) == (20, 0.6, 0.5, 10)
+    assert (status.step, status.valid, status.best, status.best_step) == (20, 0.6, 0.5, 10)
     assert (
-        describe(story) == "training  step 20  epoch 1  loss 2.000  WER 60.0% (best 50.0% at 10)  30 s audio/s  ETA 16s"
+        describe(status)
+        == "training  step 20  epoch 1  loss 2.000  WER 60.0% (best 50.0% at 10)  30 s audio/s  ETA 16s"
     )
 
 
 def test_a_new_attempt_forgets_how_the_one_before_ended() -> None:
-    story = tell((1, 0, "error", {"message": "no", "exit": 1}), (2, 1, "state", {"state": "building"}))
-    assert (story.phase, story.error, story.ended) == ("building", None, False)
+    status = tell((1, 0, "error", {"message": "no", "exit": 1}), (2, 1, "state", {"state": "building"}))
+    assert (status.phase, status.error, status.ended) == ("building", None, False)
 
 
 def test_records_of_an_attempt_that_was_overtaken_count_for_nothing() -> None:
-    story = tell((2, 0, "step", step(5, 0.5)), (1, 1, "step", step(99, 0.9)), (1, 2, "done", {}))
-    assert (story.step, story.ended) == (5, False)
+    status = tell((2, 0, "step", step(5, 0.5)), (1, 1, "step", step(99, 0.9)), (1, 2, "done", {}))
+    assert (status.step, status.ended) == (5, False)
 
 
 def test_a_break_between_attempts_is_not_in_the_pace() -> None:
-    story = tell(
+    status = tell(
         (1, 0.0, "step", step(1, 0.1)),
         (2, 5000.0, "step", step(2, 0.2)),
         (2, 5010.0, "step", step(3, 0.3)),
     )
-    assert story.eta_s == pytest.approx(70.0)
+    assert status.eta_s == pytest.approx(70.0)
 
 
 def write(run: RunDirectory, attempt: int, *records: tuple[Kind, dict[str, Any]]) -> None:
@@ -86,7 +87,7 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     assert state_of(run, status_of(run))[0] == "finished"
     with RunLock.take(run.lock):
         pass
-    assert state_of(run, status_of(run))[0] == "dead"  # the second attempt never said a word
+    assert state_of(run, status_of(run))[0] == "dead"  # the second attempt never wrote an event
 
 
 def test_following_ends_with_the_run_and_misses_nothing(tmp_path: Path) -> None:
@@ -116,8 +117,8 @@ def test_following_ends_when_the_process_is_killed(tmp_path: Path) -> None:
         process.stdout.readline()
         write(run, 1, ("step", step(3, 0.1)))
         threading.Timer(0.5, process.kill).start()
-        story = follow(run, PlainView(run, lambda line: None))
-    assert (story.step, story.ended) == (3, False)
+        status = follow(run, PlainView(run, lambda line: None))
+    assert (status.step, status.ended) == (3, False)
 
 
 def test_the_newest_log_is_shown_from_its_end(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_the_newest_log_is_shown_from_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0s"), (59, "59s"), (90, "1m30s"), (3700, "1h01m"), (200_000, "2d7h")]
+    ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (90, "1m30s"), (3700, "1h01m"), (200_000, "2d7h")]
 )
-def test_durations_are_said_shortly(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_durations_are_written_shortly(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -72,14 +72,14 @@ def test_64_streams_that_join_idle_and_leave_equal_64_lone_runs(
     waiting = [torch.cat([digits[i] for i in rng.integers(0, len(digits), n)]) for n in rng.integers(1, 5, 64)]
     waiting[:3] = [waiting[0][:0], waiting[1][:1], waiting[2][: HOP + 1]]
     live: dict[int, tuple[Tensor, int]] = {}  # audio, samples pushed
-    heard: dict[int, list[Tensor]] = {}
+    streamed: dict[int, list[Tensor]] = {}
     audio_of: dict[int, Tensor] = {}
     left: set[int] = set()
     together = 0
     while waiting or live:
         while waiting and rng.random() < 0.9:  # join
             stream = sessions.open()
-            audio_of[stream], heard[stream] = waiting.pop(), []
+            audio_of[stream], streamed[stream] = waiting.pop(), []
             live[stream] = (audio_of[stream], 0)
         for stream, (audio, given) in list(live.items()):
             if rng.random() < 0.4:  # idle
@@ -97,14 +97,14 @@ def test_64_streams_that_join_idle_and_leave_equal_64_lone_runs(
         outputs = sessions.step()
         together = max(together, len(outputs))
         for stream, output in outputs.items():
-            heard[stream].append(output.frames)
+            streamed[stream].append(output.frames)
     for stream, frames in drained(sessions).items():
-        heard[stream].append(frames)
+        streamed[stream].append(frames)
     assert len(sessions) == 0
-    assert len(heard) == 64
+    assert len(streamed) == 64
     assert left, "no stream left early: the check is empty"
     assert together > 16
-    for stream, pieces in heard.items():
+    for stream, pieces in streamed.items():
         expected = lone_run(layer, audio_of[stream])
         found = torch.cat(pieces) if pieces else expected[:0]
         assert_same(found, expected[: len(found)] if stream in left else expected)
@@ -121,7 +121,7 @@ def test_an_hour_pushed_at_once_is_served_in_pieces() -> None:
     assert layer.widest == 4 * 3
 
 
-def test_a_backlog_waits_for_nobody_and_nobody_for_it(encoder: Encoder, digits: list[Tensor]) -> None:
+def test_a_backlog_waits_for_no_stream_and_none_for_it(encoder: Encoder, digits: list[Tensor]) -> None:
     layer = encoder("ssm")
     sessions = Sessions(layer, CONTEXT)
     long, short = torch.cat(digits[:10]), torch.cat(digits[10:12])

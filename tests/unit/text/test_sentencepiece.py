@@ -93,12 +93,12 @@ def test_a_size_that_the_text_does_not_allow(kind: str, size: int, message: str,
         train_pieces(TEXTS, kind, size, tmp_path)
 
 
-def test_no_text_is_said(kind: str, tmp_path: Path) -> None:
+def test_no_text_is_an_error(kind: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no training text"):
         train_pieces(["", ""], kind, SIZE, tmp_path)
 
 
-def test_a_missing_or_damaged_model_is_said(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         SentencePieceTokenizer.read(tmp_path)
     (tmp_path / FILE).write_bytes(b"not a model")

@@ -142,49 +142,49 @@ def _score(step: int) -> float:
     return abs(step % 17 - 5) / 10 + step / 1e6
 
 
-def _write_for_ever(folder: Path, said: int) -> None:
+def _write_for_ever(folder: Path, reported: int) -> None:
     store = CheckpointStore(folder, keep_last=2)
     store.clean()
     found = store.newest()
     step = found[0].step if found else 0
-    os.write(said, f"{step}\n".encode())
+    os.write(reported, f"{step}\n".encode())
     while True:
         step += 1
         tensors = {"w": torch.full((200_000,), float(step))}
         snapshot = Snapshot({"model": tensors, "average": tensors}, {"progress": {"step": step}})
         store.save(snapshot, value=_score(step))
-        os.write(said, f"{step}\n".encode())
+        os.write(reported, f"{step}\n".encode())
 
 
 def _kill_a_writer(folder: Path, draw: random.Random) -> tuple[int, list[str]]:
-    """Kill a writer at a random instant: the last step it said it had saved, and what stood in the folder."""
+    """Kill a writer at a random instant: the last step it reported as saved, and what stood in the folder."""
     reader, writer = os.pipe()
     process = multiprocessing.get_context("fork").Process(target=_write_for_ever, args=(folder, writer))
     process.start()
     os.close(writer)
-    said = os.read(reader, 100)
+    reported = os.read(reader, 100)
     time.sleep(draw.uniform(0.0, 0.15))
     process.kill()
     process.join()
     while more := os.read(reader, 10_000):
-        said += more
+        reported += more
     os.close(reader)
-    return int(said.split()[-1]), sorted(p.name for p in folder.iterdir())
+    return int(reported.split()[-1]), sorted(p.name for p in folder.iterdir())
 
 
 def check_kills(folder: Path, count: int, seed: int) -> int:
     draw, inside = random.Random(seed), 0
     for _ in range(count):
-        said, names = _kill_a_writer(folder, draw)
+        reported, names = _kill_a_writer(folder, draw)
         inside += any(name.startswith(".") for name in names)
         store = CheckpointStore(folder, keep_last=2)
         store.clean()
         assert not any(p.name.startswith(".") for p in folder.iterdir())
         found = store.newest()
-        assert found is not None or said == 0
+        assert found is not None or reported == 0
         if found is not None:
             saved, whole = found
-            assert saved.step in (said, said + 1)
+            assert saved.step in (reported, reported + 1)
             assert torch.equal(whole.tensors["model"]["w"], torch.full((200_000,), float(saved.step)))
             for other in store.all():
                 checkpoint.verify(other.folder)

@@ -15,27 +15,27 @@ from asr_lab.training.listeners import numbers, open_listener
 from asr_lab.training.metrics import MetricsWriter, cut_back, read_metrics
 
 
-class Ear:
+class Recorder:
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.records: list[Any] = []
         self.closed = False
 
     def record(self, record: Any) -> None:
-        self.heard.append(record)
+        self.records.append(record)
 
     def close(self) -> None:
         self.closed = True
 
 
-def test_listeners_hear_what_is_written(tmp_path: Path) -> None:
-    ear = Ear()
-    writer = MetricsWriter(tmp_path / "m.jsonl", [ear])
+def test_listeners_get_what_is_written(tmp_path: Path) -> None:
+    listener = Recorder()
+    writer = MetricsWriter(tmp_path / "m.jsonl", [listener])
     writer.write({"step": 1, "loss": math.nan, "text": "é", "bad": [{"x": math.inf}]})
     writer.sync()
     writer.close()
-    assert list(read_metrics(tmp_path / "m.jsonl")) == ear.heard
-    assert ear.heard == [{"step": 1, "loss": None, "text": "é", "bad": [{"x": None}]}]
-    assert ear.closed
+    assert list(read_metrics(tmp_path / "m.jsonl")) == listener.records
+    assert listener.records == [{"step": 1, "loss": None, "text": "é", "bad": [{"x": None}]}]
+    assert listener.closed
     with pytest.raises(ValueError, match="step"):
         MetricsWriter(tmp_path / "n.jsonl").write({"loss": 1.0})
 

@@ -20,7 +20,7 @@ from asr_lab.training.limits import Limits, Progress
 from asr_lab.training.store import CheckpointStore
 
 
-def test_an_average_is_the_sum_it_is_said_to_be() -> None:
+def test_an_average_is_the_sum_that_it_claims() -> None:
     model = nn.Linear(3, 2)
     model.bias.requires_grad_(False)
     average = WeightAverage(model, 0.5)

@@ -18,17 +18,17 @@ def test_a_point_moves_and_the_ends_stay() -> None:
     assert (places[2, 20:] == 20).all()
 
 
-def test_what_is_said_stays_and_when_it_is_said_changes() -> None:
+def test_frames_stay_and_their_times_change() -> None:
     seconds = torch.arange(100.0)
     frames = torch.exp(-((seconds - 50) ** 2) / 20)[None, :, None].expand(40, 100, 3).contiguous()
-    heard = TimeWarping(0.15).features(frames, torch.full((40,), 100), range(40))
-    peaks = heard.argmax(dim=1)
+    warped = TimeWarping(0.15).features(frames, torch.full((40,), 100), range(40))
+    peaks = warped.argmax(dim=1)
     assert (peaks == peaks[:, :1]).all()  # in every band the same
     assert ((peaks > 30) & (peaks < 70)).all()
     assert (peaks[:, 0] < 44).any()
     assert (peaks[:, 0] > 56).any()
-    assert (heard.amax(dim=(1, 2)) > 0.95).all()
-    assert torch.equal(heard[:, [0, -1]], frames[:, [0, -1]])
+    assert (warped.amax(dim=(1, 2)) > 0.95).all()
+    assert torch.equal(warped[:, [0, -1]], frames[:, [0, -1]])
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 7, 40])

@@ -112,8 +112,8 @@ def test_a_layer_that_looks_across_its_chunk_is_named_with_the_context(spoken: U
     assert not proof.holds
     for name, _ in CHUNKED:
         for cutting in ("random cuts", "live, hop by hop"):
-            said = [p for p in proof.problems if p.startswith(f"{name}, float64, {cutting}: ")]
-            assert "layer 1, ssm (Cheat) is the first part that streams other frames" in said[0]
+            own = [p for p in proof.problems if p.startswith(f"{name}, float64, {cutting}: ")]
+            assert "layer 1, ssm (Cheat) is the first part that streams other frames" in own[0]
 
 
 def test_a_layer_that_hardly_cheats_is_found_in_double_precision(spoken: Utterances) -> None:

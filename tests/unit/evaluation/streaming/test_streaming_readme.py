@@ -24,7 +24,7 @@ def row(label: str, **changes: Any) -> dict[str, Any]:
         "rates": {"wer": RATE, "cer": RATE},
         "differences": {"wer": {"difference": 0.0117, "low": -0.025, "high": 0.0476}},
         "delay": {"worst_ms": 162.5},
-        "latency": {"words": {"settled": PERCENTILES}},
+        "latency": {"words": {"final": PERCENTILES}},
         "speed": {"real_time_factor": 0.272, "chunk_p50_ms": 41.69, "chunk_p99_ms": 59.0},
         "state_bytes": 2048,
         "reencoded_s_per_s": None,

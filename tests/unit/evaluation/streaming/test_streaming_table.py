@@ -18,7 +18,7 @@ from asr_lab.evaluation.streaming.contexts import AlgorithmicDelay, StreamingCha
 from asr_lab.evaluation.streaming.curve import draw_streaming
 from asr_lab.evaluation.streaming.cuts import hop_steps, random_steps
 from asr_lab.evaluation.streaming.latency import Figures, Latency, Percentiles
-from asr_lab.evaluation.streaming.playback import ComputeCost, hear, time_alone
+from asr_lab.evaluation.streaming.playback import ComputeCost, play, time_alone
 from asr_lab.evaluation.streaming.table import ContextRow, row_stem
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.recipe import ContextSpec, Encoder, Stack
@@ -60,12 +60,12 @@ def loaded() -> Loaded:
 
 
 @pytest.fixture
-def hearer(loaded: Loaded) -> StreamingChain:
+def chain(loaded: Loaded) -> StreamingChain:
     return StreamingChain.of(loaded.model, loaded.features, ("stem", "layer 1"), {}, RATE)
 
 
-def test_chunks_are_those_trained_with_and_others_with_the_longest_past(loaded: Loaded, hearer: StreamingChain) -> None:
-    candidates, refused = choose(loaded.model, hearer, [None, 320, 80, 90])
+def test_chunks_are_those_trained_with_and_others_with_the_longest_past(loaded: Loaded, chain: StreamingChain) -> None:
+    candidates, refused = choose(loaded.model, chain, [None, 320, 80, 90])
     assert [(c.label, c.left_ms, c.trained) for c in candidates] == [
         ("80 ms", 1280, False),
         ("320 ms, left 640 ms", 640, True),
@@ -73,24 +73,24 @@ def test_chunks_are_those_trained_with_and_others_with_the_longest_past(loaded: 
         ("whole", None, True),
     ]
     assert [(r.label, r.reason) for r in refused] == [("90 ms", "not a whole number of the stack's frames of 40 ms")]
-    every, _ = choose(loaded.model, hearer)
+    every, _ = choose(loaded.model, chain)
     assert [c.chunk_ms for c in every] == [80, 160, 320, 320, 640, 1280, None]
 
 
-def test_the_delay_is_the_chunk_and_all_that_is_looked_ahead(loaded: Loaded, hearer: StreamingChain) -> None:
-    delay = hearer.delay(Context(32, 64))
+def test_the_delay_is_the_chunk_and_the_lookahead(loaded: Loaded, chain: StreamingChain) -> None:
+    delay = chain.delay(Context(32, 64))
     assert delay is not None
     lookahead_ms = 1000 * loaded.features.lookahead_frames / RATE
     assert delay == AlgorithmicDelay(window_ms=lookahead_ms, stem_ms=0, chunk_ms=320)
     recognizer = LiveRecognizer(loaded, Context(32, 64))
     assert delay.worst_ms == pytest.approx(recognizer.algorithmic_delay_ms)
     assert delay.mean_ms == pytest.approx(delay.worst_ms - 160)
-    assert hearer.delay(Context()) is None
+    assert chain.delay(Context()) is None
 
 
-def test_each_context_is_a_row_and_offline_comes_first(loaded: Loaded, hearer: StreamingChain) -> None:
-    candidates, _ = choose(loaded.model, hearer, [160, None])
-    found = contenders_of(loaded, hearer, candidates, DecodeOptions())
+def test_each_context_is_a_row_and_offline_comes_first(loaded: Loaded, chain: StreamingChain) -> None:
+    candidates, _ = choose(loaded.model, chain, [160, None])
+    found = contenders_of(loaded, chain, candidates, DecodeOptions())
     assert [(c.label, c.kind, c.packet_samples) for c in found] == [("offline", "offline", 1), ("160 ms", "live", 1280)]
 
 
@@ -99,12 +99,12 @@ def test_how_a_recording_is_played_makes_no_difference(loaded: Loaded, speech: P
     paths = [speech / "fsdd" / line.split("\t")[1] for line in lines[1:1201:400]]
     recordings = [torch.from_numpy(read_audio(path, RATE)) for path in paths]
     recognizer = LiveRecognizer(loaded, Context(16, 64))
-    together = hear(recognizer, recordings, 1280)
+    together = play(recognizer, recordings, 1280)
     assert sum(len(one.words) for one in together) > 0
-    assert hear(recognizer, recordings, 500) == together
-    assert [hear(recognizer, [one], 1280)[0] for one in recordings] == together
+    assert play(recognizer, recordings, 500) == together
+    assert [play(recognizer, [one], 1280)[0] for one in recordings] == together
     for shown, samples in zip(together, recordings, strict=True):
-        assert all(word.settled_s <= len(samples) / RATE for word in shown.words)
+        assert all(word.final_s <= len(samples) / RATE for word in shown.words)
     speed = time_alone(recognizer, recordings, 1280)
     assert speed.audio_s == pytest.approx(sum(map(len, recordings)) / RATE)
     assert speed.num_chunks == sum(-(-max(len(one) - 16, 1) // 1280) for one in recordings)

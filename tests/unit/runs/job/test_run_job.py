@@ -55,15 +55,15 @@ def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> No
     events = read_events(run.events_file)
     assert [e.data["step"] for e in events if e.kind == "valid"] == [4, 8, 12]
     assert [json.loads(line)["step"] for line in run.metrics_file.read_text().splitlines()] == list(range(1, 13))
-    story = status_of(run)
-    assert (story.phase, story.step) == ("done", 12)
+    status = status_of(run)
+    assert (status.phase, status.step) == ("done", 12)
     evaluation = evaluation_of(run)
     assert evaluation is not None
     assert evaluation.score.utterances == 6
     assert result_json(run)["test"]["rates"]["wer"]["value"] == evaluation.score.main.value
-    assert story.result is not None
-    assert story.result["results"][0]["rates"]["wer"]["value"] == evaluation.score.main.value
-    assert story.result["chosen"] == story.best_step
+    assert status.result is not None
+    assert status.result["results"][0]["rates"]["wer"]["value"] == evaluation.score.main.value
+    assert status.result["chosen"] == status.best_step
     again = prepared(recipe())
     assert (again.run, again.standing) == (run, "finished")
     check_data(again, load_recipe(recipe()))
@@ -76,10 +76,10 @@ def test_other_decoding_scores_anew_and_trains_nothing(recipe: Write) -> None:
     anew = prepared(recipe(), "score.bootstrap=100")
     assert anew.standing == "score"
     assert entry.main(str(run.path)) == 0
-    story = status_of(run)
-    assert (state_hash(run), story.attempt, story.phase) == (before, 2, "done")
-    assert story.result is not None
-    assert story.result["reads"] == 2
+    status = status_of(run)
+    assert (state_hash(run), status.attempt, status.phase) == (before, 2, "done")
+    assert status.result is not None
+    assert status.result["reads"] == 2
     assert prepared(recipe(), "score.bootstrap=100").standing == "finished"
 
 
@@ -112,14 +112,14 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bits(recipe: Write, numb
         wait_for(lambda: status_of(stopped).step >= 1, process)
         process.send_signal(number)
     assert process.returncode == INTERRUPTED
-    story = status_of(stopped)
-    assert story.phase == "stopped"
+    status = status_of(stopped)
+    assert status.phase == "stopped"
     newest = CheckpointStore(stopped.checkpoints).newest()
     assert newest is not None
-    assert 1 <= newest[0].step == story.step < 60
+    assert 1 <= newest[0].step == status.step < 60
     assert prepared(path).standing == "resume"
     assert entry.main(str(stopped.path)) == 0
-    assert read_provenance(stopped)[-1]["resumed_from"] == story.step
+    assert read_provenance(stopped)[-1]["resumed_from"] == status.step
     assert len(stopped.metrics_file.read_text().splitlines()) == 60
     document = load_recipe(path)
     whole = prepare(document, runs_root(), again=True)
@@ -189,9 +189,9 @@ def test_a_local_job_runs_apart_from_the_command_and_obeys_its_stop(recipe: Writ
         assert prepared(path).standing == "running"
         ask_to_stop(found.run)
         lines: list[str] = []
-        story = follow(found.run, PlainView(found.run, lines.append), local.since, lambda: local.is_alive)
+        status = follow(found.run, PlainView(found.run, lines.append), local.since, lambda: local.is_alive)
     finally:
         wait_for(lambda: not local.is_alive)
-    assert (story.phase, story.reason) == ("stopped", "SIGTERM")
+    assert (status.phase, status.reason) == ("stopped", "SIGTERM")
     assert read_provenance(found.run)[-1]["hashes"]["code"].startswith(snapshot.name)
     assert read_provenance(found.run)[-1]["job"] == local.id

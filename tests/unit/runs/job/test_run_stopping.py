@@ -15,7 +15,7 @@ import sys, time
 from asr_lab.runs.job.stopping import Stopper
 with Stopper() as stop:
     print("ready", flush=True)
-    while stop.reason is None or sys.argv[1] == "deaf":
+    while stop.reason is None or sys.argv[1] == "goes on":
         time.sleep(0.01)
     print(stop.reason, flush=True)
 """
@@ -31,7 +31,7 @@ def test_a_signal_is_noted_and_handlers_come_back() -> None:
 
 
 def test_the_first_signal_lets_the_step_end(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WAIT, "hears"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", WAIT, "looks"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -41,7 +41,7 @@ def test_the_first_signal_lets_the_step_end(tmp_path: Path) -> None:
 
 def test_the_second_signal_ends_at_once() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", WAIT, "deaf"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", WAIT, "goes on"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""LibriSpeech as it lies on disk, and what is said when it doesn't."""
+"""LibriSpeech as it lies on disk, and the error when it doesn't."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def recording(folder: Path, name: str = "rec", channels: int = 1) -> Recording:
 
 def mono(folder: Path, name: str = "c1", start: float = 0.5, duration: float = 1.0, **kind: Any) -> MonoCut:
     own = recording(folder, kind.get("recording", "rec"), kind.get("channels", 1))
-    said = SupervisionSegment(f"s-{name}", own.id, 0, duration, text="hello there", speaker="ann", language="en")
-    return MonoCut(name, start, duration, kind.get("channel", 0), [said], recording=own, custom={"split": "train"})
+    spoken = SupervisionSegment(f"s-{name}", own.id, 0, duration, text="hello there", speaker="ann", language="en")
+    return MonoCut(name, start, duration, kind.get("channel", 0), [spoken], recording=own, custom={"split": "train"})
 
 
 def save(folder: Path, *cuts: Any, name: str = "cuts.jsonl.gz") -> Manifest:
@@ -125,8 +125,8 @@ def test_cuts_that_cannot_be_used_are_named_with_their_reason(tmp_path: Path) ->
 
 def test_a_cut_of_two_channels_follows_the_channel_choice(tmp_path: Path) -> None:
     own = recording(tmp_path, "two", 2)
-    said = SupervisionSegment("s", own.id, 0, 1.0, channel=[0, 1], text="hello")
-    manifest = save(tmp_path, MultiCut("m", 0, 1.0, [0, 1], [said], recording=own))
+    spoken = SupervisionSegment("s", own.id, 0, 1.0, channel=[0, 1], text="hello")
+    manifest = save(tmp_path, MultiCut("m", 0, 1.0, [0, 1], [spoken], recording=own))
     assert list(read_cuts([manifest.build(tmp_path)], tmp_path, channel="split").ids) == ["m-c0", "m-c1"]
     assert read_cuts([manifest.build(tmp_path)], tmp_path).channel.tolist() == [-1]
 

@@ -1,4 +1,4 @@
-"""Synthetic speech: the same bits each time, splits that share nothing, sentences worth hearing."""
+"""Synthetic speech: the same bits each time, splits that share nothing, sentences worth synthesising."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_same_bits_come_each_time(cache: Path) -> None:
     assert bits(read(seed=1)) != first
 
 
-def test_an_utterance_sounds_the_same_whatever_is_said_before_it(cache: Path) -> None:
+def test_an_utterance_sounds_the_same_whatever_came_before_it(cache: Path) -> None:
     utterance = read()[7]
     request = espeak.SpeechRequest(
         utterance.text, utterance.columns["speaker"], utterance.columns["rate_wpm"], utterance.columns["pitch"]
