@@ -5,8 +5,8 @@
 Every place of the source that can be broken is listed: comparisons and arithmetic operators swapped, numbers and bools
 changed, `and` and `or` swapped, `not` and minus signs taken away, conditions and bools that are returned negated,
 statements deleted. N of them are drawn, the same for the same seed and source. Left out is what no test can notice or
-what breaks every import: strings, docstrings, imports, annotations, decorators, `if TYPE_CHECKING:`, `__all__`,
-asserts (they state the impossible), and the deletion of a name's first assignment or of a module's own statements.
+what breaks every import: strings, docstrings, imports, annotations, decorators, `if TYPE_CHECKING:`, `__all__`, asserts
+and `strict` (they state the impossible), and the deletion of a name's first assignment or of a module's statements.
 
 Each job has a copy of the repository, which alone is broken. A module is tested by the files of its name in
 `tests/unit`, by the rest of the folder that mirrors its package (the nearest above, where there is none), where it
@@ -123,7 +123,7 @@ def _is_left_out(node: ast.AST) -> bool:
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__")]):
+        case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.keyword(arg="strict"):
             return True
     return False
 

@@ -91,6 +91,7 @@ def test_each_kind_of_place_is_broken_in_each_of_its_ways(
         "if TYPE_CHECKING:\n    x = 1",
         "__all__ = ['a'] + ['b']",
         "assert a == 1",
+        "x = zip(a, b, strict=True)",
         "@f(1)\ndef g(a: Literal[1]) -> Literal[2]: ...",
         "class A:\n    x: Literal[1]\n    '''What x is.'''",
         "def f():\n    x = a\n    '''What x is.'''",

@@ -163,6 +163,21 @@ def test_an_opening_may_be_longer_than_its_frames_allow_and_no_token_follows_it(
     assert [texts[0].tokens for texts in found] == [(4,) * 15, (2, *(3,) * 10)]
 
 
+@torch.no_grad()
+def test_branches_that_no_text_goes_on_from_are_forgotten_at_every_sixteenth_token() -> None:
+    head = head_of("sinusoidal", num_layers=1)
+    state = head.begin(Frames.whole(torch.randn(2, 4, DIM).double()))
+    state, _ = head.step(state, torch.full((2, 1), END), torch.zeros(2, 1, dtype=torch.int64))
+    held = []
+    for _ in range(16):
+        state, _ = head.step(state, torch.tensor([[2, 3, 4]] * 2), torch.zeros(2, 3, dtype=torch.int64))
+        held.append(state.visible.shape[2])
+    # Three tokens a step, of which the next leaves two behind; at 16 tokens what no text consists of goes.
+    assert held[:14] == [1 + 3 * n for n in range(1, 15)]
+    assert held[14:] == [15 + 3, 15 + 6]
+    assert state.pasts[0].keys.shape[2] == held[-1]
+
+
 def test_the_blank_and_the_end_are_those_it_is_given() -> None:
     head = unigram([0.0, 1.0, 5.0, 9.0, 0.0, 0.0, 0.0], blank=3, end=2)
     assert head.search(Frames.whole(torch.randn(1, 4, DIM).double()), SearchOptions())[0] == [

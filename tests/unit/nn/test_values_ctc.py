@@ -149,6 +149,22 @@ def test_a_prefix_search_adds_up_both_ways_to_say_a_token() -> None:
     assert best == Emission(2, 0, pytest.approx(0.3))
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("beam", [1, 4])
+def test_the_blank_may_be_any_token(seed: int, beam: int) -> None:
+    log_probs = (1.5 * torch.randn(2, 40, 5, generator=torch.Generator().manual_seed(seed)).double()).log_softmax(-1)
+    first = [4, 0, 1, 2, 3]  # the same tokens, the blank moved from 4 to 0
+    found: list[list[list[Hypothesis]]] = []
+    for blank, frames in ((4, log_probs), (0, log_probs[..., first])):
+        search = GreedySearch(2, blank, CPU) if beam == 1 else PrefixSearch(2, beam, blank, CPU)
+        search.push(frames, torch.tensor([40, 25]))
+        found.append(search.hypotheses())
+    for ours, others in zip(*found, strict=True):
+        assert [h.tokens for h in ours] == [tuple(first[t] for t in h.tokens) for h in others]
+        assert [h.frames for h in ours] == [h.frames for h in others]
+        assert [h.score for h in ours] == pytest.approx([h.score for h in others])
+
+
 def test_a_token_moves_to_the_frame_that_brings_its_prefix_more_than_it_had() -> None:
     log_probs = torch.tensor([[0.9, 0.0, 0.1], [0.4, 0.0, 0.6], [0.7, 0.0, 0.3]]).double().log()[None]
     search = PrefixSearch(1, 4, 0, CPU)

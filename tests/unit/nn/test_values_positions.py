@@ -78,6 +78,11 @@ def test_fresh_scores_have_no_bias_on_either_side() -> None:
     assert scores.bias.tolist() == [[0.0] * 4] * 2
 
 
+def test_what_adds_sinusoids_has_nothing_to_store() -> None:
+    assert dict(Sinusoidal().state_dict()) == {}
+    assert list(Sinusoidal().parameters()) == []
+
+
 def test_each_row_gets_the_sinusoids_of_its_own_numbers() -> None:
     layer, x = Sinusoidal(), torch.randn(2, 5, 6, dtype=torch.float64)
 
