@@ -94,6 +94,18 @@ def test_logits_and_loss_are_the_written_out_decoders(positions: Literal["learne
 
 
 @torch.no_grad()
+def test_a_row_without_frames_attends_to_one_of_zeros() -> None:
+    head, targets = head_of(), Targets(torch.tensor([[2, 3], [2, 3]]), torch.tensor([2, 2]))
+    expected = naive(head, torch.zeros(1, DIM).double(), [2, 3])
+    x = torch.randn(2, 4, DIM).double()
+    for frames in (Frames.whole(x, torch.tensor([0, 4])), Frames.whole(x[:, :0], torch.tensor([0, 0]))):
+        torch.testing.assert_close(head.logits(frames, targets)[0], expected, rtol=0, atol=1e-10)
+        looks = head.attention_weights(frames, targets)[0]  # (L, H, U + 1, T)
+        assert bool((looks[..., 0] == 1).all())
+        assert bool((looks[..., 1:] == 0).all())
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
 def test_a_greedy_step_gives_what_the_written_out_decoder_finds_most_probable(
     positions: Literal["learned", "sinusoidal"],
@@ -172,7 +184,7 @@ def test_branches_that_no_text_goes_on_from_are_forgotten_at_every_sixteenth_tok
     for _ in range(16):
         state, _ = head.step(state, torch.tensor([[2, 3, 4]] * 2), torch.zeros(2, 3, dtype=torch.int64))
         held.append(state.visible.shape[2])
-    # Three tokens a step, of which the next leaves two behind; at 16 only what three texts consist of stays.
+    # Three tokens a step, of which the next leaves two behind; at 16 tokens what no text consists of goes.
     assert held[:14] == [1 + 3 * n for n in range(1, 15)]
     assert held[14:] == [15 + 3, 15 + 6]
     assert state.pasts[0].keys.shape[2] == held[-1]

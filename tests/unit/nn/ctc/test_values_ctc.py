@@ -147,6 +147,9 @@ def test_a_prefix_search_adds_up_both_ways_to_say_a_token() -> None:
     assert {text: (pytest.approx(p), frames) for text, (p, frames) in expected.items()} == found
     [[best]] = search.interim()
     assert best == Emission(2, 0, pytest.approx(0.3))
+    search.finalise([0])
+    assert search.drain() == [[best]]
+    assert [h.tokens for h in search.hypotheses()[0]] == [()]
 
 
 @pytest.mark.parametrize("seed", range(3))
