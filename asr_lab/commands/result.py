@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asr_lab.data.evaluation_data import UnreadableUtterance
+from asr_lab.data.utterance import UnreadableUtterance
 from asr_lab.evaluation.evaluation_files import Evaluation, read_evaluation
 from asr_lab.evaluation.hypotheses import read_hypotheses, scored_of
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice

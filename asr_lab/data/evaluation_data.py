@@ -16,7 +16,7 @@ from asr_lab.data.cuts import Cuts
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import fill
 from asr_lab.data.reader import AudioReader
-from asr_lab.data.utterance import BadCut
+from asr_lab.data.utterance import BadCut, UnreadableUtterance
 from asr_lab.data.workers import read_ahead
 
 
@@ -32,19 +32,6 @@ class EvaluationUtterance:
     """Path of its file (of the first one, if joined)."""
     columns: dict[str, Any] = attrs.field(factory=dict)
     """What else the manifest says; of joined ones what they agree in."""
-
-
-@attrs.frozen
-class UnreadableUtterance:
-    """An utterance of a set that cannot be decoded, and why."""
-
-    id: str
-    audio: str
-    """Path of its file."""
-    reason: str
-    text: str | None
-    """Its transcript as written; None where its row in the manifest makes no sense."""
-    columns: dict[str, Any] = attrs.field(factory=dict)
 
 
 class EvaluationData:

@@ -36,6 +36,19 @@ class BadCut(NamedTuple):
 
 
 @attrs.frozen
+class UnreadableUtterance:
+    """An utterance of a set that cannot be decoded, and why."""
+
+    id: str
+    audio: str
+    """Path of its file."""
+    reason: str
+    text: str | None
+    """Its transcript as written; None where its row in the manifest makes no sense."""
+    columns: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
 class Source:
     """What a dataset gives: utterances, and those it could not make sense of.
 

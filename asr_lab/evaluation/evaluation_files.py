@@ -17,7 +17,7 @@ from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.text.normalizer import Normalizer
 
 if TYPE_CHECKING:
-    from asr_lab.data.evaluation_data import UnreadableUtterance
+    from asr_lab.data.utterance import UnreadableUtterance
 
 FORMAT = 2
 """Raised when the JSON's shape changes; `read_evaluation` says what it makes of an older one."""

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from asr_lab.data.evaluation_data import UnreadableUtterance
+from asr_lab.data.utterance import UnreadableUtterance
 from asr_lab.errors import DataError
 from asr_lab.evaluation.comparison import compare
 from asr_lab.evaluation.evaluation_files import (
