@@ -32,5 +32,6 @@ def test_a_context_scales_with_the_rate_and_without_limits_stays_without() -> No
 def test_frames_of_samples_have_a_mask_and_zeros_in_their_padding() -> None:
     frames = Frames.whole(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1, 2]))
     assert frames.valid().tolist() == [[1.0, 0.0], [3.0, 4.0]]
+    assert Frames.whole(frames.x).valid() is frames.x  # nothing is copied where nothing is padding
     assert frames.ends
     assert frames.mask().dtype == torch.bool
