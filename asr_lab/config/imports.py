@@ -23,7 +23,7 @@ class ImportCost(ImportWarning):
     """What it took to import a module under `ASRLAB_PATH`; Python shows such warnings only where asked to."""
 
     def __init__(self, file: str, seconds: float, packages: frozenset[str]) -> None:
-        super().__init__(f"{file} took {seconds:.1f} s to import")
+        super().__init__(f"{file} took {seconds:.1f} CPU-seconds to import")
         self.file = file
         self.seconds = seconds
         self.packages = packages
@@ -31,12 +31,20 @@ class ImportCost(ImportWarning):
 
 
 def module_names(folder: str) -> tuple[str, ...]:
-    """The modules of a package, sorted, those in folders of its name under `ASRLAB_PATH` included; none is imported."""
+    """The modules of a package, sorted, those in folders of its name under `ASRLAB_PATH` included; none is imported.
+
+    LabError where a folder has a module whose name is taken: which of the two is meant would depend on the order.
+    """
     package = sys.modules[folder]
     for root in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
-        more = str(Path(root).resolve() / folder.rpartition(".")[2])
-        if more not in package.__path__ and Path(more).is_dir():
-            package.__path__.append(more)
+        more = Path(root).resolve() / folder.rpartition(".")[2]
+        if str(more) in package.__path__ or not more.is_dir():
+            continue
+        present = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        for module in pkgutil.iter_modules([str(more)]):
+            if module.name in present:
+                raise LabError(f"{more / module.name}: the name {module.name!r} is taken in {folder}; rename the file")
+        package.__path__.append(str(more))
     return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
 
 
@@ -57,12 +65,12 @@ def import_module(folder: str, name: str) -> ModuleType:
 
 def import_chosen(folder: str, name: str) -> ModuleType:
     """The same, with a warning ImportCost where the module is a user's and had not been imported."""
-    before, began = set(sys.modules), time.perf_counter()
+    before, began = set(sys.modules), time.process_time()
     module = import_module(folder, name)
     file = str(module.__file__)
     if module.__name__ not in before and Path(file).parent != Path(str(sys.modules[folder].__file__)).parent:
         packages = frozenset(n for n in set(sys.modules) - before if "." not in n)
-        warnings.warn(ImportCost(file, time.perf_counter() - began, packages), stacklevel=2)
+        warnings.warn(ImportCost(file, time.process_time() - began, packages), stacklevel=2)
     return module
 
 

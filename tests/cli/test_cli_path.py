@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_lab.errors import LabError
+from cli.main import app
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "recipes" / "conformer_tiny.toml"
 LIGHT = '''
@@ -110,3 +113,17 @@ def test_files_that_the_recipe_does_not_name_are_not_imported(mine: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     described = asrlab(mine, "describe", "encoder.block")
     assert f"{mine / 'blocks' / 'broken.py'} cannot be imported: SyntaxError" in described.stderr
+
+
+@pytest.mark.parametrize(
+    ("folders", "why"),
+    [(None, "no such folder"), ((), "it has none of the folders augments/, blocks/"), (("block",), "it has none")],
+)
+def test_a_folder_that_adds_nothing_is_refused(tmp_path: Path, folders: tuple[str, ...] | None, why: str) -> None:
+    mine = tmp_path / "mine"
+    for name in folders or ():
+        (mine / name).mkdir(parents=True)
+    if folders == ():
+        mine.mkdir()
+    with pytest.raises(LabError, match=f"--path {mine}: {why}"):
+        app(["--path", str(mine), "check", str(TINY)], standalone_mode=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from asr_lab.config.imports import import_chosen, import_costs, import_module, module_names
+from asr_lab.errors import LabError
 
 FOLDER = "folder_of_modules"
 
@@ -61,3 +62,9 @@ def test_what_is_imported_only_to_be_listed_is_not_told() -> None:
     with import_costs() as costs:
         import_module(FOLDER, "idle")
     assert costs == []
+
+
+def test_a_users_module_may_not_have_the_name_of_one_of_ours(path: Path) -> None:
+    (path / "mine" / FOLDER / "ours.py").write_text("")
+    with pytest.raises(LabError, match=rf"{FOLDER}/ours: the name 'ours' is taken in {FOLDER}; rename the file"):
+        module_names(FOLDER)
