@@ -60,10 +60,6 @@ def shared(
         os.environ["ASRLAB_PATH"] = os.pathsep.join(found)
 
 
-def _slots() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(slots.__path__) if module.ispkg)
-
-
 for _name in COMMANDS:
     _module = _name.replace("-", "_")
     app.command(_name)(getattr(importlib.import_module(f"cli.{_module}"), _module))
