@@ -53,6 +53,8 @@ FURTHER = {
     "models": "tests/recipes",
     "parallel": "tests/unit/training",
     "precision": "tests/unit/training",
+    "rates": "tests/unit/evaluation",
+    "sources": "tests/unit/slots/datasets",
 }
 """Tests of a package, wherever it lies, that stand elsewhere than its name says."""
 SPARE_S, SPARE = 30.0, 4.0
