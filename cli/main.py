@@ -49,15 +49,16 @@ def shared(
     ] = [],  # noqa: B006
 ) -> None:
     """Read by every command before it runs."""
+    if not path:
+        return
     named = sorted(module.name for module in pkgutil.iter_modules(slots.__path__) if module.ispkg)
     for folder in path:
         if not folder.is_dir():
             raise LabError(f"--path {folder}: no such folder")
         if not any((folder / name).is_dir() for name in named):
             raise LabError(f"--path {folder}: it has none of the folders {', '.join(f'{name}/' for name in named)}")
-    if path:
-        found = [str(p) for p in path] + [p for p in [os.environ.get("ASRLAB_PATH", "")] if p]
-        os.environ["ASRLAB_PATH"] = os.pathsep.join(found)
+    found = [str(p) for p in path] + [p for p in [os.environ.get("ASRLAB_PATH", "")] if p]
+    os.environ["ASRLAB_PATH"] = os.pathsep.join(found)
 
 
 for _name in COMMANDS:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from asr_lab.commands.evaluate import evaluation_document, file_stem
-from asr_lab.config.structure import unstructure
+from asr_lab.commands.evaluate import about_of, evaluation_document, file_stem
 from asr_lab.errors import DataError
 from asr_lab.files import write_text
 from asr_lab.runs.directory import RunDirectory
@@ -125,12 +124,7 @@ def prepare(
     chain = _chain(recipe, loaded)
     candidates, refused = choose(loaded.model, chain, chunks_ms)
     about = {
-        "run": run.name,
-        "weights": checkpoint,
-        "checkpoint": loaded.checkpoint.name,
-        "data": list(data) or "data.test",
-        "decode": unstructure(recipe.decode),
-        "device": device,
+        **about_of(run, checkpoint, loaded, data, recipe, device),
         "max_utterances": max_utterances,
         "seed": recipe.seed,
     }

@@ -18,6 +18,7 @@ from asr_lab.runs.directory import RunDirectory
 from asr_lab.text.normalizer import Normalizer
 
 if TYPE_CHECKING:
+    from asr_lab.compiler.build import Loaded
     from asr_lab.config.load import Document
     from asr_lab.evaluation.evaluation_files import Evaluation
     from asr_lab.recipe import Recipe
@@ -61,14 +62,7 @@ def evaluate_run(
     for one in sets:
         decoded[one.name] = transcribe_set(model, features, loaded.vocabulary, one, recipe.decode.build(), device, show)
         unreadable += [(one.name, bad) for bad in one.unreadable]
-    about = {
-        "run": run.name,
-        "weights": checkpoint,
-        "checkpoint": loaded.checkpoint.name,
-        "data": list(data) or "data.test",
-        "decode": unstructure(recipe.decode),
-        "device": device,
-    }
+    about = about_of(run, checkpoint, loaded, data, recipe, device)
     how = recipe.score
     normalizer = Normalizer(how.normalizer)
     evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
@@ -79,6 +73,20 @@ def evaluate_run(
     path = write_evaluation(evaluation, run.eval, stem)
     write_report(run.path)
     return Evaluated(evaluation, path, reads)
+
+
+def about_of(
+    run: RunDirectory, checkpoint: str, loaded: Loaded, data: Sequence[str], recipe: Recipe, device: str
+) -> dict[str, Any]:
+    """What files say of how a run was decoded."""
+    return {
+        "run": run.name,
+        "weights": checkpoint,
+        "checkpoint": loaded.checkpoint.name,
+        "data": list(data) or "data.test",
+        "decode": unstructure(recipe.decode),
+        "device": device,
+    }
 
 
 def evaluation_document(run: RunDirectory, data: Sequence[str], overrides: Sequence[str]) -> Document[Recipe]:

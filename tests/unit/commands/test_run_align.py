@@ -11,30 +11,15 @@ from pathlib import Path
 import pytest
 import typer
 
-from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import LabError
-from asr_lab.runs.directory import RunDirectory, runs_root
-from asr_lab.runs.dispatch import prepare, write_request
-from asr_lab.runs.job import entry
+from asr_lab.runs.directory import RunDirectory
 from cli.align import align
 from cli.main import main
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
+Train = Callable[[Path], RunDirectory]
 ATTENTION = '[[decoder]]\ntype = "attention"\nnum_layers = 1\nnum_heads = 2'
-
-
-def train(path: Path) -> RunDirectory:
-    document = load_recipe(path)
-    prepared = prepare(document, runs_root())
-    write_request(prepared, document, False)
-    entry.main(str(prepared.run.path))
-    return prepared.run
-
-
-@pytest.fixture
-def trained(recipe: Write) -> RunDirectory:
-    return train(recipe("max_steps = 12", "max_steps = 2"))
 
 
 def asrlab(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
@@ -127,7 +112,7 @@ def test_what_cannot_be_aligned_at_all_is_told_in_one_line_with_exit_code_2(
         assert err.count("error: ") == 1
 
 
-def test_a_run_without_a_ctc_decoder_is_refused(recipe: Write, tones: Path) -> None:
+def test_a_run_without_a_ctc_decoder_is_refused(recipe: Write, train: Train, tones: Path) -> None:
     run = train(recipe('[[decoder]]\ntype = "ctc"', ATTENTION, "max_steps = 12", "max_steps = 1"))
     with pytest.raises(LabError, match=f"{run.name} has no CTC decoder .have: attention"):
         align(tones / "tones" / "0.wav", "one two", run.name)

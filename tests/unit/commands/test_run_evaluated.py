@@ -11,11 +11,8 @@ import pytest
 import soundfile
 import typer
 
-from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import CheckpointError, DataError, RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
-from asr_lab.runs.dispatch import prepare, write_request
-from asr_lab.runs.job import entry
 from cli.compare import compare
 from cli.eval import eval as evaluate
 from cli.results import results
@@ -26,12 +23,8 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def trained(recipe: Write) -> RunDirectory:
-    document = load_recipe(recipe("max_steps = 12", "max_steps = 4"))
-    prepared = prepare(document, runs_root())
-    write_request(prepared, document, False)
-    entry.main(str(prepared.run.path))
-    return prepared.run
+def trained(recipe: Write, train: Callable[[Path], RunDirectory]) -> RunDirectory:
+    return train(recipe("max_steps = 12", "max_steps = 4"))
 
 
 def test_eval_gives_the_runs_own_score_again(trained: RunDirectory, capsys: Capture) -> None:

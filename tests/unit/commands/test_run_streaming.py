@@ -15,28 +15,13 @@ import typer
 
 from asr_lab.audio.reading import AudioError
 from asr_lab.commands.streaming_run import streaming_run_of
-from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import MissingPackageError, RunError
-from asr_lab.runs.directory import RunDirectory, runs_root
-from asr_lab.runs.dispatch import prepare, write_request
-from asr_lab.runs.job import entry
+from asr_lab.runs.directory import RunDirectory
 from cli.transcribe import transcribe
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
-
-
-def train(path: Path) -> RunDirectory:
-    document = load_recipe(path)
-    prepared = prepare(document, runs_root())
-    write_request(prepared, document, False)
-    entry.main(str(prepared.run.path))
-    return prepared.run
-
-
-@pytest.fixture
-def trained(recipe: Write) -> RunDirectory:
-    return train(recipe("max_steps = 12", "max_steps = 2"))
+Train = Callable[[Path], RunDirectory]
 
 
 @pytest.fixture
@@ -84,7 +69,7 @@ def test_a_recording_a_wav_on_stdin_and_raw_samples_say_the_same(
 
 
 def test_what_cannot_stream_says_why_and_the_way_out(
-    recipe: Write, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+    recipe: Write, train: Train, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contexts = 'contexts = [{ chunk_ms = 320, left_ms = 640 }, { chunk = "whole" }]'
     run = train(recipe(contexts, 'contexts = [{ chunk = "whole" }]', "max_steps = 12", "max_steps = 1"))
@@ -102,7 +87,9 @@ def test_what_cannot_stream_says_why_and_the_way_out(
         transcribe([], run.name, microphone=True, chunk_ms=320)
 
 
-def test_an_attention_decoder_streams_by_local_agreement(recipe: Write, tones: Path, capsys: Capture) -> None:
+def test_an_attention_decoder_streams_by_local_agreement(
+    recipe: Write, train: Train, tones: Path, capsys: Capture
+) -> None:
     attention = 'type = "attention"\nnum_layers = 1\nnum_heads = 2\nmax_tokens = 8'
     run = train(recipe('type = "ctc"', attention, "max_steps = 12", "max_steps = 1"))
     capsys.readouterr()

@@ -1,7 +1,11 @@
-"""A folder of 200 recordings, ten of which cannot be used."""
+"""A folder of 200 recordings, ten of which cannot be used; files with headers, and which of them were opened.
+
+Makes `indexed_files` beside it importable.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +13,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_lab.audio.reading import AudioInfo, read_info
+from asr_lab.data import header_index
 from asr_lab.text.vocabulary import UnspellableError
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from indexed_files import write
 
 RATE = 8000
 LETTERS = " abcdefghijklmnopqrstuvwxyz'"
@@ -101,3 +111,24 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def letters() -> Letters:
     return Letters()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """40 recordings, each of another length."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return [write(folder / f"{i:03}.wav", 100 + i) for i in range(40)]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files whose headers were read so far."""
+    paths: list[str] = []
+
+    def counted(path: str) -> AudioInfo:
+        paths.append(path)
+        return read_info(path)
+
+    monkeypatch.setattr(header_index, "read_info", counted)
+    return paths

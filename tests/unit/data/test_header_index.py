@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import signal
-import sqlite3
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from indexed_files import LONG_AGO_NS, num_rows, sql, start, truth, write
 
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info
 from asr_lab.data import header_index
@@ -27,72 +22,7 @@ from asr_lab.data.cuts import read_cuts
 from asr_lab.data.header_index import HeaderIndex
 from asr_lab.slots.datasets.folder import Folder
 
-LONG_AGO_NS = 1_400_000_000_000_000_000
 FORK = get_context("fork")
-NO_USER = 65534
-NUM_DAMAGED = 150
-
-
-def write(path: Path, num_samples: int, rate: int = 8000, mtime_ns: int = LONG_AGO_NS) -> str:
-    """A recording that has not changed for long; its path."""
-    file = os.fspath(path)
-    with open(file, "wb") as out:
-        soundfile.write(out, np.zeros(num_samples, dtype=np.float32), rate, format="WAV")
-    os.utime(file, ns=(mtime_ns, mtime_ns))
-    return file
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> list[str]:
-    """40 recordings, each of another length."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    return [write(folder / f"{i:03}.wav", 100 + i) for i in range(40)]
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files whose headers were read so far."""
-    paths: list[str] = []
-
-    def counted(path: str) -> AudioInfo:
-        paths.append(path)
-        return read_info(path)
-
-    monkeypatch.setattr(header_index, "read_info", counted)
-    return paths
-
-
-def start(folder: Path, paths: Sequence[str]) -> dict[str, AudioInfo | AudioError]:
-    with ThreadPoolExecutor(4) as pool:
-        return HeaderIndex(folder / "cache").read(paths, pool)
-
-
-def truth(paths: Sequence[str]) -> dict[str, AudioInfo]:
-    return {path: read_info(path) for path in paths}
-
-
-def sql(folder: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(folder / "cache" / header_index.NAME, timeout=60, isolation_level=None)) as index:
-        for statement in statements:
-            index.execute(statement)
-
-
-def num_rows(folder: Path) -> int:
-    with closing(sqlite3.connect(folder / "cache" / header_index.NAME)) as index:
-        assert index.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        (number,) = index.execute("SELECT count(*) FROM headers").fetchone()
-        return int(number)
-
-
-@contextmanager
-def once_warned(match: str) -> Iterator[None]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    assert len(caught) == 1, [str(c.message) for c in caught]
-    assert match in str(caught[0].message)
-    assert header_index.NAME in str(caught[0].message)
 
 
 def test_the_next_start_opens_no_file(tmp_path: Path, files: list[str], opened: list[str]) -> None:
@@ -218,197 +148,6 @@ def test_many_files_go_in_blocks_and_a_name_may_come_twice(
     assert start(tmp_path, [*files, files[0]]) == truth(files)
     assert start(tmp_path, []) == {}
     assert not opened
-
-
-def _garbage(file: Path) -> None:
-    file.write_bytes(b"this is no database" * 1000)
-
-
-def _cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:5000])
-
-
-def _no_table(file: Path) -> None:
-    sql(file.parent.parent, "DROP TABLE headers")
-
-
-def _zeros_behind_the_head(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:4096].ljust(file.stat().st_size, b"\0"))
-
-
-def _no_text(file: Path) -> None:
-    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE", b"CREATE \xd2ABLE"))
-
-
-@pytest.mark.parametrize("damage", [_garbage, _cut, _no_table, _zeros_behind_the_head, _no_text])
-def test_a_damaged_index_is_made_anew(
-    tmp_path: Path, files: list[str], opened: list[str], damage: Callable[[Path], None]
-) -> None:
-    start(tmp_path, files)
-    damage(tmp_path / "cache" / header_index.NAME)
-    with once_warned("was damaged and is made anew"):
-        assert start(tmp_path, files) == truth(files)
-    opened.clear()
-    assert start(tmp_path, files) == truth(files)
-    assert not opened
-    assert num_rows(tmp_path) == len(files)
-
-
-def test_an_index_that_stays_damaged_is_done_without(
-    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start(tmp_path, files)
-    _garbage(tmp_path / "cache" / header_index.NAME)
-    monkeypatch.setattr(header_index, "BLOCK", 4)
-    monkeypatch.setattr(HeaderIndex, "_remove", lambda _: True)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert start(tmp_path, files) == truth(files)
-    for warned, reason in zip(caught, ("is made anew", "cannot be written", "cannot be read"), strict=True):
-        assert reason in str(warned.message)
-
-
-@pytest.mark.filterwarnings("ignore:the index of audio headers")
-def test_no_flipped_bit_gives_a_wrong_header(tmp_path: Path, files: list[str]) -> None:
-    files = files[:12]
-    expected = start(tmp_path, files)
-    file = tmp_path / "cache" / header_index.NAME
-    whole = file.read_bytes()
-    draw = random.Random(0)
-    for _ in range(NUM_DAMAGED):
-        damaged = bytearray(whole)
-        for _ in range(draw.choice((1, 8, 64))):
-            damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
-        file.write_bytes(damaged[: draw.choice((len(damaged), draw.randrange(len(damaged))))])
-        assert start(tmp_path, files) == expected
-
-
-@pytest.mark.parametrize(
-    "change",
-    ["num_samples = num_samples + 1", "num_samples = 'many'", "sample_rate = NULL", "num_channels = 1.5",
-     "content = 7", "row_check = row_check + 1", "row_check = x'00'", "content = x'00'"],
-)  # fmt: skip
-def test_a_row_that_is_not_as_it_was_written_is_read_again(
-    tmp_path: Path, files: list[str], opened: list[str], change: str
-) -> None:
-    start(tmp_path, files)
-    sql(tmp_path, f"UPDATE headers SET {change} WHERE path = (SELECT min(path) FROM headers)")
-    opened.clear()
-    assert start(tmp_path, files) == truth(files)
-    assert opened == files[:1]
-
-
-@pytest.mark.parametrize("table", ["DROP TABLE headers", "ALTER TABLE headers RENAME COLUMN path TO place"])
-def test_an_index_of_another_version_is_made_anew(
-    tmp_path: Path, files: list[str], opened: list[str], table: str
-) -> None:
-    start(tmp_path, files)
-    sql(tmp_path, table, "PRAGMA user_version = 999")
-    opened.clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert start(tmp_path, files) == truth(files)
-    assert sorted(opened) == sorted(files)
-    assert num_rows(tmp_path) == len(files)
-    opened.clear()
-    start(tmp_path, files)
-    assert not opened
-
-
-def test_an_index_that_grew_too_large_is_emptied(
-    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start(tmp_path, files[:30])
-    monkeypatch.setattr(header_index, "MAX_BYTES", 4096)
-    start(tmp_path, files[30:])
-    assert num_rows(tmp_path) == 10
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """For root nothing is read-only, so it becomes someone else for a while."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NO_USER)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
-@pytest.fixture
-def public() -> Iterator[Path]:
-    """A folder that everyone may look into."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    (folder / "cache").chmod(0o755)
-    shutil.rmtree(folder)
-
-
-def test_a_folder_that_cannot_be_written_to_is_warned_of(public: Path, opened: list[str]) -> None:
-    files = [write(public / f"{i}.wav", 100 + i) for i in range(3)]
-    (public / "cache").mkdir(mode=0o555)
-    with unprivileged(), once_warned("cannot be read: unable to open database file"):
-        assert start(public, files) == truth(files)
-    assert not list((public / "cache").iterdir())
-
-
-def test_an_index_that_can_only_be_read_is_read(public: Path, opened: list[str]) -> None:
-    files = [write(public / f"{i}.wav", 100 + i) for i in range(3)]
-    start(public, files[:2])
-    (public / "cache" / header_index.NAME).chmod(0o444)
-    (public / "cache").chmod(0o555)
-    opened.clear()
-    with unprivileged(), once_warned("cannot be written: attempt to write a readonly database"):
-        assert start(public, files) == truth(files)
-    assert opened == files[2:]
-    with unprivileged(), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert start(public, files[:2]) == truth(files[:2])
-
-
-def test_a_folder_that_cannot_be_made_is_warned_of(tmp_path: Path, files: list[str]) -> None:
-    (tmp_path / "cache").write_text("a file")
-    with once_warned("cannot be read: "):
-        assert start(tmp_path, files) == truth(files)
-
-
-def test_a_full_disk_is_warned_of_once(tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header_index, "BLOCK", 10)
-    start(tmp_path, files[:10])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    expected = truth(files)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with once_warned("cannot be written: "):
-            found = start(tmp_path, files)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert found == expected
-    assert num_rows(tmp_path) == 10
-
-
-@pytest.mark.parametrize(("lock", "warned"), [("EXCLUSIVE", "read"), ("IMMEDIATE", "written")])
-def test_an_index_that_is_locked_for_long_is_done_without(
-    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch, lock: str, warned: str
-) -> None:
-    monkeypatch.setattr(header_index, "BLOCK", 10)
-    monkeypatch.setattr(header_index, "TIMEOUT_S", 0.2)
-    start(tmp_path, files[:5])
-    with closing(sqlite3.connect(tmp_path / "cache" / header_index.NAME, isolation_level=None)) as other:
-        other.execute(f"BEGIN {lock}")
-        with once_warned(f"cannot be {warned}: database is locked"):
-            assert start(tmp_path, files) == truth(files)  # it waits once, not for each block
-
-
-def test_without_sqlite_headers_are_read_from_the_files(
-    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(header_index, "sqlite3", None)
-    with pytest.warns(UserWarning, match="has no sqlite3"):
-        assert start(tmp_path, files) == truth(files)
 
 
 def _starts(folder: Path, paths: Sequence[str], seed: int) -> None:
