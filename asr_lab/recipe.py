@@ -71,7 +71,7 @@ class ContextSpec:
 class Stack:
     """Some layers, repeated."""
 
-    repeat: int = attrs.field(default=1, validator=v.ge(1))
+    repeat: int = attrs.field(default=1, validator=v.between(1, 1000))
     """How often the blocks follow one another."""
     blocks: tuple[str, ...] = attrs.field(validator=v.min_len(1))
     """Names from `encoder.block`, in order."""
@@ -81,7 +81,7 @@ class Stack:
 class Encoder:
     """Features to frames that decoders read: a stem, then a stack of blocks."""
 
-    dim: int = attrs.field(validator=v.ge(8))
+    dim: int = attrs.field(validator=v.between(8, 65_536))
     """Dimension of the stack, D."""
     stem: Stem
     """What lowers the frame rate."""
@@ -137,12 +137,12 @@ class Data:
     """Sets read once, after training."""
     channel: Literal["mix", "first", "split"] = "mix"
     """Stereo recordings: the mean of the channels, the first one, or each channel an utterance of its own."""
-    num_workers: int | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    num_workers: int | None = attrs.field(default=None, validator=v.optional(v.between(0, 1024)))
     """Processes that read audio; 0 reads in the training process, none: one for every two processors, four at most.
 
     Training leaves each a processor, half of them at most, unless OMP_NUM_THREADS is set. Execution, not identity.
     """
-    max_bad_cuts: int = attrs.field(default=100, validator=v.ge(0))
+    max_bad_cuts: int = attrs.field(default=100, validator=v.between(0, 1_000_000_000))
     """More utterances than this that cannot be used end the run."""
 
 
@@ -152,25 +152,25 @@ class Train:
 
     batch_s: float = attrs.field(validator=v.gt(0))
     """Padded seconds of audio per step, over all processes."""
-    max_epochs: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    max_epochs: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000)))
     """Stop after this many passes over the training data."""
-    max_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    max_steps: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000_000)))
     """Stop after this many optimizer steps."""
     max_audio_h: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
     """Stop after this many hours of audio, padding not counted."""
     max_wall_min: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
     """Stop after this many minutes of training, over all attempts; such a run is not repeatable."""
-    valid_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    valid_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000_000)))
     """Validate after so many steps; default: once an epoch."""
-    save_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    save_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000_000)))
     """Save after so many steps; default: whenever validated."""
-    keep_last: int = attrs.field(default=2, validator=v.ge(1))
+    keep_last: int = attrs.field(default=2, validator=v.between(1, 1_000_000))
     """Checkpoints kept besides the best."""
-    patience: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    patience: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000)))
     """Stop when this many validations in a row bring no better WER."""
     average_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0), v.lt(1)))
     """Keep an exponential average of the weights with this decay; it is what is validated and scored."""
-    max_nonfinite: int = attrs.field(default=10, validator=v.ge(0))
+    max_nonfinite: int = attrs.field(default=10, validator=v.between(0, 1_000_000_000))
     """Steps skipped for a loss or gradient that is not finite before the run stops."""
     metric: str = attrs.field(default=MAIN, validator=v.in_(rate_names()))
     """What picks the best checkpoint."""
@@ -183,7 +183,7 @@ class Decode:
     decoder: str = "auto"
     """The decoder used: `ctc`, `attention`, `joint` (attention, rescored with CTC), `rescoring` (CTC, rescored with
     attention); auto = the attention decoder if any."""
-    beam: int = attrs.field(default=1, validator=v.ge(1))
+    beam: int = attrs.field(default=1, validator=v.between(1, 1000))
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))
     """Power on the length that attention scores are divided by."""
@@ -201,7 +201,7 @@ class Score:
 
     normalizer: tuple[Step, ...] = ("nfc", "lower", "strip_punctuation")
     """Steps on references and hypotheses alike."""
-    bootstrap: int = attrs.field(default=1000, validator=v.ge(100))
+    bootstrap: int = attrs.field(default=1000, validator=v.between(100, 1_000_000))
     """Resamples behind the 95 % interval."""
     unreadable: Literal["deleted", "left_out"] = "deleted"
     """Test utterances that cannot be read: all their words count as deleted, or they are left out of the score."""
@@ -211,7 +211,7 @@ class Score:
 class Log:
     """What a run writes down, and where."""
 
-    every_steps: int = attrs.field(default=1, validator=v.ge(1))
+    every_steps: int = attrs.field(default=1, validator=v.between(1, 1_000_000_000))
     """Steps between lines of metrics.jsonl."""
     listeners: tuple[Literal["tensorboard", "wandb"], ...] = ()
     """Also written to (extra `training`)."""
@@ -221,9 +221,9 @@ class Log:
 class Recipe:
     """One experiment, complete."""
 
-    name: str = attrs.field(validator=v.matches_re(r"[a-z0-9][a-z0-9_.-]*"))
+    name: str = attrs.field(validator=v.all_of(v.matches_re(r"[a-z0-9][a-z0-9_.-]*"), v.max_len(100)))
     """A label; it names the run's directory and is not part of its identity."""
-    seed: int = attrs.field(default=0, validator=v.ge(0))
+    seed: int = attrs.field(default=0, validator=v.between(0, 2**63 - 1))
     """Everything drawn follows from it."""
     features: Features
     text: Text = Text()

@@ -91,7 +91,7 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
 
 def _checkpoint(folder: Path, name: str) -> Path:
     store = CheckpointStore(folder / "checkpoints")
-    if name == "best" and store.best() is not None:
+    if name == "best" and store.has_best:
         return store.find("best")
     if name in ("best", "last", "average"):
         return store.find("last")

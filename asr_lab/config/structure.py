@@ -173,6 +173,9 @@ def _choice(converter: cattrs.Converter, data: Any, slot: type[Slot]) -> Any:
         _fail(f"must be a table with a type, got {_list_of_tables(data) or shown(data)}{hint}")
     tag = data.get("type")
     if tag is None:
+        meant = next((key for key in data if nearest(key, ["type"])), None)
+        if meant is not None:
+            raise Invalid([((meant,), f"unknown key; did you mean 'type'? The {name}s are {', '.join(slot.tags())}")])
         raise Invalid([(("type",), f"missing; the {name}s are {', '.join(slot.tags())}")])
     if not isinstance(tag, str):
         raise Invalid([(("type",), f"must be text, got {shown(tag)}")])

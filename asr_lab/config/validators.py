@@ -169,6 +169,11 @@ def lt(limit: float) -> Bound:
     return Bound("lt", limit)
 
 
+def between(low: float, high: float) -> Demands:
+    """From `low` to `high`, both included."""
+    return all_of(ge(low), le(high))
+
+
 def min_len(count: int) -> Bound:
     """A text, list or table of at least so many elements."""
     return Bound("min_len", count)
@@ -199,14 +204,18 @@ def checked_by(find: Callable[[Any], str | None]) -> CheckedBy:
     return CheckedBy(find)
 
 
-def all_of(*parts: Demand) -> Demands:
+def all_of(*parts: Demand | Demands) -> Demands:
     """All of these."""
-    return Demands(parts, or_none=False)
+    return Demands(_flat(parts), or_none=False)
 
 
-def optional(*parts: Demand) -> Demands:
+def optional(*parts: Demand | Demands) -> Demands:
     """All of these, or None."""
-    return Demands(parts, or_none=True)
+    return Demands(_flat(parts), or_none=True)
+
+
+def _flat(parts: Iterable[Demand | Demands]) -> tuple[Demand, ...]:
+    return tuple(one for part in parts for one in (part.parts if isinstance(part, Demands) else (part,)))
 
 
 def _validate(demand: Demand, attribute: attrs.Attribute[Any], value: Any) -> None:

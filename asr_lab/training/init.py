@@ -44,7 +44,7 @@ def find_checkpoint(path: Path) -> Path:
     saved = store.all()
     if not saved:
         raise CheckpointError(f"{path}: neither a checkpoint nor a run with one")
-    return store.find("best" if store.best() else "last")
+    return store.find("best" if store.has_best else "last")
 
 
 def weights_of(snapshot: Snapshot, *, averaged: bool = True) -> dict[str, Tensor]:

@@ -73,7 +73,7 @@ class Learner:
     @property
     def done(self) -> bool:
         """Whether a limit has been reached."""
-        return self.limits.reached(self.progress)
+        return bool(self.limits.reached(self.progress))
 
     def steps(self) -> Iterator[StepReport]:
         """Train from where the cursor stands to the nearest limit; one report per step, after it.

@@ -58,12 +58,13 @@ class Limits:
             shares.append(progress.wall_s / (60 * self.max_wall_min))
         return min(1.0, max(shares))
 
-    def reached(self, progress: Progress) -> bool:
-        """Whether the run has come to its end."""
-        pairs = [
-            (self.max_epochs, progress.epoch),
-            (self.max_steps, progress.step),
-            (self.max_audio_h, progress.audio_s / 3600),
-            (self.max_wall_min, progress.wall_s / 60),
-        ]
-        return any(limit is not None and value >= limit for limit, value in pairs)
+    def reached(self, progress: Progress) -> str:
+        """The limit that the run has come to, as `max_steps = 500`; empty before its end."""
+        values = {
+            "max_epochs": progress.epoch,
+            "max_steps": progress.step,
+            "max_audio_h": progress.audio_s / 3600,
+            "max_wall_min": progress.wall_s / 60,
+        }
+        limits = attrs.asdict(self)
+        return next((f"{n} = {limits[n]:g}" for n, v in values.items() if limits[n] is not None and v >= limits[n]), "")

@@ -21,9 +21,9 @@ class Noise(Augment):
 
     probability: float = attrs.field(default=0.5, validator=v.all_of(v.ge(0), v.le(1)))
     """Share of utterances that get noise."""
-    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=v.rising())
+    snr_db: tuple[float, float] = attrs.field(default=(10.0, 30.0), validator=v.rising(-60, 120))
     """Least and greatest signal-to-noise ratio, in decibels; drawn uniformly."""
-    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=v.rising())
+    colour: tuple[float, float] = attrs.field(default=(0.0, 2.0), validator=v.rising(0, 4))
     """Power falls as 1 / f^colour: 0 white, 1 pink, 2 brown; drawn uniformly. Not used with `recordings`."""
     recordings: str | None = None
     """A folder of noise recordings, searched with its subfolders; relative ones are under ASRLAB_DATA."""

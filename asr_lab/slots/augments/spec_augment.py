@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class SpecAugment(Augment):
     """Time warping, then frequency and time masks of the utterance's mean (arXiv 1904.08779, 1912.05533)."""
 
-    num_freq_masks: int = attrs.field(default=2, validator=v.ge(0))
+    num_freq_masks: int = attrs.field(default=2, validator=v.between(0, 1000))
     """Frequency masks per utterance."""
-    max_freq_bins: int = attrs.field(default=27, validator=v.ge(0))
+    max_freq_bins: int = attrs.field(default=27, validator=v.between(0, 1024))
     """Widest frequency mask, in mels; widths are drawn uniformly from 0 to it."""
-    num_time_masks: int = attrs.field(default=10, validator=v.ge(0))
+    num_time_masks: int = attrs.field(default=10, validator=v.between(0, 1000))
     """Time masks per utterance."""
     max_time_share: float = attrs.field(default=0.05, validator=v.all_of(v.ge(0), v.le(1)))
     """Longest time mask, as a share of the utterance."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Volume(Augment):
     """Each utterance gets a gain of its own."""
 
-    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=v.rising())
+    gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=v.rising(-60, 60))
     """Least and greatest gain, in decibels; drawn uniformly."""
 
     def build(self, root: Path = Path()) -> Augmentation:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Attention(Mixer):
     """Multi-head self-attention: sees its chunk and the context's left frames."""
 
-    num_heads: int = attrs.field(default=4, validator=v.ge(1))
+    num_heads: int = attrs.field(default=4, validator=v.between(1, 4096))
     """Heads; they divide the stack's dimension."""
     position: Literal["relative", "rotary", "none"] = "relative"
     """How distance enters: a learned score per distance (Transformer-XL), rotations (RoFormer), or not at all."""

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class BidirectionalMamba2(Mixer):
     """Two Mamba-2 mixers, one from each end of the utterance, summed; twice the cost of one, and it cannot stream."""
 
-    state_dim: int = attrs.field(default=64, validator=v.ge(1))
+    state_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
     """Numbers remembered per inner channel and direction, N."""
-    head_dim: int = attrs.field(default=64, validator=v.ge(1))
+    head_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
     """Inner channels that share a decay, P."""
-    expand: int = attrs.field(default=2, validator=v.ge(1))
+    expand: int = attrs.field(default=2, validator=v.between(1, 64))
     """Inner channels per channel of the stack, in each direction."""
-    conv_width: int = attrs.field(default=4, validator=v.ge(1))
+    conv_width: int = attrs.field(default=4, validator=v.between(1, 1024))
     """Frames under the convolution before the recurrence: towards the past, or in the reversed scan the future."""
 
     def whole_because(self) -> NeedsWhole | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Convolution:
     """The local part of a macaron block."""
 
-    kernel_frames: int = attrs.field(default=9, validator=v.ge(1))
+    kernel_frames: int = attrs.field(default=9, validator=v.between(1, 10_001))
     """Frames under the kernel, the present one included."""
     causal: bool = True
     """Whether it sees the present and past only; else it is centred, with an odd kernel."""
@@ -48,7 +48,7 @@ class Macaron(Block):
     """What moves information over long distances."""
     conv: Convolution = Convolution()
     """What moves it between neighbours."""
-    expansion: int = attrs.field(default=4, validator=v.ge(1))
+    expansion: int = attrs.field(default=4, validator=v.between(1, 64))
     """Hidden values of a feed-forward per value of the stack."""
 
     def whole_because(self) -> NeedsWhole | None:

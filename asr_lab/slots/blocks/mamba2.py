@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Mamba2(Mixer):
     """A selective state-space layer: causal, its state never grows."""
 
-    state_dim: int = attrs.field(default=64, validator=v.ge(1))
+    state_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
     """Numbers remembered per inner channel, N."""
-    head_dim: int = attrs.field(default=64, validator=v.ge(1))
+    head_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
     """Inner channels that share a decay, P."""
-    expand: int = attrs.field(default=2, validator=v.ge(1))
+    expand: int = attrs.field(default=2, validator=v.between(1, 64))
     """Inner channels per channel of the stack."""
-    conv_width: int = attrs.field(default=4, validator=v.ge(1))
+    conv_width: int = attrs.field(default=4, validator=v.between(1, 1024))
     """Frames under the causal convolution before the recurrence."""
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ class Transformer(Block):
 
     mixer: Mixer
     """What moves information between frames."""
-    expansion: int = attrs.field(default=4, validator=v.ge(1))
+    expansion: int = attrs.field(default=4, validator=v.between(1, 64))
     """Hidden values of the feed-forward per value of the stack."""
 
     def whole_because(self) -> NeedsWhole | None:

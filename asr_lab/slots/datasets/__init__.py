@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Join:
     """Concatenate short utterances of one dataset into longer ones, drawn anew each epoch (seeded)."""
 
-    max_utterances: int = attrs.field(default=5, validator=v.ge(2))
+    max_utterances: int = attrs.field(default=5, validator=v.between(2, 1000))
     """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
-    min_utterances: int = attrs.field(default=1, validator=v.ge(1))
+    min_utterances: int = attrs.field(default=1, validator=v.between(1, 1000))
     """At least this many in one, where there are so many left."""
     max_s: float = attrs.field(default=30.0, validator=v.gt(0))
     """No joined utterance is longer, in seconds before speed perturbation."""

@@ -25,7 +25,7 @@ class Synthetic(Dataset):
 
     split: Literal["train", "valid", "test"] = "train"
     """Which sentences and voices; what they are does not depend on the seed."""
-    num_utterances: int = attrs.field(default=1000, validator=v.ge(1))
+    num_utterances: int = attrs.field(default=1000, validator=v.between(1, 10_000_000))
     """Utterances to make."""
     grammar: Literal["everyday", "numbers", "digits", "digit"] = "everyday"
     """English sentences: of everyday life (over 200 words), numbers up to 9999, strings of 1 to 7 digits, or one digit
@@ -34,7 +34,7 @@ class Synthetic(Dataset):
     """A text file with a sentence a line instead of the grammar; a relative path is under ASRLAB_DATA."""
     language: str = attrs.field(default="en-us", validator=v.min_len(1))
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
-    voices: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    voices: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1000)))
     """Speakers, drawn from the split's own; default: all of them."""
     rate_wpm: tuple[int, int] = attrs.field(default=(140, 200), validator=v.rising(80, 450))
     """Slowest and fastest speech, in words a minute; drawn uniformly."""
@@ -42,7 +42,7 @@ class Synthetic(Dataset):
     """Lowest and highest pitch, 50 being the voice's own; drawn uniformly."""
     sample_rate: int = attrs.field(default=16000, validator=v.all_of(v.ge(8000), v.le(48000)))
     """Hertz that it is stored at."""
-    seed: int = attrs.field(default=0, validator=v.ge(0))
+    seed: int = attrs.field(default=0, validator=v.between(0, 2**63 - 1))
     """What sentences, voices, rates and pitches are drawn from."""
 
     def read(self, root: Path) -> Source:

@@ -23,7 +23,7 @@ class Decoder(Slot):
 
     weight: float = attrs.field(default=1.0, validator=v.gt(0))
     """Share of the loss; the weights of all decoders are divided by their sum."""
-    tap: int | None = attrs.field(default=None, validator=v.optional(v.ge(1)))
+    tap: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 10_000)))
     """Read the frames after this many layers of the stack; default: after the last."""
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:

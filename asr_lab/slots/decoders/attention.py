@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 class AttentionDecoder(Decoder):
     """A pre-norm transformer decoder whose embedding is its output layer, as Whisper's (Radford et al., 2212.04356)."""
 
-    num_layers: int = attrs.field(default=6, validator=v.ge(1))
+    num_layers: int = attrs.field(default=6, validator=v.between(1, 1000))
     """Layers, each of self-attention, attention to the frames, and a feed-forward part."""
-    num_heads: int = attrs.field(default=4, validator=v.ge(1))
+    num_heads: int = attrs.field(default=4, validator=v.between(1, 4096))
     """Heads of each attention; they divide the dimension."""
-    expansion: int = attrs.field(default=4, validator=v.ge(1))
+    expansion: int = attrs.field(default=4, validator=v.between(1, 64))
     """Hidden units of the feed-forward part, as a multiple of the dimension."""
     label_smoothing: float = attrs.field(default=0.1, validator=v.all_of(v.ge(0), v.lt(1)))
     """Probability that the training target spreads evenly over all tokens; validation losses go without."""
     positions: Literal["learned", "sinusoidal"] = "learned"
     """How a token knows its place."""
-    max_tokens: int = attrs.field(default=448, validator=v.ge(1))
+    max_tokens: int = attrs.field(default=448, validator=v.between(1, 100_000))
     """Tokens of the longest text: a search stops there, and training leaves longer ones out."""
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:

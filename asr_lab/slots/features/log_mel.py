@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class LogMel(Features):
     """Logarithms of energies in mel bands, in one of the field's three conventions; no dither."""
 
-    sample_rate: int = attrs.field(default=16000, validator=v.ge(1000))
+    sample_rate: int = attrs.field(default=16000, validator=v.between(1000, 768_000))
     """Samples per second; audio is resampled to it."""
     convention: Literal["whisper", "kaldi", "nemo"] = "nemo"
     """Whose definition of window, filters and logarithm: openai-whisper's, Kaldi's fbank, or NeMo's."""
@@ -28,7 +28,7 @@ class LogMel(Features):
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
     level: Literal["none", "utterance", "running"] = "none"
     """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds."""
-    num_mels: int = attrs.field(default=80, validator=v.ge(4))
+    num_mels: int = attrs.field(default=80, validator=v.between(4, 1024))
     """Mel bands, F."""
     window_ms: float = attrs.field(default=25.0, validator=v.gt(0))
     """Length of a frame's window."""

@@ -13,7 +13,7 @@ from asr_lab.slots.launch import Launch
 class Local(Launch):
     """A job on this machine that outlives the command; the command watches it."""
 
-    timeout_min: int = attrs.field(default=7 * 24 * 60, validator=v.ge(1))
+    timeout_min: int = attrs.field(default=7 * 24 * 60, validator=v.between(1, 10_000_000))
     """Minutes after which the job is ended."""
 
     @property

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
 
 
+def wrong_betas(betas: tuple[float, float]) -> str | None:
+    """What is wrong with the decay rates of Adam's two moments, or None."""
+    return None if all(0 <= beta < 1 for beta in betas) else "must both be 0 or more and below 1"
+
+
 @section
 class Group:
     """Parameters with settings of their own."""

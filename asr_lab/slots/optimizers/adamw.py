@@ -8,7 +8,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.slots.optimizers import Optimizer
+from asr_lab.slots.optimizers import Optimizer, wrong_betas
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (arXiv 1711.05101)."""
 
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = attrs.field(default=(0.9, 0.98), validator=v.checked_by(wrong_betas))
     """Decay rates of the first and second moments."""
     eps: float = attrs.field(default=1e-8, validator=v.gt(0))
     """Added to the denominator."""

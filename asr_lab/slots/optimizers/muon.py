@@ -8,7 +8,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.slots.optimizers import Optimizer
+from asr_lab.slots.optimizers import Optimizer, wrong_betas
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,11 +25,11 @@ class Muon(Optimizer):
 
     momentum: float = attrs.field(default=0.95, validator=v.all_of(v.ge(0), v.lt(1)))
     """Decay rate of the matrices' (Nesterov) momentum."""
-    ns_steps: int = attrs.field(default=5, validator=v.ge(1))
+    ns_steps: int = attrs.field(default=5, validator=v.between(1, 100))
     """Newton-Schulz iterations that orthogonalise it."""
     adamw: tuple[str, ...] = ("heads.*.output.*",)
     """Patterns over the names of linear layers' matrices that AdamW moves all the same; by default output layers."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = attrs.field(default=(0.9, 0.98), validator=v.checked_by(wrong_betas))
     """AdamW's decay rates of the first and second moments."""
     eps: float = attrs.field(default=1e-8, validator=v.gt(0))
     """Added to AdamW's denominator."""

@@ -15,7 +15,7 @@ from asr_lab.slots.schedules import Schedule
 class Constant(Schedule):
     """Up linearly, then as it is."""
 
-    warmup_steps: int = attrs.field(default=0, validator=v.ge(0))
+    warmup_steps: int = attrs.field(default=0, validator=v.between(0, 1_000_000_000))
     """Steps of linear warm-up."""
 
     def build(self) -> Callable[[int, float], float]:

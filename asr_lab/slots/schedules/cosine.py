@@ -16,7 +16,7 @@ from asr_lab.slots.schedules import Schedule
 class Cosine(Schedule):
     """Up linearly, then down along half a cosine to a floor (SGDR without restarts, arXiv 1608.03983)."""
 
-    warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
+    warmup_steps: int = attrs.field(default=500, validator=v.between(0, 1_000_000_000))
     """Steps of linear warm-up."""
     floor: float = attrs.field(default=0.01, validator=v.all_of(v.ge(0), v.le(1)))
     """The factor at the end."""

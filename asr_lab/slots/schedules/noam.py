@@ -20,7 +20,7 @@ class Noam(Schedule):
     `k / sqrt(d * warmup_steps)` here.
     """
 
-    warmup_steps: int = attrs.field(default=10_000, validator=v.ge(1))
+    warmup_steps: int = attrs.field(default=10_000, validator=v.between(1, 1_000_000_000))
     """Steps of linear warm-up."""
 
     def build(self) -> Callable[[int, float], float]:

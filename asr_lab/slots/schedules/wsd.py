@@ -17,7 +17,7 @@ from asr_lab.slots.schedules import Schedule
 class WSD(Schedule):
     """Warm-up, stable, decay (arXiv 2404.06395, 2405.18392): a longer run shares all but the end with a shorter one."""
 
-    warmup_steps: int = attrs.field(default=500, validator=v.ge(0))
+    warmup_steps: int = attrs.field(default=500, validator=v.between(0, 1_000_000_000))
     """Steps of linear warm-up."""
     decay_share: float = attrs.field(default=0.2, validator=v.all_of(v.gt(0), v.le(1)))
     """Share of the run that the decay takes, at its end."""

@@ -20,7 +20,7 @@ class DepthwiseStride(Stem):
 
     factor: Literal[4, 8] = 8
     """Feature frames per frame of the stack."""
-    channels: int = attrs.field(default=256, validator=v.ge(1))
+    channels: int = attrs.field(default=256, validator=v.between(1, 65_536))
     """Channels of the convolutions."""
     causal: bool = True
     """Whether a frame sees only frames up to its own first; else it sees one more at each stage, inside its hop."""

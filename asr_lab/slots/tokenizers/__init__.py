@@ -40,7 +40,7 @@ class Tokenizer(Slot):
 class PieceTokenizer(Tokenizer):
     """What the tokenizers share that sentencepiece trains; their tag is its model type."""
 
-    vocab_size: int = attrs.field(validator=v.ge(4))
+    vocab_size: int = attrs.field(validator=v.between(4, 1_000_000))
     """Tokens, V; the blank, the end of text and `<unk>` included."""
 
     @property

@@ -14,7 +14,7 @@ import tomli
 
 from asr_lab.config.description import describe
 from asr_lab.config.docs import summary
-from asr_lab.config.fields import docs, fields
+from asr_lab.config.fields import docs, fields, without_none
 from asr_lab.config.load import load
 from asr_lab.config.schema import json_schema
 from asr_lab.config.structure import unstructure
@@ -114,7 +114,7 @@ def test_bounds_are_read_off_the_validators() -> None:
     assert demands(None) == ()
 
 
-CHECKED_BY = {"Chars.alphabet", "LibriSpeech.splits", "Speed.factors"}
+CHECKED_BY = {"AdamW.betas", "Chars.alphabet", "LibriSpeech.splits", "Muon.betas", "Speed.factors"}
 """Fields of which a function knows what may stand there, so that the schema cannot say it."""
 
 
@@ -151,7 +151,7 @@ def test_describe_lists_choices_keys_and_single_keys() -> None:
     assert stems.kind == "slot"
     assert "depthwise_stride" in [e.name for e in stems.entries]
     keys = {e.name: e for e in describe(Recipe, "encoder.stem.depthwise_stride").entries}
-    assert keys["channels"].takes == "a whole number, at least 1"
+    assert keys["channels"].takes == "a whole number, at least 1, at most 65536"
     assert keys["channels"].default == "256"
     (key,) = describe(Recipe, "train.batch_s").entries
     assert (key.takes, key.default) == ("a number, above 0.0", "required")
@@ -177,3 +177,13 @@ def test_describe_says_what_is_there_instead(place: str, message: str) -> None:
     with pytest.raises(LabError) as caught:
         describe(Recipe, place)
     assert str(caught.value).startswith(message)
+
+
+def test_every_whole_number_has_an_upper_bound() -> None:
+    """Something loops or allocates by each of them."""
+    for section in sections():
+        for field in fields(section):
+            if without_none(field.type) is int:
+                kinds = {bound.kind for bound in field.bounds}
+                assert kinds & {"le", "lt"}, f"{name_of(section)}.{field.key} has no upper bound"
+                assert kinds & {"ge", "gt"}, f"{name_of(section)}.{field.key} has no lower bound"
