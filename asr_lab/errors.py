@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import attrs
 
 
@@ -53,12 +56,38 @@ class RunError(LabError):
     """A run directory that cannot be used: locked, changed, finished, absent."""
 
 
+class RunInUse(RunError):  # noqa: N818 - a state of the run, which commands wait out
+    """Another process trains the run, as far as is known."""
+
+
 class CheckpointError(LabError):
     """A checkpoint that is damaged or does not fit."""
 
 
 class MissingPackageError(LabError):
     """An optional package is not installed; the message names the extra that brings it."""
+
+
+_NAMES = (
+    "EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EFBIG", "ENAMETOOLONG", "ELOOP",
+    "EMFILE", "ENFILE", "EIO", "EPIPE", "ESTALE", "ENOTDIR", "EISDIR",
+    "ENOENT", "EEXIST", "ENODEV", "ENXIO",
+)  # fmt: skip
+ENVIRONMENT = frozenset(getattr(errno, name) for name in _NAMES)
+"""What a disk, its rights or the other end of a pipe can be at fault for."""
+
+
+def is_of_environment(error: OSError) -> bool:
+    """Whether the machine is at fault, not the program: a full disk, no permission, a name too long, a closed pipe."""
+    return error.errno in ENVIRONMENT
+
+
+def of_environment(error: OSError) -> LabError:
+    """The same as an error for the user: which file, and what the system says of it."""
+    names = " -> ".join(
+        repr(os.fsdecode(n))[1:-1] for n in (error.filename, error.filename2) if isinstance(n, str | bytes)
+    )
+    return LabError(f"{names}: {error.strerror}" if names else str(error.strerror))
 
 
 class TrainingError(Exception):

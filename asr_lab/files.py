@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_ASIDE = ".tmp"
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file's content at once: readers see the old or the new, never half of it. OSError as from `open`."""
@@ -147,8 +149,13 @@ def json_record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether it is what a write leaves aside when it is killed; true of a write under way as well."""
+    return path.name.startswith(".") and path.name.endswith(_ASIDE)
+
+
 def _write_aside(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_ASIDE}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -56,7 +56,7 @@ def _resolved(path: Path) -> dict[str, Any]:
     from asr_lab.runs.directory import RunDirectory
 
     run = RunDirectory(path)
-    return merge({"name": run.resolved()["name"]}, *run.parts())
+    return merge({"name": run.resolved().name}, *run.parts())
 
 
 def _part(path: str) -> str:

@@ -45,6 +45,8 @@ def eval(
     evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
     if evaluated.reads > 1:
         print(f"note: this set has now been scored {evaluated.reads} times with this run", file=sys.stderr)
+    if evaluated.problem:
+        print(f"note: nothing is kept of this evaluation: {evaluated.problem}", file=sys.stderr)
     if as_json:
         _print_json(evaluated)
     else:
@@ -56,8 +58,9 @@ def _print_json(evaluated: Evaluated) -> None:
 
     from asr_lab.evaluation.evaluation_files import evaluation_json
 
-    hypotheses = str(evaluated.path.with_suffix(".jsonl"))
-    content = {**evaluation_json(evaluated.evaluation, hypotheses), "path": str(evaluated.path)}
+    path = evaluated.path
+    hypotheses = str(path.with_suffix(".jsonl")) if path else ""
+    content = {**evaluation_json(evaluated.evaluation, hypotheses), "path": str(path) if path else None}
     print(json.dumps(content, indent=1, ensure_ascii=False))
 
 
@@ -68,5 +71,6 @@ def _print_tables(evaluated: Evaluated) -> None:
 
     console = Console()
     print_evaluation(console, evaluated.evaluation)
-    console.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
-    console.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)
+    if evaluated.path is not None:
+        console.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
+        console.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from asr_lab import slots
-from asr_lab.errors import LabError, TrainingError
+from asr_lab.errors import LabError, TrainingError, is_of_environment, of_environment
 
 COMMANDS = (
     "run",
@@ -67,16 +69,38 @@ for _name in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; errors a user can fix end with 2, a failed run with 1, bugs with their traceback."""
+    """Run the command line. Warnings are notes; errors a user can fix end with 2, a failed run with 1, bugs with their
+    traceback."""
+    _open_standard_files()
+    warnings.formatwarning = _as_note
     try:
         app(prog_name="asrlab")
     except LabError as error:
         sys.exit(_say(error, 2))
     except TrainingError as error:
         sys.exit(_say(error, 1))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except OSError as error:
+        if not is_of_environment(error):
+            raise
+        if error.errno in (errno.EPIPE, errno.EIO):  # whoever read our output is gone
+            for file in (sys.stdout, sys.stderr):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+            sys.exit(1)
+        sys.exit(_say(of_environment(error), 2))
+
+
+def _open_standard_files() -> None:
+    """Where standard files are closed, nothing that the command opens may come in their place."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(file)
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _as_note(message: Warning | str, *_: object, **__: object) -> str:
+    return f"note: {message}\n"
 
 
 def _say(error: Exception, code: int) -> int:

@@ -54,6 +54,7 @@ def _print_run(console: Console, run: RunDirectory) -> None:
         best = f"; best on valid at step {status.best_step:,}, {status.metric.upper()} {status.best:.1%}"
     lines = [
         f"the run: {run.path}, {status.step:,} steps{best}",
+        *([f"training ended by {status.ended_by}"] if status.ended_by else []),
         "next:",
         f"  asrlab transcribe FILE.wav --run {run.name}",
         f"  asrlab eval {run.name} --data FOLDER",

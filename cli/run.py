@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr_lab.errors import RunInUse
 from cli.options import AcceptChanges, AsJson, Overrides
-from cli.watching import say_stopped, watch_to_end
+from cli.watching import say_stopped, watch_to_end, watch_while_owned
 
 if TYPE_CHECKING:
     from asr_lab.runs.dispatch import Prepared
@@ -35,27 +36,41 @@ def run(
     from asr_lab.runs.dispatch import check_data, prepare, write_request
 
     prepared = prepare(document, runs_root(), again, accept_changes)
-    if prepared.standing == "finished" and not accept_changes:
-        check_data(prepared, document)
-    _say_standing(prepared)
-    if prepared.standing not in ("finished", "running"):
-        snapshot = write_request(prepared, document, accept_changes)
-        if _start(prepared, snapshot, document.value.launch, detach):
-            return
-    elif prepared.standing == "running":
-        if detach:
-            return
-        watch_to_end(prepared.run)
+    while prepared.standing != "finished":
+        _say_standing(prepared)
+        if prepared.standing == "running":
+            if detach:
+                return
+            is_over = watch_while_owned(prepared.run)
+        else:
+            snapshot = write_request(prepared, document, accept_changes)
+            try:
+                if _start(prepared, snapshot, document.value.launch, detach):
+                    return
+                is_over = True
+            except RunInUse:  # another command was faster
+                is_over = False
+        if is_over:
+            break
+        prepared = prepare(document, runs_root(), accept_changes=accept_changes)
+    else:
+        if not accept_changes:
+            check_data(prepared, document)
+        _say_standing(prepared)
     from cli.result import print_result
 
     print_result(prepared.run, as_json)
 
 
 def _say_standing(prepared: Prepared) -> None:
-    step = f"{prepared.status.step:,}"
+    from asr_lab.runs.find import resume_step
+
+    step = resume_step(prepared.run)
     meanings = {
         "new": "a new run",
-        "resume": f"goes on after step {step}",
+        "resume": f"goes on from step {step:,}, its newest checkpoint"
+        if step
+        else "starts again: it has no checkpoint",
         "score": "is trained; decoding or scoring has changed, so it is scored anew",
         "finished": "is finished",
         "running": "runs already; watching it",

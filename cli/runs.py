@@ -41,7 +41,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     from asr_lab.evaluation.rates import MAIN
     from asr_lab.runs.status import RunStatus, state_of, status_of
 
-    problem, status, resolved, state = None, RunStatus(), {}, "damaged"
+    problem, status, resolved, state = None, RunStatus(), None, "damaged"
     try:
         resolved, status = run.resolved(), status_of(run)
         state = state_of(run, status)[0]
@@ -57,9 +57,11 @@ def _row(run: RunDirectory) -> dict[str, Any]:
         "metric": status.metric,
         "best": status.best,
         "test_wer": [{"name": t["name"], "wer": rates_of(t)[MAIN]["value"]} for t in tests if MAIN in rates_of(t)],
-        "hash": resolved.get("hash"),
-        "label": resolved.get("name"),
-        "age_s": round(time.time() - (status.time or resolved.get("created") or run.path.stat().st_mtime), 1),
+        "hash": resolved and resolved.hash,
+        "label": resolved and resolved.name,
+        "age_s": round(
+            max(0.0, time.time() - (status.time or (resolved and resolved.created) or run.path.stat().st_mtime)), 1
+        ),
         "path": str(run.path),
     }
 

@@ -18,11 +18,34 @@ def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bo
 
     Ctrl-C ends the watching, not the run.
     """
+    conclude(run, _followed(run, since, is_starting), since)
+
+
+def watch_while_owned(run: RunDirectory) -> bool:
+    """Show a run that another process trains until it is done; False, with a line on it, when that process is gone.
+
+    Ends the command as `watch_to_end` does where the run was stopped or has failed.
+    """
+    from asr_lab.runs.lock import last_attempt
+
+    owner = last_attempt(run.lock)
+    if owner is not None and not owner.owner.is_here:
+        print(f"its owner is {owner.owner}; it counts as gone when it gives no sign for a minute", file=sys.stderr)
+    status = _followed(run, owner.number - 1 if owner is not None else 0)
+    newest = last_attempt(run.lock)
+    if status.ended and newest is not None and status.attempt == newest.number:
+        conclude(run, status)
+        return True
+    print(f"{newest.owner if newest else 'the owner'} is gone; this command goes on in its place", file=sys.stderr)
+    return False
+
+
+def _followed(run: RunDirectory, since: int = 0, is_starting: Callable[[], bool] = lambda: False) -> RunStatus:
     from asr_lab.runs.view import follow, open_view
 
     view = open_view(run)
     try:
-        status = follow(run, view, since, is_starting)
+        return follow(run, view, since, is_starting)
     except KeyboardInterrupt:
         view.close()
         print(
@@ -30,8 +53,8 @@ def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bo
             file=sys.stderr,
         )
         raise typer.Exit(0) from None
-    view.close()
-    conclude(run, status, since)
+    finally:
+        view.close()
 
 
 def conclude(run: RunDirectory, status: RunStatus, since: int = 0) -> None:

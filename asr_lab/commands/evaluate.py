@@ -12,7 +12,7 @@ import attrs
 
 from asr_lab.config.paths import parse
 from asr_lab.config.structure import unstructure
-from asr_lab.errors import DataError, LabError, RecipeError
+from asr_lab.errors import DataError, LabError, RecipeError, is_of_environment, of_environment
 from asr_lab.recipe import EVALUATION, EXECUTION
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.text.normalizer import Normalizer
@@ -32,9 +32,12 @@ class Evaluated:
     """An evaluation, where it was written, and how often its set has been read now."""
 
     evaluation: Evaluation
-    path: Path
-    """The JSON; its hypotheses stand beside it as jsonl."""
+    path: Path | None
+    """The JSON; its hypotheses stand beside it as jsonl. None where the run's folder takes no files."""
     reads: int
+    """0 where it is not known."""
+    problem: str = ""
+    """Why it could not be written."""
 
 
 def evaluate_run(
@@ -68,10 +71,15 @@ def evaluate_run(
     evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
     plain = not data and not overrides and checkpoint == "best"
     stem = "test" if plain else file_stem([one.name for one in sets], about, list(overrides))
-    reads = add_read(run, evaluation.score.hash, {**about, "file": f"{stem}.json"})
-    evaluation = attrs.evolve(evaluation, about={**about, "read": reads})
-    path = write_evaluation(evaluation, run.eval, stem)
-    write_report(run.path)
+    try:
+        reads = add_read(run, evaluation.score.hash, {**about, "file": f"{stem}.json"})
+        evaluation = attrs.evolve(evaluation, about={**about, "read": reads})
+        path = write_evaluation(evaluation, run.eval, stem)
+        write_report(run.path)
+    except OSError as error:
+        if not is_of_environment(error):
+            raise
+        return Evaluated(evaluation, None, 0, str(of_environment(error)))
     return Evaluated(evaluation, path, reads)
 
 

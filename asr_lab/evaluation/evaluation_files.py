@@ -137,7 +137,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def rates_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The rates of a score in JSON, by name: today's shape, or that of format 1."""
-    if "rates" in content:
+    if isinstance(content.get("rates"), Mapping):
         return dict(content["rates"])
     return {name: content[name] for name in ("wer", "cer") if name in content}
 

@@ -24,6 +24,8 @@ svg { max-width: 100%; height: auto; }
 .note { color: #4a5568; }
 """
 
+TRAINED = "trained"
+"""The state that ends training, with the reason."""
 CURVE = "curve.svg"
 """A run's losses and validation scores, drawn."""
 
@@ -43,15 +45,16 @@ def write_report(run: Path) -> Path:
             continue  # a damaged file is reported where it is asked for; the page shows the rest
     write_text(run / CURVE, picture)
     page = run / "report.html"
-    write_text(page, render(run.name, picture, evaluations))
+    write_text(page, render(run.name, picture, evaluations, _end_of_training(run)))
     return page
 
 
 def training_curves(run: Path) -> tuple[Series, Series | None]:
     """Loss by step, and the error rate of each validation where there was one."""
-    metrics = [r for r in read_jsonl(run / "metrics.jsonl") if "loss" in r and not r.get("skipped")]
+    metrics = [r for r in read_jsonl(run / "metrics.jsonl") if _has_numbers(r, "loss") and not r.get("skipped")]
     loss = Series("loss per token (nats)", *_columns(metrics, "loss"))
-    found = {int(e["step"]): e for e in read_jsonl(run / "events.jsonl") if e.get("kind") == "valid" and "value" in e}
+    events = read_jsonl(run / "events.jsonl")
+    found = {e["step"]: e for e in events if e.get("kind") == "valid" and _has_numbers(e, "value")}
     valid = [found[step] for step in sorted(found)]
     if not valid:
         return loss, None
@@ -59,9 +62,21 @@ def training_curves(run: Path) -> tuple[Series, Series | None]:
     return loss, Series(f"{metric} on the validation sets", *_columns(valid, "value"), as_percent=True)
 
 
-def render(title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """The page's HTML."""
+def _end_of_training(run: Path) -> str:
+    """Why training ended, where the run's events say so."""
+    reasons = [e.get("reason") for e in read_jsonl(run / "events.jsonl") if e.get("state") == TRAINED]
+    return str(reasons[-1]) if reasons else ""
+
+
+def _has_numbers(record: Mapping[str, Any], key: str) -> bool:
+    """Whether a record has a step, and a number under the key."""
+    return isinstance(record.get("step"), int) and isinstance(record.get(key), int | float)
+
+
+def render(title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]], ended: str = "") -> str:
+    """The page's HTML; `ended` says what ended training."""
     parts = [f"<h1>{escape(title)}</h1>", "<h2>Training</h2>", picture]
+    parts += [f'<p class="note">Training ended by {escape(ended)}.</p>'] if ended else []
     parts += [part for name, content in evaluations for part in _evaluation(name, content)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     lines = ["<!doctype html>", '<html lang="en">', f"<head>{head}<style>{STYLE}</style></head>", "<body>"]

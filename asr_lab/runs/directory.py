@@ -18,19 +18,24 @@ from asr_lab.config.structure import completed
 from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
+from asr_lab.runs.stored import read_stored
 from asr_lab.runs.version import package_version, version_of
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
-RESOLVED: dict[str, type | tuple[type, ...]] = {
-    "hash": str,
-    "created": (int, float),
-    "name": str,
-    "overrides": list,
-    "experiment": dict,
-    "execution": dict,
-    "evaluation": dict,
-}
-"""What stands in `resolved.json`."""
+
+
+@attrs.frozen
+class Resolved:
+    """What stands in `resolved.json`."""
+
+    hash: str
+    created: float
+    """Seconds since 1970."""
+    name: str
+    overrides: tuple[str, ...]
+    experiment: dict[str, Any]
+    execution: dict[str, Any]
+    evaluation: dict[str, Any]
 
 
 def runs_root() -> Path:
@@ -104,22 +109,14 @@ class RunDirectory:
         """Its owners, attempt by attempt."""
         return self.path / "lock"
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self) -> Resolved:
         """The content of `resolved.json`; RunError when it is not there, not JSON, or lacks something."""
-        try:
-            content = json.loads(self.resolved_file.read_text())
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} is not a run: {self.resolved_file.name} cannot be read ({error})") from error
-        found: dict[str, Any] = content if isinstance(content, dict) else {}
-        absent = [key for key, kind in RESOLVED.items() if not isinstance(found.get(key), kind)]
-        if absent:
-            raise RunError(f"{self.resolved_file} is damaged: no usable {', '.join(absent)}")
-        return found
+        return read_stored(self.resolved_file, Resolved)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """What is stored of experiment, execution and evaluation, keys added to the schema since filled in."""
         stored = self.resolved()
-        whole = completed(merge(stored["experiment"], stored["execution"], stored["evaluation"]), Recipe)
+        whole = completed(merge(stored.experiment, stored.execution, stored.evaluation), Recipe)
         return split(whole, EXECUTION, EVALUATION)
 
     def document(self) -> Document[Recipe]:
@@ -128,7 +125,7 @@ class RunDirectory:
         RunError, which names the version that made the run, where that schema refuses it.
         """
         try:
-            return load_recipe(self.recipe_file, tuple(self.resolved()["overrides"]))
+            return load_recipe(self.recipe_file, self.resolved().overrides)
         except RecipeError as error:
             made, now = version_of(self.provenance_file), package_version()
             raise RunError(
@@ -139,7 +136,9 @@ class RunDirectory:
     def write_recipe(self, document: Document[Recipe]) -> None:
         """Store a recipe of the same experiment: its execution and evaluation tables may differ from before."""
         write_text(self.recipe_file, document.text)
-        write_text(self.resolved_file, _resolved_text(document, self.resolved() if self.resolved_file.exists() else {}))
+        write_text(
+            self.resolved_file, _resolved_text(document, self.resolved() if self.resolved_file.exists() else None)
+        )
 
 
 def create_run(document: Document[Recipe], root: Path, again: bool = False) -> RunDirectory:
@@ -156,8 +155,7 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
         fresh.write_recipe(document)
         for number in range(1, 10_000):
             path = root / (stem if number == 1 else f"{stem}.{number}")
-            if not path.exists():
-                fresh.path.rename(path)
+            if not path.exists() and _moved(fresh.path, path):
                 return RunDirectory(path)
             if not again:
                 raise RunError(f"{path} exists and is not a run of this recipe; move it away, or use --again")
@@ -166,14 +164,25 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
     raise RunError(f"{root / stem} has 10,000 runs already")
 
 
-def _resolved_text(document: Document[Recipe], before: dict[str, Any]) -> str:
+def _moved(old: Path, new: Path) -> bool:
+    """Rename a folder; False where another process was faster."""
+    try:
+        old.rename(new)
+    except OSError:
+        if not new.exists():
+            raise
+        return False
+    return True
+
+
+def _resolved_text(document: Document[Recipe], before: Resolved | None) -> str:
     identity = identity_of(document.value)
     content = {
-        "hash": before.get("hash", identity.hash),
-        "created": before.get("created", time.time()),
+        "hash": before.hash if before else identity.hash,
+        "created": before.created if before else time.time(),
         "name": document.value.name,
         "overrides": list(document.overrides),
-        "experiment": before.get("experiment", identity.experiment),
+        "experiment": before.experiment if before else identity.experiment,
         "execution": identity.execution,
         "evaluation": identity.evaluation,
     }

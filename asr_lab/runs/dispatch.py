@@ -54,7 +54,12 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     identity, code = identity_of(document.value), running_code()
     run = None if again else run_of(identity, root)
     if run is None:
-        return Prepared(create_run(document, root, again), "new", RunStatus(), code)
+        try:
+            return Prepared(create_run(document, root, again), "new", RunStatus(), code)
+        except RunError:
+            run = None if again else run_of(identity, root)  # made by another command meanwhile
+            if run is None:
+                raise
     status = status_of(run)
     state, _ = state_of(run, status)
     if state == "running":
@@ -83,16 +88,20 @@ def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
 def write_request(prepared: Prepared, document: Document[Recipe], accept_changes: bool) -> Path:
     """Put everything that the job needs into the run's directory; give the snapshot of the code."""
     prepared.run.write_recipe(document)
-    AttemptRequest(command=tuple(sys.argv), folder=str(Path.cwd()), accept_changes=accept_changes).write(prepared.run)
+    request = AttemptRequest(tuple(sys.argv), str(Path.cwd()), accept_changes, prepared.status.attempt)
+    request.write(prepared.run)
     return take_snapshot(prepared.code, prepared.run.code)
 
 
 def run_inline(run: RunDirectory) -> int:
-    """Do the job in this process, with the live view beside it; the job's exit code, and its errors."""
+    """Do the job in this process, with the live view beside it; the job's exit code, and its errors.
+
+    RunInUse at once where another process has the run.
+    """
     from asr_lab.runs.job.entry import main
 
     with _shown(run):
-        return main(str(run.path))
+        return main(str(run.path), wait_s=0.0)
 
 
 @contextlib.contextmanager

@@ -76,12 +76,12 @@ def _fits(run: RunDirectory, argument: str) -> bool:
         content = run.resolved()
     except RunError:
         return False
-    return bool(content["name"] == argument) or (len(argument) >= 4 and str(content["hash"]).startswith(argument))
+    return content.name == argument or (len(argument) >= 4 and content.hash.startswith(argument))
 
 
 def _stored_hash(run: RunDirectory) -> str | None:
     try:
-        return str(run.resolved()["hash"])
+        return run.resolved().hash
     except RunError:
         return None
 
@@ -96,9 +96,15 @@ def _hash_today(run: RunDirectory) -> str | None:
 
 def _created(run: RunDirectory) -> float:
     try:
-        return float(run.resolved()["created"])
+        return run.resolved().created
     except RunError:
         return 0.0
+
+
+def resume_step(run: RunDirectory) -> int:
+    """The step of the newest whole checkpoint, which an attempt goes on from; 0 without one."""
+    names = [p.parent.name.removeprefix("step-") for p in run.checkpoints.glob("step-*/checksums.json")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def has_checkpoint(run: RunDirectory) -> bool:

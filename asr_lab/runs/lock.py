@@ -4,7 +4,7 @@ Every attempt at a run has a number, and taking the lock is creating the file of
 process can do. The highest number owns the run: an owner that was overtaken sees it before it writes a checkpoint. No
 `flock`, since shared file systems keep it badly.
 
-    lock/0001.json   the owner: token, host, boot, process namespace, pid, process start time, job id
+    lock/0001.json   the owner: token, host, boot, machine, process namespace, pid, process start time, job id
     lock/0001.beat   a counter that the owner raises every few seconds
     lock/0001.end    the owner let go
 """
@@ -12,6 +12,7 @@ process can do. The highest number owns the run: an owner that was overtaken see
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -21,11 +22,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 import attrs
 
-from asr_lab.errors import RunError
+from asr_lab.errors import RunError, RunInUse
 from asr_lab.files import create_text, write_text
+from asr_lab.runs.stored import read_stored
 
 BEAT_S = 5.0
 """Seconds between heartbeats."""
@@ -50,13 +53,28 @@ class Owner:
     """The scheduler's job id; empty for a process of the command line."""
     time: float
     """Seconds since 1970 when the lock was taken."""
+    machine: str = ""
+    """The machine's id, which outlives a boot; empty where there is none."""
+    inode: int = 0
+    """Of the lock's folder: a copy of it has another. 0 = not written down."""
 
     @classmethod
-    def me(cls, job: str = "") -> Owner:
-        """This process."""
+    def me(cls, job: str = "", folder: Path | None = None) -> Owner:
+        """This process, as the owner of a lock's folder."""
         host, boot, space = _place()
         pid = os.getpid()
-        return cls(secrets.token_hex(8), host, boot, space, pid, process_started(pid) or 0, job, time.time())
+        return cls(
+            token=secrets.token_hex(8),
+            host=host,
+            boot=boot,
+            space=space,
+            pid=pid,
+            started=process_started(pid) or 0,
+            job=job,
+            time=time.time(),
+            machine=_machine(),
+            inode=folder.stat().st_ino if folder is not None else 0,
+        )
 
     @property
     def is_here(self) -> bool:
@@ -66,7 +84,14 @@ class Owner:
     @property
     def is_gone(self) -> bool:
         """Whether the process is provably no more; False for one elsewhere, of which nothing is known."""
-        return self.is_here and process_started(self.pid) != self.started
+        if self.is_here:
+            return process_started(self.pid) != self.started
+        host, boot, _ = _place()
+        return (self.host, self.machine) == (host, _machine()) and self.boot != boot  # this machine was started anew
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether a lock's folder is the one that was taken, not a copy of it; known of a process of this machine."""
+        return not self.is_here or self.inode in (0, folder.stat().st_ino)
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -89,26 +114,26 @@ def last_attempt(folder: Path) -> Attempt | None:
     if not numbers:
         return None
     number = numbers[0]
-    try:
-        owner = Owner(**json.loads(_file(folder, number, "json").read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{_file(folder, number, 'json')} cannot be read: {error}") from error
-    return Attempt(number, owner, _file(folder, number, "end").exists(), _beat(folder, number))
+    owner = read_stored(_file(folder, number, "json"), Owner)
+    ended = _file(folder, number, "end").exists() or not owner.is_of(folder)
+    return Attempt(number, owner, ended, _beat(folder, number))
 
 
 class Liveness:
     """Whether the newest attempt at a run is alive, as seen by a reader that looks again and again.
 
-    On the owner's own machine the process itself is looked up; elsewhere its heartbeat must move, by this reader's
-    clock: the clocks of two machines are never compared.
+    On the owner's own machine the process itself is looked up, and an earlier boot's is gone. The heartbeat must move
+    too, by this reader's clock: the clocks of two machines are never compared. What a process has seen of a heartbeat
+    counts for all its readers, so that one that has waited need not wait again.
     """
 
+    _seen: ClassVar[dict[Path, tuple[str, int, float]]] = {}
+    """By lock: the newest attempt's token, its heartbeat, and since when both stand so, by this process's clock."""
+
     def __init__(self, folder: Path, silence_s: float = SILENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.silence_s = silence_s
         self.clock = clock
-        self._seen: tuple[int, int] | None = None
-        self._since = clock()
 
     def holder(self) -> Attempt | None:
         """The attempt that holds the run as far as is known; None when none does."""
@@ -119,10 +144,12 @@ class Liveness:
         """Whether this attempt, the newest that was read, holds the run as far as is known."""
         if attempt.ended or attempt.owner.is_gone:
             return False
-        seen = (attempt.number, attempt.beat)
-        if seen != self._seen:
-            self._seen, self._since = seen, self.clock()
-        return self.clock() - self._since < self.silence_s
+        now, seen = self.clock(), (attempt.owner.token, attempt.beat)
+        *before, since = self._seen.get(self.folder, ("", 0, now))
+        if tuple(before) != seen:
+            since = now
+        self._seen[self.folder] = (*seen, since)
+        return now - since < self.silence_s
 
 
 class RunLock:
@@ -146,7 +173,7 @@ class RunLock:
         silence_s: float = SILENCE_S,
         on_wait: Callable[[Attempt], None] | None = None,
     ) -> RunLock:
-        """Become the owner; RunError when another process is, or may be for longer than `wait_s` seconds.
+        """Become the owner; RunInUse when another process is, or may be for longer than `wait_s` seconds.
 
         A silent owner on another machine is known to be gone after `silence_s`: give that long to take its place.
         """
@@ -159,14 +186,14 @@ class RunLock:
             if last is None or not liveness.holds(last):
                 # The one after the attempt that was judged: read anew, the newest might be one that lives by now.
                 number = last.number + 1 if last else 1
-                owner = Owner.me(job)
+                owner = Owner.me(job, folder)
                 if create_text(_file(folder, number, "json"), json.dumps(attrs.asdict(owner))):
                     lock = cls(folder, number, owner, beat_s)
                     lock._thread.start()
                     return lock
                 continue
             if time.monotonic() >= deadline:
-                raise RunError(f"{folder.parent} is in use by {last.owner} (attempt {last.number})")
+                raise RunInUse(f"{folder.parent} is in use by {last.owner} (attempt {last.number})")
             if on_wait is not None and not is_announced:
                 on_wait(last)
                 is_announced = True
@@ -185,7 +212,8 @@ class RunLock:
             return
         self._stop.set()
         self._thread.join()
-        create_text(_file(self.folder, self.attempt, "end"), "")
+        with contextlib.suppress(OSError):  # without it the process is looked up
+            create_text(_file(self.folder, self.attempt, "end"), "")
 
     def _keep_beating(self) -> None:
         count = 0
@@ -216,6 +244,14 @@ def process_started(pid: int) -> int | None:
 def _place() -> tuple[str, str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname(), boot, os.readlink("/proc/self/ns/pid")
+
+
+@functools.cache
+def _machine() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _file(folder: Path, number: int, kind: str) -> Path:

@@ -20,12 +20,11 @@ from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.runs.code_snapshot import Code, changed_files
 from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.stored import read_json, stored
 from asr_lab.runs.version import git_state, package_version
 
 KINDS = ("code", "environment", "data", "tokenizer", "normalizer")
 """The hashes that a run must keep from its first attempt to its last, unless the user accepts a change."""
-RECORDED = ("hashes", "environment", "host")
-"""What later attempts are compared with in the record of each."""
 
 
 @attrs.frozen
@@ -39,6 +38,15 @@ class Host:
     num_threads: int
     """Threads of one matrix product."""
     accelerators: tuple[str, ...]
+
+
+@attrs.frozen
+class Recorded:
+    """What later attempts are compared with in the record of each."""
+
+    hashes: dict[str, str]
+    environment: dict[str, str]
+    host: dict[str, Any]
 
 
 @attrs.frozen
@@ -95,25 +103,28 @@ def this_host() -> Host:
 def read_provenance(run: RunDirectory) -> list[dict[str, Any]]:
     """The records of a run's attempts, oldest first; empty when there was none. RunError when they are damaged."""
     path = run.provenance_file
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
+        if any(run.checkpoints.glob("step-*")):
+            raise RunError(f"{path} is gone: what the run was trained on is not known")
         return []
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+    content = read_json(path)
     attempts = content.get("attempts") if isinstance(content, dict) else None
     if not isinstance(attempts, list):
         raise RunError(f"{path} is damaged: no usable attempts")
     for number, record in enumerate(attempts, start=1):
-        absent = [k for k in RECORDED if not isinstance(record, dict) or not isinstance(record.get(k), dict)]
-        if absent:
-            raise RunError(f"{path} is damaged: no usable {', '.join(absent)} in record {number}")
+        stored(record, Recorded, f"{path}, record {number}")
     return attempts
 
 
 def add_provenance(run: RunDirectory, record: dict[str, Any]) -> None:
-    """Add an attempt's record."""
-    attempts = [*read_provenance(run), record]
+    """Add an attempt's record; a file that is damaged stays beside the new one."""
+    try:
+        before = read_provenance(run)
+    except RunError:
+        before = []
+        if run.provenance_file.exists():
+            run.provenance_file.replace(run.provenance_file.with_suffix(".damaged.json"))
+    attempts = [*before, record]
     write_text(run.provenance_file, json.dumps({"attempts": attempts}, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -137,8 +148,14 @@ def record_attempt(
 
 
 def changes(run: RunDirectory, code: Code, hashes: dict[str, str] | None) -> list[RecordChange]:
-    """What differs from the newest attempt's record; `hashes` None leaves data, tokenizer and normalizer out."""
-    attempts = read_provenance(run)
+    """What differs from the newest attempt's record; `hashes` None leaves data, tokenizer and normalizer out.
+
+    A record that is damaged or gone is a change too: nothing can be compared with it.
+    """
+    try:
+        attempts = read_provenance(run)
+    except RunError as error:
+        return [RecordChange("record", (str(error),))]
     if not attempts:
         return []
     before = attempts[-1]
@@ -173,7 +190,10 @@ def refusal(run: RunDirectory, found: Sequence[RecordChange], is_finished: bool)
 
 def host_changes(run: RunDirectory, host: Host) -> list[str]:
     """How this machine differs from the newest attempt's: equal bits are promised on equal machines alone."""
-    attempts = read_provenance(run)
+    try:
+        attempts = read_provenance(run)
+    except RunError:
+        return []  # `changes` says so
     if not attempts:
         return []
     old, new = attempts[-1]["host"], json.loads(json.dumps(attrs.asdict(host)))

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.files import write_text
 from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.stored import read_stored
 
 
 @attrs.frozen
@@ -21,6 +22,8 @@ class AttemptRequest:
     """Its working directory: relative data paths start there."""
     accept_changes: bool = False
     """Whether the run may go on under other code, data or packages."""
+    after: int | None = None
+    """The newest attempt when it was asked for: a run that a later one finished needs no other."""
 
     @property
     def resume_command(self) -> str:
@@ -34,9 +37,8 @@ class AttemptRequest:
 
     @classmethod
     def read(cls, run: RunDirectory) -> AttemptRequest:
-        """What was laid down last; one that asks for nothing where there is none."""
+        """What was laid down last; one that asks for nothing where there is none. RunError where it is damaged."""
         path = run.path / "request.json"
         if not path.exists():
             return cls()
-        content = json.loads(path.read_text())
-        return cls(tuple(content["command"]), content["folder"], content["accept_changes"])
+        return read_stored(path, cls)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import attrs
 
 from asr_lab.errors import RunError
+from asr_lab.evaluation.evaluation_files import rates_of
+from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import Event, read_events
 from asr_lab.runs.lock import Attempt, Liveness, last_attempt
@@ -16,6 +18,27 @@ State = Literal["new", "running", "finished", "stopped", "failed", "dead"]
 CUTS_TOLD = 10
 ENDS = ("done", "stopped", "failed")
 """Phases after which an attempt writes nothing more."""
+
+
+NUMBER = (int, float)
+OPTIONAL = (*NUMBER, type(None))
+SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
+    "state": {"state": (str,)},
+    "step": {"step": (int,), "epoch": (int,), "share": NUMBER, "loss": OPTIONAL, "audio_s_per_s": OPTIONAL},
+    "valid": {"metric": (str,), "value": NUMBER, "best": OPTIONAL, "best_step": (int, type(None))},
+    "warning": {"message": (str,)},
+    "error": {"message": (str,)},
+    "done": {},
+}
+"""What each kind of record must have."""
+MAY_HAVE: dict[str, tuple[type, ...]] = {
+    "step": (int,),
+    "share": NUMBER,
+    "reason": (str,),
+    "traceback": (str,),
+    "exit": (int,),
+}
+"""What any record may have."""
 
 
 @attrs.define
@@ -44,6 +67,8 @@ class RunStatus:
     """What the record `done` says."""
     reason: str = ""
     """Why it stopped."""
+    ended_by: str = ""
+    """What ended training: a limit, or patience."""
     notes: list[str] = attrs.field(factory=list)
     """Warnings of this attempt; of utterances that are left out the first few."""
     num_cuts: int = 0
@@ -53,9 +78,15 @@ class RunStatus:
     _pace: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=100), init=False)
 
     def add(self, event: Event) -> None:
-        """Take in the next record."""
+        """Take in the next record; RunError where it lacks something, or has it of another kind."""
         if event.attempt < self.attempt:
             return  # written by one that was overtaken
+        wrong = [key for key, kinds in SHAPES.get(event.kind, {}).items() if not _is(event.data.get(key), kinds)]
+        wrong += [key for key, kinds in MAY_HAVE.items() if key in event.data and not _is(event.data[key], kinds)]
+        if event.kind == "done" and not _are_scores(event.data.get("results", [])):
+            wrong.append("results")
+        if wrong:
+            raise RunError(f"no usable {', '.join(wrong)} in a record of {event.kind}")
         if event.attempt > self.attempt:
             self.attempt, self.error, self.result, self.reason, self.notes = event.attempt, None, None, "", []
             self.loss, self.audio_s_per_s, self.num_cuts = None, None, 0
@@ -68,6 +99,8 @@ class RunStatus:
                 self.phase = data["state"]
                 self.share = data.get("share", self.share)
                 self.reason = data.get("reason", "")
+                if self.phase == TRAINED:
+                    self.ended_by = self.reason
             case "step":
                 self.phase = "training"
                 self.epoch, self.share = data["epoch"], data["share"]
@@ -104,14 +137,28 @@ class RunStatus:
         return None if share <= before else (1.0 - share) * (now - then) / (share - before)
 
 
+def _are_scores(content: object) -> bool:
+    """Whether they are scores as a finished run's record repeats them."""
+    return isinstance(content, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and all(isinstance(rate, dict) and _is(rate.get("value"), NUMBER) for rate in rates_of(one).values())
+        for one in content
+    )
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
 def status_of(run: RunDirectory) -> RunStatus:
     """The status of a run; RunError when a record lacks something."""
     status = RunStatus()
     for event in read_events(run.events_file):
         try:
             status.add(event)
-        except KeyError as error:
-            raise RunError(f"{run.events_file} is damaged: no {error.args[0]} in a record of {event.kind}") from error
+        except RunError as error:
+            raise RunError(f"{run.events_file} is damaged: {error}") from error
     return status
 
 

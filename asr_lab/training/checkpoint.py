@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asr_lab.errors import CheckpointError
-from asr_lab.files import sync
+from asr_lab.files import is_leftover, sync
 from asr_lab.training.state import PARTS, Snapshot
 
 FORMAT = 1
@@ -32,7 +32,7 @@ _REPLACED = ".replaced-"
 def write(folder: Path, snapshot: Snapshot) -> None:
     """Write a checkpoint to `folder`; a kill at any instant leaves either all of it or nothing by that name.
 
-    One that stands there already is replaced.
+    One that stands there already is replaced. CheckpointError where the disk refuses.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     token = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -55,6 +55,9 @@ def write(folder: Path, snapshot: Snapshot) -> None:
             os.rename(folder, folder.parent / f"{_REPLACED}{folder.name}-{token}")
         os.rename(temporary, folder)
         sync(folder.parent)
+    except (OSError, safetensors.SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise CheckpointError(f"{folder} cannot be written: {error}; what was saved before it stands") from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -118,7 +121,7 @@ def remove_leftovers(folder: Path) -> list[str]:
     """Remove what killed writes left in a folder of checkpoints; their names. Only the run's owner may call it."""
     removed = []
     for path in sorted(folder.glob(".*")) if folder.is_dir() else []:
-        if path.name.startswith((_TEMPORARY, _REPLACED)):
+        if path.name.startswith((_TEMPORARY, _REPLACED)) or is_leftover(path):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,26 +91,62 @@ class CheckpointStore:
             return Saved(int(match[1]), path, snapshot.numbers.get("value")), snapshot
         return None
 
+    @property
+    def has_best(self) -> bool:
+        """Whether validation chose one, be it whole, damaged or lost."""
+        return (self.folder / BEST).exists() or self.best() is not None
+
     def best(self) -> Saved | None:
         """The checkpoint with the lowest value, the earliest of them."""
-        scored = [s for s in self.all() if s.value is not None]
-        return min(scored, key=lambda s: (s.value, s.step), default=None)
+        return next(iter(self._ranked()), None)
+
+    def _ranked(self) -> list[Saved]:
+        """Those with a value, best first."""
+        return sorted((s for s in self.all() if s.value is not None), key=lambda s: (s.value, s.step))
 
     def find(self, name: str) -> Path:
-        """The folder of `last`, `best`, or a step's number or name; CheckpointError when absent or damaged."""
+        """The folder of `last`, `best`, or a step's number or name; CheckpointError when absent or damaged.
+
+        In the place of a damaged `last` or `best` the next one that is whole is given, with a warning.
+        """
         saved = self.all()
         if name == "last":
-            chosen = saved[-1] if saved else None
-        elif name == "best":
-            chosen = self.best()
-        else:
-            number = name.removeprefix("step-")
-            chosen = next((s for s in saved if number.isdigit() and s.step == int(number)), None)
+            return self._first_whole(name, saved[::-1])
+        if name == "best":
+            ranked, lost = self._ranked(), self._lost_best(saved)
+            rest = [s for s in saved[::-1] if s.value is None] if ranked or lost else []
+            return self._first_whole(name, [*ranked, *rest], lost)
+        number = name.removeprefix("step-")
+        chosen = next((s for s in saved if number.isdigit() and s.step == int(number)), None)
         if chosen is None:
-            have = ", ".join(s.folder.name for s in saved) or "none"
-            raise CheckpointError(f"{self.folder}: no checkpoint {name!r} (have: {have})")
+            raise CheckpointError(self._absent(name))
         checkpoint.verify(chosen.folder)
         return chosen.folder
+
+    def _lost_best(self, saved: list[Saved]) -> list[str]:
+        """A line on the best that was written down, where nothing can be read of it."""
+        try:
+            named = json.loads((self.folder / BEST).read_bytes())["folder"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return []
+        return [] if named in [s.folder.name for s in saved] else [f"{self.folder / str(named)}: gone, or damaged"]
+
+    def _first_whole(self, name: str, saved: list[Saved], damage: Sequence[str] = ()) -> Path:
+        damage = list(damage)
+        for one in saved:
+            try:
+                checkpoint.verify(one.folder)
+            except CheckpointError as error:
+                damage.append(str(error))
+                continue
+            for problem in damage:
+                warnings.warn(f"{problem}; {one.folder.name} is taken in its place", stacklevel=3)
+            return one.folder
+        raise CheckpointError("; ".join(damage) or self._absent(name))
+
+    def _absent(self, name: str) -> str:
+        have = ", ".join(s.folder.name for s in self.all()) or "none"
+        return f"{self.folder}: no checkpoint {name!r} (have: {have})"
 
     def drop_after(self, step: int) -> list[str]:
         """Remove checkpoints beyond `step` (damaged ones, when a run goes on from an older one); their names."""

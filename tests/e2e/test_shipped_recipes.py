@@ -117,7 +117,7 @@ def test_a_shipped_recipe_learns_is_killed_goes_on_and_transcribes(
     kill_after_a_checkpoint(command)
     resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert resumed.returncode == 0, resumed.stderr
-    assert "goes on after step" in resumed.stderr
+    assert "goes on from step" in resumed.stderr
     (run,) = all_runs(tmp_path / "runs")
     assert max(event.attempt for event in read_events(run.events_file)) == 2
     steps = list(read_metrics(run.metrics_file))

@@ -7,8 +7,10 @@ checkpoint and does the same once more.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asr_lab.devices import num_workers, threads_beside
-from asr_lab.errors import LabError, RunError, TrainingError
+from asr_lab.errors import (
+    CheckpointError,
+    LabError,
+    RunError,
+    TrainingError,
+    is_of_environment,
+    of_environment,
+)
 from asr_lab.runs.code_snapshot import running_code
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.events import EventWriter, read_events
@@ -25,8 +34,17 @@ from asr_lab.runs.job.fit import Fit
 from asr_lab.runs.job.selection import Selection
 from asr_lab.runs.job.stopping import INTERRUPTED, Stopper
 from asr_lab.runs.lock import RunLock
-from asr_lab.runs.provenance import add_provenance, changes, host_changes, record_attempt, refusal, this_host
+from asr_lab.runs.provenance import (
+    add_provenance,
+    changes,
+    host_changes,
+    read_provenance,
+    record_attempt,
+    refusal,
+    this_host,
+)
 from asr_lab.runs.request import AttemptRequest
+from asr_lab.runs.status import status_of
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
@@ -39,17 +57,18 @@ LOCK_WAIT_S = 90.0
 """Patience with an owner on another machine whose heart may have stopped."""
 
 
-def main(folder: str) -> int:
+def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
     """Train and score the run in `folder`, from wherever it stands; the exit code: 0, or 130 when asked to stop.
 
-    Raises LabError for what the user can fix and TrainingError for a run that failed; events.jsonl has them too.
+    Raises RunInUse when another process has the run for longer than `wait_s` seconds, LabError for what the user can
+    fix and TrainingError for a run that failed; events.jsonl has the last two.
     """
     run = RunDirectory(Path(folder))
     _refuse_several_processes()
     job = next((os.environ[name] for name in JOB_VARIABLES if name in os.environ), "")
     with (
         Stopper() as stop,
-        RunLock.take(run.lock, job, LOCK_WAIT_S) as lock,
+        RunLock.take(run.lock, job, wait_s) as lock,
         EventWriter(run.events_file, lock.attempt) as events,
         _errors_told(events),
     ):
@@ -62,10 +81,13 @@ def _work(attempt: Attempted) -> bool:
     from asr_lab.training.determinism import apply_determinism
     from asr_lab.training.store import CheckpointStore
 
-    attempt.events.write("state", {"state": "building"})
     run = attempt.run
     document = run.document()
     recipe = document.value
+    if (result := _scored_before(run, recipe)) is not None:
+        attempt.events.write("done", result)
+        return True
+    attempt.events.write("state", {"state": "building"})
     _share_processors(recipe)
     experiment = build(document, run.path)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
@@ -82,6 +104,19 @@ def _work(attempt: Attempted) -> bool:
             return False
     _score(attempt, experiment, recipe, store, selection)
     return True
+
+
+def _scored_before(run: RunDirectory, recipe: Recipe) -> dict[str, Any] | None:
+    """The record `done` of a run that was finished, as asked for now, while this process waited for it."""
+    status, after = status_of(run), AttemptRequest.read(run).after
+    if status.phase != "done" or after is None or status.attempt <= after:
+        return None
+    try:
+        attempts = read_provenance(run)
+    except RunError:
+        return None
+    asked = json.loads(json.dumps(identity_of(recipe).evaluation))
+    return status.result if attempts and attempts[-1].get("evaluation") == asked else None
 
 
 def _share_processors(recipe: Recipe) -> None:
@@ -115,7 +150,7 @@ def _open_metrics(run: RunDirectory, recipe: Recipe, step: int) -> Iterator[Metr
     from asr_lab.training.metrics import MetricsWriter, cut_back
 
     cut_back(run.metrics_file, step)
-    identity = run.resolved()["hash"]
+    identity = run.resolved().hash
     listeners = [open_listener(kind, run.path, run.name, identity, step) for kind in recipe.log.listeners]
     writer = MetricsWriter(run.metrics_file, listeners)
     try:
@@ -159,7 +194,7 @@ def _score(
     from asr_lab.runs.job.validation import score_test
 
     run, step = attempt.run, experiment.learner.progress.step
-    chosen = step if selection.best_step is None else selection.best_step
+    chosen = _choose(attempt, store, selection, step)
     reads, results = 0, []
     if experiment.test:
         events = read_events(run.events_file)
@@ -175,9 +210,31 @@ def _score(
     attempt.events.write("done", {"step": step, **found, "reads": reads, "results": results})
 
 
+def _choose(attempt: Attempted, store: CheckpointStore, selection: Selection, step: int) -> int:
+    """The step whose weights are scored: the best, or where its checkpoint is damaged or gone the next best."""
+    if selection.best_step is None or selection.best_step == step:
+        return step
+    try:
+        store.find(str(selection.best_step))
+    except CheckpointError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the run's own warning follows
+            try:
+                chosen = int(store.find("best").name.removeprefix("step-"))
+            except CheckpointError:
+                chosen = step  # its own weights
+        attempt.warn(
+            f"the best weights, of step {selection.best_step}, are lost: {error}; scored are those of {chosen}"
+        )
+        return chosen
+    return selection.best_step
+
+
 def _refuse_several_processes() -> None:
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1:
+    world = os.environ.get("WORLD_SIZE", "1")
+    if not world.isdecimal() or int(world) < 1:
+        raise RunError(f"WORLD_SIZE is {world!r}, not a number of processes; unset it, or start with torchrun")
+    if int(world) > 1:
         raise RunError(f"WORLD_SIZE is {world}: one process trains a run ([parallel] type = single); start one alone")
 
 
@@ -187,10 +244,22 @@ def _errors_told(events: EventWriter) -> Iterator[None]:
     try:
         yield
     except (LabError, TrainingError) as error:
-        code = 2 if isinstance(error, LabError) else 1
-        events.write("error", {"message": str(error), "type": type(error).__name__, "exit": code})
+        _tell(events, error, 2 if isinstance(error, LabError) else 1)
         raise
+    except OSError as error:
+        if not is_of_environment(error):
+            _tell(events, error, 1, traceback.format_exc())
+            raise
+        told = of_environment(error)
+        _tell(events, told, 2)
+        raise told from error
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        events.write("error", {"message": message, "exit": 1, "traceback": traceback.format_exc()})
+        _tell(events, error, 1, traceback.format_exc())
         raise
+
+
+def _tell(events: EventWriter, error: Exception, code: int, trace: str = "") -> None:
+    message = f"{type(error).__name__}: {error}" if trace else str(error)
+    record = {"message": message, "type": type(error).__name__, "exit": code}
+    with contextlib.suppress(OSError):  # a full disk holds no record either; the error itself goes on
+        events.write("error", record | ({"traceback": trace} if trace else {}))

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.data.cuts import check_bad
 from asr_lab.data.utterance import BadCut
+from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.job.selection import Selection
 from asr_lab.runs.job.validation import validate
 from asr_lab.text.normalizer import Normalizer
@@ -65,7 +66,15 @@ class Fit:
         value = self._validate() if self.step != self.selection.step else None
         if value is not None or self.step != self._saved_step:
             self._save(value)
+        self.attempt.events.write("state", {"state": TRAINED, "step": self.step, "share": 1.0, "reason": self._end()})
         return True
+
+    def _end(self) -> str:
+        """What ended training."""
+        if not self.selection.is_over:
+            return f"train.{self.experiment.learner.limits.reached(self.experiment.learner.progress)}"
+        what = f"{self.selection.patience} validations without a better one"
+        return f"train.patience: {what}, at step {self.step:,} ({self._share:.0%} of the limit)"
 
     @property
     def step(self) -> int:

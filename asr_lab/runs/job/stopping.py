@@ -10,7 +10,12 @@ from types import FrameType, TracebackType
 INTERRUPTED = 130
 """Exit code of a command that was asked to end (the shell's own for Ctrl-C)."""
 
-_REASONS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR2: "the job's time limit"}
+_REASONS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "the terminal's end",
+    signal.SIGUSR2: "the job's time limit",
+}
 
 
 class Stopper:
@@ -26,6 +31,8 @@ class Stopper:
 
     def __enter__(self) -> Stopper:
         for number in _REASONS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

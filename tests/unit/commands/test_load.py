@@ -29,7 +29,7 @@ README = Path(__file__).resolve().parents[3] / "README.md"
 
 def test_a_run_is_named_as_on_the_command_line(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
-    digest = run.resolved()["hash"]
+    digest = run.resolved().hash
     root = runs_root()
     monkeypatch.setenv("ASRLAB_RUNS", "nowhere")
     for name in ("", "tiny", run.name, digest[:8], str(run.path), run.path):

@@ -157,6 +157,6 @@ def test_a_damaged_run_is_listed_as_such(recipe: Write) -> None:
     assert {row["run"]: row["state"] for row in rows}[first.name] == "damaged"
     assert sorted(row["state"] for row in rows) == ["damaged", "damaged", "new"]
     listed = asrlab("runs")
-    assert f"{first.name}/resolved.json is damaged: no usable hash" in listed.stderr
-    assert f"{second.name}/events.jsonl is damaged: no epoch in a record of step" in listed.stderr
+    assert f"{first.name}/resolved.json is damaged: hash: missing" in listed.stderr
+    assert f"{second.name}/events.jsonl is damaged: no usable step, epoch, share in a record of step" in listed.stderr
     assert len(listed.stdout.splitlines()) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from asr_lab.errors import RunError
+from asr_lab.errors import RunError, RunInUse
 from asr_lab.runs.lock import Liveness, Owner, RunLock, last_attempt, process_started
 
 HOLD = """
@@ -155,3 +156,55 @@ def test_the_heart_beats_while_the_lock_is_held(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     assert after.beat > before.beat
+
+
+def test_an_owner_of_an_earlier_boot_of_this_machine_is_gone(tmp_path: Path) -> None:
+    forge(tmp_path, 1, attrs.evolve(Owner.me(), boot="an earlier one"))
+    with RunLock.take(tmp_path) as lock:
+        assert lock.attempt == 2
+
+
+@pytest.mark.parametrize("other", [{"host": "another-host"}, {"machine": "another-machine"}])
+def test_another_boot_elsewhere_proves_nothing(tmp_path: Path, other: dict[str, str]) -> None:
+    forge(tmp_path, 1, attrs.evolve(Owner.me(), boot="another", **other))
+    with pytest.raises(RunInUse):
+        RunLock.take(tmp_path)
+
+
+def test_a_copy_of_a_run_that_trains_is_nobodys(tmp_path: Path) -> None:
+    with RunLock.take(tmp_path / "lock"):
+        shutil.copytree(tmp_path / "lock", tmp_path / "copy")
+        assert Liveness(tmp_path / "lock").holder() is not None
+        assert Liveness(tmp_path / "copy").holder() is None
+        with RunLock.take(tmp_path / "copy") as lock:
+            assert lock.attempt == 2
+
+
+def test_a_stopped_process_loses_its_run_when_its_heart_stands_still(tmp_path: Path) -> None:
+    holder = start_holder(tmp_path)
+    try:
+        holder.send_signal(signal.SIGSTOP)
+        with RunLock.take(tmp_path, wait_s=20, silence_s=0.5) as lock:
+            assert lock.attempt == 2
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_what_one_reader_waited_for_the_next_need_not(tmp_path: Path) -> None:
+    forge(tmp_path, 1, elsewhere())
+    now = 0.0
+    first = Liveness(tmp_path, silence_s=60, clock=lambda: now)
+    assert first.holder() is not None
+    now = 61.0
+    assert Liveness(tmp_path, silence_s=60, clock=lambda: now).holder() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", "{}", '{"token": 1}', "[" * 5000, '{"pid": "x", "host": null}', "\xff"],
+)
+def test_a_damaged_record_of_an_owner_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "0001.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=r"0001\.json"):
+        last_attempt(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import attrs
@@ -94,20 +95,33 @@ def test_another_number_of_threads_is_another_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "no usable attempts"),
+        ([], "is damaged: no usable attempts"),
         ({"attempts": {}}, "no usable attempts"),
-        ({"attempts": [{"environment": {}}]}, "no usable hashes, host in record 1"),
+        ({"attempts": [{"environment": {}}]}, r"record 1 is damaged: hashes: missing.*; host: missing"),
     ],
 )
 def test_a_damaged_record_is_named(tmp_path: Path, content: object, message: str) -> None:
     run = RunDirectory(tmp_path)
     assert read_provenance(run) == []
     run.provenance_file.write_text(json.dumps(content))
-    with pytest.raises(RunError, match=rf"provenance\.json is damaged: {message}"):
-        changes(run, code_in(tmp_path / "src", ""), HASHES)
-    run.provenance_file.write_text("{")
-    with pytest.raises(RunError, match=r"provenance\.json cannot be read"):
-        host_changes(run, this_host())
+    with pytest.raises(RunError, match=message):
+        read_provenance(run)
+    (change,) = changes(run, code_in(tmp_path / "src", ""), HASHES)
+    assert change.kind == "record"
+    assert re.search(message, change.lines[0])
+    assert host_changes(run, this_host()) == []
+    record = {"hashes": {}, "environment": {}, "host": {}}
+    add_provenance(run, record)
+    assert read_provenance(run) == [record]
+    assert json.loads((tmp_path / "provenance.damaged.json").read_text()) == content
+
+
+def test_a_record_that_is_gone_is_a_change_once_there_are_checkpoints(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    assert changes(run, code_in(tmp_path / "src", ""), HASHES) == []
+    (run.checkpoints / "step-00000004").mkdir(parents=True)
+    (change,) = changes(run, code_in(tmp_path / "src", ""), HASHES)
+    assert (change.kind, "is gone" in change.lines[0]) == ("record", True)
 
 
 def test_an_attempt_that_recorded_fewer_hashes_is_compared_in_those(tmp_path: Path) -> None:

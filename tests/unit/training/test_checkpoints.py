@@ -236,10 +236,12 @@ def test_every_step_of_a_write_may_be_the_last(tmp_path: Path, monkeypatch: pyte
                 patch.setattr(os, name, countdown.watch(getattr(os, name)))
             # A killed process does not tidy up.
             patch.setattr("asr_lab.training.checkpoint.shutil.rmtree", lambda *_, **__: None)
+            patch.setattr(Path, "unlink", lambda *_, **__: None)
             with contextlib.suppress(Stopped):
                 store.save(snapshot(2), value=0.4)
                 finished = True
         store.clean()
+        assert not [p.name for p in store.folder.iterdir() if p.name.startswith(".")]
         found = store.newest()
         assert found is not None
         for saved in store.all():

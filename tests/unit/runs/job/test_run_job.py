@@ -173,10 +173,22 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_bits_stay_the_same(recipe: 
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(Exception, match="checksum"):
         checkpoint.read(weights.parent)
+    write_request(prepared(recipe()), load_recipe(recipe()), accept_changes=False)
     with pytest.warns(UserWarning, match="damaged"):
         entry.main(str(run.path))
     assert state_hash(run) == before
     assert read_provenance(run)[-1]["resumed_from"] == 8
+
+
+def test_who_waited_for_another_to_finish_a_run_scores_it_no_second_time(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    entry.main(str(run.path))  # asked for before the first was done
+    status = status_of(run)
+    assert (status.attempt, status.phase) == (2, "done")
+    assert status.result is not None
+    assert status.result["reads"] == 1
+    assert sum(e.data.get("state") == "scoring" for e in read_events(run.events_file)) == 1
 
 
 def test_a_local_job_runs_apart_from_the_command_and_obeys_its_stop(recipe: Write) -> None:
