@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,21 +77,25 @@ def _pairs(audio: Path, text: str) -> tuple[list[Utterance], Sequence[BadCut]]:
         return [Utterance(audio.stem, str(audio), None, _text(text))], ()
     if text:
         raise LabError(f"{audio} is a table, which holds the texts; no TEXT may follow it")
+    import attrs
+
+    from asr_lab.data.absent_files import AbsentFiles
     from asr_lab.data.sources.tables import read_table
 
-    source = read_table(audio, audio.parent, "audio", "text", None)
-    return list(source.utterances), source.bad  # the bad ones are known once all are read
+    source, absent = read_table(audio, audio.parent, "audio", "text", None), AbsentFiles()
+    pairs = [
+        one if os.path.exists(one.audio) else attrs.evolve(one, audio=absent.found(one.audio) or one.audio)
+        for one in source.utterances
+    ]
+    return pairs, source.bad  # the bad ones are known once all are read
 
 
 def _text(text: str) -> str:
     if not text.endswith(".txt"):
         return text
-    try:
-        return Path(text).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{text}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{text}: cannot be read as UTF-8 text: {error}") from error
+    from asr_lab.data.sources.text_lines import read_text
+
+    return read_text(Path(text))
 
 
 def _failed(name: str, audio: str, message: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -208,8 +207,3 @@ def _why(error: Any) -> str:
     if "lost sync" in text:
         return "is truncated or damaged: the flac decoder lost sync"
     return text[:1].lower() + text[1:]
-
-
-def is_audio(path: Path) -> bool:
-    """Whether a file's name ends like a recording's."""
-    return path.suffix.lower() in (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".oga")

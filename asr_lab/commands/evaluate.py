@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asr_lab.audio.folders import SIDECAR
 from asr_lab.config.paths import parse
 from asr_lab.config.structure import unstructure
 from asr_lab.errors import DataError, LabError, RecipeError, is_of_environment, of_environment
@@ -135,7 +136,7 @@ def dataset_of(text: str) -> dict[str, Any]:
         return _folder(path)
     if not path.is_file():
         raise DataError(f"--data {text}: there is no such file or folder (an inline table is written {{type = …}})")
-    if path.name.endswith(CUTS):
+    if path.name.endswith((*CUTS, ".json")):  # NeMo's end so, and are told what to do
         return {"type": "manifest", "path": str(path.resolve()), "name": path.name.split(".")[0]}
     if path.suffix in TABLES:
         where = path.resolve()
@@ -145,7 +146,7 @@ def dataset_of(text: str) -> dict[str, Any]:
 
 def _folder(path: Path) -> dict[str, Any]:
     folder: dict[str, Any] = {"type": "folder", "path": str(path.resolve()), "name": path.resolve().name}
-    tables = sorted(p.name for p in path.iterdir() if p.suffix in TABLES)
+    tables = sorted(p.name for p in path.iterdir() if p.suffix in TABLES and not p.name.startswith(SIDECAR))
     if "manifest.tsv" in tables or not tables:
         return folder
     if len(tables) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_lab.audio.keyed_random import Keys, text_key
 from asr_lab.audio.reading import AudioError, AudioInfo, tolerance_s
+from asr_lab.data.absent_files import AbsentFiles
 from asr_lab.data.cache import cache_root
 from asr_lab.data.fingerprint import Fingerprint
 from asr_lab.data.header_index import HeaderIndex
@@ -129,6 +130,8 @@ class _Reader:
         self.groups: dict[tuple[int, str], int] = {}
         self.headers = HeaderIndex(cache_root())
         self.infos: dict[str, AudioInfo | AudioError] = {}
+        self.absent = AbsentFiles()
+        self.spelled: dict[str, str] = {}
 
     def read(self, number: int, given: DataSource) -> None:
         """Add one source."""
@@ -142,7 +145,7 @@ class _Reader:
         with ThreadPoolExecutor(NUM_THREADS) as pool:
             while portion := list(islice(wanted, PORTION)):
                 num_read += len(portion)
-                self._read_headers(portion, pool)
+                portion = self._read_headers(portion, pool)
                 for utterance in portion:
                     self._take(utterance, number, given, where, seen)
         self.infos.clear()
@@ -151,12 +154,21 @@ class _Reader:
         if len(self.ids) == before:
             raise DataError(_nothing_left(label, where, num_read, self.bad))
 
-    def _read_headers(self, portion: Iterable[Utterance], pool: ThreadPoolExecutor) -> None:
+    def _read_headers(self, portion: Sequence[Utterance], pool: ThreadPoolExecutor) -> list[Utterance]:
+        """Read what is not read yet; the utterances, with the paths of files as the disk spells them."""
         paths = [p for p in dict.fromkeys(u.audio for u in portion) if p not in self.infos]
         if len(self.infos) > 16 * PORTION:
             self.infos.clear()
             paths = list(dict.fromkeys(u.audio for u in portion))
         self.infos.update(self.headers.read(paths, pool))
+        absent = [p for p in paths if isinstance(info := self.infos[p], AudioError) and info.reason == "no such file"]
+        spelled = {p: found for p in absent if (found := self.absent.found(p))}
+        self.infos.update({p: AudioError(p, self.absent.reason(p)) for p in absent if p not in spelled})
+        self.infos.update(self.headers.read(list(spelled.values()), pool))
+        self.spelled.update(spelled)
+        if not self.spelled:
+            return list(portion)
+        return [attrs.evolve(u, audio=self.spelled.get(u.audio, u.audio)) for u in portion]
 
     def _take(self, utterance: Utterance, number: int, given: DataSource, where: Where, seen: set[str]) -> None:
         info = self.infos[utterance.audio]
@@ -169,7 +181,7 @@ class _Reader:
             if not where.fits_duration(duration_s):
                 continue
             reason = f"a second utterance is called {cut.id!r}" if cut.id in seen else None
-            reason = reason or _wrong_length(utterance, info)
+            reason = reason or _wrong_channel(channel, info) or _wrong_length(utterance, info)
             if reason is not None:
                 self._refuse(cut, reason)
                 continue
@@ -240,6 +252,12 @@ def length_of(utterance: Utterance, info: AudioInfo) -> float:
     return rest_s if utterance.duration_s is None else min(utterance.duration_s, rest_s)
 
 
+def _wrong_channel(channel: int, info: AudioInfo) -> str | None:
+    if channel != MIX and channel >= info.num_channels:
+        return f"has no channel {channel}, only {info.num_channels} (counted from 0)"
+    return None
+
+
 def _wrong_length(utterance: Utterance, info: AudioInfo) -> str | None:
     length_s = info.duration_s
     if utterance.file_s is not None and abs(utterance.file_s - length_s) > tolerance_s(length_s):
@@ -248,7 +266,9 @@ def _wrong_length(utterance: Utterance, info: AudioInfo) -> str | None:
         end_s = utterance.start_s + utterance.duration_s
         if end_s > length_s + tolerance_s(length_s):
             return f"wrong duration: it should end at {end_s:.2f} s, the file lasts {length_s:.2f} s"
-    if utterance.start_s >= length_s or utterance.duration_s == 0:
+    if utterance.start_s >= length_s:
+        return f"starts at {utterance.start_s:.6g} s, the file lasts {length_s:.2f} s"
+    if utterance.duration_s == 0:
         return "has no length"
     return None
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 
+MAX_ID_CHARACTERS = 4096
+"""The longest path that systems allow."""
+
 
 @attrs.frozen(slots=True)
 class Utterance:
-    """One stretch of one channel of a recording, with its transcript. Audio stays on disk."""
+    """One stretch of one channel of a recording, with its transcript. Audio stays on disk.
+
+    ValueError for values that no manifest can mean, whatever it was read from: the reason of a bad row.
+    """
 
     id: str
     audio: str
@@ -25,6 +32,32 @@ class Utterance:
     """Everything else the manifest says: `speaker`, `language`, `split`, …"""
     file_s: float | None = None
     """Length of the whole file that the manifest declares, in seconds; checked against the header."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, text in (("id", self.id), ("text", self.text)):
+            if not isinstance(text, str):
+                raise ValueError(f"its {name} is no text but {brief(text)}")
+            if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+                raise ValueError(f"its {name} is not UTF-8: {brief(text)}")
+            if "\0" in text:
+                raise ValueError(f"its {name} holds a zero byte")
+        if not self.id or len(self.id) > MAX_ID_CHARACTERS:
+            raise ValueError(f"its id is of {len(self.id)} characters, not of 1 to {MAX_ID_CHARACTERS}")
+        if not self.audio or not isinstance(self.audio, str):
+            raise ValueError("names no audio file")
+        if "\0" in self.audio:
+            raise ValueError("its path holds a zero byte")
+        for name, seconds in (("start", self.start_s), ("duration", self.duration_s), ("file", self.file_s)):
+            if seconds is not None and not 0 <= seconds < math.inf:  # nan as well
+                raise ValueError(f"its {name}_s must be a number of seconds from 0, got {seconds:g}")
+        if self.channel is not None and self.channel < 0:
+            raise ValueError(f"its channel must be from 0, got {self.channel}")
+
+
+def brief(value: object, length: int = 60) -> str:
+    """A value as Python writes it, cut where it is long."""
+    shown = repr(value[: length + 1] if isinstance(value, str | bytes) else value)
+    return shown if len(shown) <= length else f"{shown[:length]}…"
 
 
 class BadCut(NamedTuple):

@@ -52,7 +52,7 @@ def align(one: Scored) -> str:
     import jiwer
 
     output = jiwer.process_words([one.reference], [one.hypothesis])
-    lines: list[str] = jiwer.visualize_alignment(output, show_measures=False, line_width=100).splitlines()
+    lines: list[str] = jiwer.visualize_alignment(output, show_measures=False, line_width=100).split("\n")
     return "\n".join(f"  {line}" for line in lines[1:] if line.strip())
 
 

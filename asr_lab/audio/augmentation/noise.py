@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.augmentation import Augmentation
+from asr_lab.audio.folders import audio_files
 from asr_lab.audio.keyed_random import generator
-from asr_lab.audio.reading import is_audio, read_audio, read_info
+from asr_lab.audio.reading import read_audio, read_info
 from asr_lab.audio.resampling import Audio
 from asr_lab.errors import DataError
 
@@ -34,7 +35,7 @@ class AdditiveNoise(Augmentation):
         self.colour = colour
         self.recordings: tuple[Path, ...] = ()
         if recordings is not None:
-            self.recordings = tuple(sorted(p for p in recordings.rglob("*") if is_audio(p)))
+            self.recordings = tuple(audio_files(recordings))
             if not self.recordings:
                 raise DataError(f"noise: no recordings under {recordings}")
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from asr_lab.data.utterance import BadCut, Source, Utterance
+from asr_lab.data.sources.json_lines import RowError, read_object, refuse_other_kinds, seconds, shown, typed
+from asr_lab.data.sources.text_lines import is_text, read_lines
+from asr_lab.data.utterance import BadCut, Source, Utterance, brief
 from asr_lab.errors import DataError, MissingPackageError
 
-
-class _CutError(ValueError):
-    """A cut that cannot be used; the text says why."""
+EDGE_S = 0.02
+"""A supervision and its cut may differ by so much: times are rounded to frames."""
+KINDS = ("MonoCut", "MultiCut", "Cut")
+NAMED = ("speaker", "language", "gender")
 
 
 def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
     """The utterances of a manifest of cuts, read line by line.
 
-    A line that is no usable cut is bad, with its reason. DataError for a file that is no JSON lines at all, and for
+    An utterance is what a cut's one supervision covers of it. A line that is no usable cut is bad, with its reason.
+    DataError for a file that is no JSON lines at all, one of another kind (NeMo's, recordings, supervisions), and for
     sources other than files: a command, a pipe or a URL would run or fetch whatever the manifest says.
     """
     try:
@@ -30,87 +31,161 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
     bad: list[BadCut] = []
 
     def utterances() -> Iterator[Utterance]:
-        for number, line in _lines(manifest):
+        first = True
+        for number, line, problem in read_lines(manifest):
+            if not line.strip(" \t\r") and not problem:
+                continue
             name = f"{manifest.name}:{number}"
             try:
-                data = json.loads(line)
-                if not isinstance(data, dict):
-                    raise _CutError("is not a JSON object")
-                name = str(data.get("id", name))
+                data = read_object(line, problem)
+                name = _name(data) or name
+                if first:
+                    refuse_other_kinds(data, manifest)
+                first = False
                 _check_kind(data)
-                _check_sources(data, manifest, number)
-                yield _utterance(deserialize_item(data), audio_root)
-            except _CutError as error:
+                _check_recording(data["recording"], f"{manifest}:{number}")
+                yield _utterance(deserialize_item(_checked(data, name)), audio_root)
+            except RowError as error:
                 bad.append(BadCut(name, str(manifest), str(error)))
-            except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
-                bad.append(BadCut(name, str(manifest), f"is not a cut: {type(error).__name__}: {error}"))
+            except (ValueError, TypeError, KeyError, AttributeError, AssertionError, ArithmeticError) as error:
+                bad.append(BadCut(name, str(manifest), f"is not a cut: {type(error).__name__}: {str(error)[:200]}"))
 
     return Source(utterances(), bad)
 
 
-def _opened(manifest: Path) -> IO[str]:
-    if manifest.suffix == ".gz":
-        return gzip.open(manifest, "rt", encoding="utf-8")
-    return manifest.open(encoding="utf-8")
-
-
-def _lines(manifest: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with _opened(manifest) as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise DataError(f"{manifest} cannot be read: {error}") from error
+def _name(data: dict[str, Any]) -> str:
+    """A cut's id, numbers as texts; "" where it has none that can be used."""
+    given = data.get("id")
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 10**18:
+        return str(given)
+    return given if isinstance(given, str) and len(given) <= 200 and is_text(given) else ""
 
 
 def _check_kind(data: dict[str, Any]) -> None:
-    kind = data.get("type", "nothing that says so")
+    kind = data.get("type")
     if kind == "MixedCut":
-        raise _CutError("is a mixed or padded cut; save it as audio first (lhotse: cut.save_audio)")
-    if kind not in ("MonoCut", "MultiCut", "Cut"):
-        raise _CutError(f"is not a cut but {kind}")
+        raise RowError("is a mixed or padded cut; save it as audio first (lhotse: cut.save_audio)")
+    if kind not in KINDS:
+        raise RowError(f"is not a cut but {'nothing that says so' if kind is None else shown(kind)}")
     if data.get("recording") is None:
-        raise _CutError("has no recording")
-    if data["recording"].get("transforms"):
-        raise _CutError("has a recording that lhotse would transform (speed, resampling, …); save it as audio first")
+        raise RowError("has no recording")
 
 
-def _check_sources(data: dict[str, Any], manifest: Path, number: int) -> None:
-    for source in data["recording"]["sources"]:
-        kind = source["type"]
+def _check_recording(recording: Any, place: str) -> None:
+    """RowError for a recording that is none; DataError where the audio is in no file."""
+    typed(recording, dict, "recording")
+    if recording.get("transforms"):
+        raise RowError("has a recording that lhotse would transform (speed, resampling, …); save it as audio first")
+    sources = typed(recording.get("sources"), list, "recording.sources")
+    for source in sources:
+        kind = typed(typed(source, dict, "recording.sources").get("type"), str, "recording.sources.type")
         if kind == "shar":
-            raise _CutError("is a placeholder of lhotse shar")
+            raise RowError("is a placeholder of lhotse shar")
         if kind != "file":
-            shown = "" if kind == "memory" else f" ({str(source['source'])[:80]!r})"
+            called = "" if kind == "memory" else f" ({brief(source.get('source'), 80)})"
             raise DataError(
-                f"{manifest}:{number}: audio from a {kind} is refused{shown}: it may run or fetch anything; "
+                f"{place}: audio from a {brief(kind)[1:-1]} is refused{called}: it may run or fetch anything; "
                 "save the audio to files first (lhotse: cuts.save_audios)"
             )
+        typed(source.get("source"), str, "recording.sources.source")
+        _channels(source.get("channels"), "recording.sources.channels")
+    seconds(recording, "duration", "recording.duration")
+
+
+def _channels(value: Any, name: str) -> list[int]:
+    for channel in typed(value, list, name):
+        if typed(channel, int, name) < 0:
+            raise RowError(f"is not a cut: {name} must be from 0, got {shown(channel)}")
+    return list(value)
+
+
+def _checked(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """What is read of a cut, each value of the type that it must have."""
+    for key in ("start", "duration"):
+        seconds(data, key, key)
+    supervisions = typed(data.get("supervisions") or [], list, "supervisions")
+    if len(supervisions) != 1:
+        raise RowError(f"has {len(supervisions)} supervisions, not one (lhotse: trim_to_supervisions)")
+    supervision = typed(supervisions[0], dict, "supervision")
+    seconds(supervision, "start", "supervision.start", least=None)
+    seconds(supervision, "duration", "supervision.duration")
+    for key in ("text", *NAMED):
+        if supervision.get(key) is not None:
+            typed(supervision[key], str, f"supervision.{key}")
+    if supervision.get("text") is None:
+        raise RowError("has a supervision without a text")
+    if not isinstance(data.get("id", name), str):
+        if _name(data) != name:
+            raise RowError(f"is not a cut: its id must be a text, got {shown(data['id'])}")
+        data["id"] = name
+    kept = ("id", "type", "start", "duration", "channel")
+    return {
+        **{key: data[key] for key in kept if key in data},
+        "recording": {key: value for key, value in data["recording"].items() if key != "transforms"},
+        "supervisions": [{"id": name, "recording_id": name, **_flat(supervision), "custom": _custom(supervision)}],
+        "custom": _custom(data),
+    }
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """What `where` can look at, and what lhotse knows by name; nested values are no columns."""
+    return {k: v for k, v in values.items() if k == "channel" or isinstance(v, str | int | float | bool)}
+
+
+def _custom(values: dict[str, Any]) -> dict[str, Any]:
+    custom = values.get("custom")
+    flat = {} if custom is None else _flat(typed(custom, dict, "custom"))
+    if wrong := [name for name, value in flat.items() if isinstance(value, str) and not is_text(value)]:
+        raise RowError(f"custom.{wrong[0]} is not UTF-8")
+    return flat
 
 
 def _utterance(cut: Any, audio_root: Path) -> Utterance:
-    if len(cut.supervisions) != 1:
-        raise _CutError(f"has {len(cut.supervisions)} supervisions, not one (lhotse: trim_to_supervisions)")
     supervision = cut.supervisions[0]
-    recording = cut.recording
-    channels = cut.channel if isinstance(cut.channel, list) else [cut.channel]
-    holders = [s for s in recording.sources if set(channels) <= set(s.channels)]
-    if not holders:
-        raise _CutError(f"has channels {channels} that no single source of its recording holds")
-    source = holders[0]
-    place = source.channels.index(channels[0]) if len(channels) == 1 else None
+    start_s, duration_s = _covered(cut.start, cut.duration, supervision.start, supervision.duration)
+    audio, channel = _audio(cut)
     named = {"speaker": supervision.speaker, "language": supervision.language, "gender": supervision.gender}
-    custom = {**(cut.custom or {}), **(supervision.custom or {})}
-    columns = {k: v for k, v in {**custom, **named}.items() if isinstance(v, str | int | float | bool)}
+    columns = {**(cut.custom or {}), **(supervision.custom or {}), **named}
     return Utterance(
         id=cut.id,
-        audio=str(audio_root / source.source),
-        duration_s=float(cut.duration),
-        text=supervision.text or "",
-        start_s=float(cut.start),
-        # A single channel of a one-channel file is the file.
-        channel=None if len(channels) > 1 or recording.num_channels == 1 else place,
-        columns=columns,
-        file_s=float(recording.duration),
+        audio=str(audio_root / audio),
+        duration_s=duration_s,
+        text=supervision.text,
+        start_s=start_s,
+        channel=channel,
+        columns={k: v for k, v in columns.items() if v is not None},
+        file_s=float(cut.recording.duration),
     )
+
+
+def _covered(start: float, duration: float, text_start: float, text_duration: float) -> tuple[float, float]:
+    """Start and length in seconds of what has the text: the cut where they are about alike, else its part.
+
+    A supervision counts from its cut's start. RowError for one that goes beyond its cut: the text is of more.
+    """
+    before, after = -text_start, text_start + text_duration - duration
+    for beyond, where in ((before, "begins {:.2f} s before the cut"), (after, "ends {:.2f} s after the cut")):
+        if beyond > EDGE_S:
+            raise RowError(
+                f"its supervision {where.format(beyond)}: its text is of more (lhotse: trim_to_supervisions)"
+            )
+    if before >= -EDGE_S and after >= -EDGE_S:
+        return float(start), float(duration)
+    begin, end = max(text_start, 0.0), min(text_start + text_duration, duration)
+    return round(start + begin, 9), round(end - begin, 9)
+
+
+def _audio(cut: Any) -> tuple[str, int | None]:
+    """The file that a cut is of, and its channel there; None = all that it has."""
+    given = cut.channel if isinstance(cut.channel, list) else [cut.channel]
+    channels = _channels(given, "channel")
+    if not channels:
+        raise RowError("is of no channel")
+    sources = [s for s in cut.recording.sources if set(channels) <= set(s.channels)]
+    if not sources:
+        raise RowError(f"has channels {channels} that no single source of its recording holds")
+    if len(channels) == 1:
+        return sources[0].source, sources[0].channels.index(channels[0])
+    if set(channels) != set(sources[0].channels):
+        raise RowError(f"is of channels {channels}, some of {sources[0].channels}; take one or all")
+    return sources[0].source, None

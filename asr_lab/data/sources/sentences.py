@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from asr_lab.audio.keyed_random import mixed, text_key
+from asr_lab.data.sources.text_lines import read_text
 from asr_lab.errors import DataError
 
 Split = Literal["train", "valid", "test"]
@@ -112,10 +113,7 @@ def draw_sentences(grammar: Grammar, split: Split, number: int, key: int) -> lis
 
 def pick_sentences(file: Path, split: Split, number: int, key: int) -> list[str]:
     """So many of a text file's lines that are in a split, shuffled; all before any comes again."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"sentences cannot be read from {file}: {error}") from error
+    lines = read_text(file).split("\n")
     own = sorted(
         {" ".join(line.split()) for line in lines if line.strip() and split_of(" ".join(line.split())) == split}
     )

@@ -32,10 +32,12 @@ class Folder(Dataset):
     text_column: str = "text"
     """Column of the transcript."""
     id_column: str | None = None
-    """Column of the utterance's name; default: `id` if there is one, else the audio path without its ending."""
+    """Column of the utterance's name; default: `id` if there is one, else the audio path without its ending, with the
+    start and the channel where the table gives them."""
 
     def read(self, root: Path) -> Source:
-        from asr_lab.data.sources.tables import has_tree, read_table, read_tree
+        from asr_lab.data.sources.tables import read_table
+        from asr_lab.data.sources.trees import has_tree, read_tree
 
         folder = (root / self.path).resolve()
         if not folder.is_dir():

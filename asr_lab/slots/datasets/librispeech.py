@@ -33,10 +33,7 @@ class LibriSpeech(Dataset):
     """The folder that holds the parts; a relative one is under ASRLAB_DATA."""
 
     def read(self, root: Path) -> Source:
-        from itertools import chain
-
-        from asr_lab.data.sources.tables import read_tree
-        from asr_lab.data.utterance import Source
+        from asr_lab.data.sources.trees import chained, read_tree
 
         names = [split.replace(".", "-") for split in self.splits]
         folders = [(root / self.path / name).resolve() for name in names]
@@ -48,5 +45,4 @@ class LibriSpeech(Dataset):
                 f"  mkdir -p {root.resolve()} && cd {root.resolve()}\n"
                 f"  for url in {archives}; do curl -L $url | tar xz; done\nor set ASRLAB_DATA to where it is"
             )
-        sources = [read_tree(f, {"split": n, "language": "en"}) for f, n in zip(folders, names, strict=True)]
-        return Source(chain.from_iterable(s.utterances for s in sources))
+        return chained([read_tree(f, {"split": n, "language": "en"}) for f, n in zip(folders, names, strict=True)])

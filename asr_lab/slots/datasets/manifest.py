@@ -32,11 +32,15 @@ class Manifest(Dataset):
 
     def read(self, root: Path) -> Source:
         """The cuts. A source that is no file (command, pipe, URL, memory) is refused for the whole manifest."""
+        from asr_lab.data.sources.json_lines import refuse_nemo
         from asr_lab.data.sources.lhotse import read_cuts_manifest
 
         manifest = (root / self.path).resolve()
         if not manifest.name.endswith(ENDINGS):
-            raise DataError(f"{manifest}: a lhotse manifest of cuts ends in {' or '.join(ENDINGS)}")
+            if manifest.is_file():
+                refuse_nemo(manifest)
+            endings = " or ".join(ENDINGS)
+            raise DataError(f"{manifest}: a lhotse manifest of cuts ends in {endings}; lhotse copy writes one")
         if not manifest.is_file():
             raise DataError(f"no manifest {manifest}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
         return read_cuts_manifest(manifest, (root / self.audio_root).resolve())
