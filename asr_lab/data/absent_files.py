@@ -41,7 +41,7 @@ class AbsentFiles:
 
     def _spelled(self, path: str, alike: Callable[[str], str]) -> str | None:
         """The path as the disk spells it, name by name; None unless each name is there once."""
-        here = "/" if path.startswith("/") else "."
+        here = "/" if path.startswith("/") else ""
         for name in filter(None, path.split("/")):
             there = os.path.join(here, name)
             if name not in (".", "..") and not os.path.lexists(there):
@@ -56,7 +56,7 @@ class AbsentFiles:
         if folder not in self._listings:
             names: dict[str, list[str]] = {}
             try:
-                for name in os.listdir(folder):
+                for name in os.listdir(folder or "."):
                     names.setdefault(_caseless(name), []).append(name)
             except OSError:
                 pass

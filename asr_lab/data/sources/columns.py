@@ -26,8 +26,8 @@ _MEANT = {
     "duration_s": ("duration", "dur", "length"),
     "channel": ("channel", "chan", "ch"),
 }
-_UNITS = r"s|secs?|seconds?|ms|msecs?|milliseconds?|times?|samples?|frames?|index|number"
-_WORDS = re.compile(rf"((audio|segment|seg|utt|utterance|clip)_)?(?P<word>[a-z]+?)(_?(in_)?({_UNITS}))?")
+_UNITS = r"_s|_?(in_)?(secs?|seconds?|ms|msecs?|milliseconds?|times?|samples?|frames?|index|number)"
+_WORDS = re.compile(rf"((audio|segment|seg|utt|utterance|clip|t)_)?(?P<word>[a-z]+?)({_UNITS})?")
 
 
 def check_header(table: Path, header: Sequence[str], used: Collection[str]) -> None:

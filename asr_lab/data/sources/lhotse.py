@@ -15,6 +15,10 @@ EDGE_S = 0.02
 """A supervision and its cut may differ by so much: times are rounded to frames."""
 KINDS = ("MonoCut", "MultiCut", "Cut")
 NAMED = ("speaker", "language", "gender")
+RECORDING = ("sources", "sampling_rate", "num_samples", "duration", "channel_ids")
+"""What is read of a recording."""
+SPOKEN = ("start", "duration", "text", *NAMED)
+"""What is read of a supervision."""
 
 
 def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
@@ -45,9 +49,9 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
                 _check_kind(data)
                 _check_recording(data["recording"], f"{manifest}:{number}")
                 yield _utterance(deserialize_item(_checked(data, name)), audio_root)
-            except RowError as error:
+            except ValueError as error:
                 bad.append(BadCut(name, str(manifest), str(error)))
-            except (ValueError, TypeError, KeyError, AttributeError, AssertionError, ArithmeticError) as error:
+            except (TypeError, KeyError, AttributeError, AssertionError, ArithmeticError) as error:
                 bad.append(BadCut(name, str(manifest), f"is not a cut: {type(error).__name__}: {str(error)[:200]}"))
 
     return Source(utterances(), bad)
@@ -90,6 +94,10 @@ def _check_recording(recording: Any, place: str) -> None:
         typed(source.get("source"), str, "recording.sources.source")
         _channels(source.get("channels"), "recording.sources.channels")
     seconds(recording, "duration", "recording.duration")
+    for key in ("sampling_rate", "num_samples"):
+        typed(recording.get(key), int, f"recording.{key}")
+    if recording.get("channel_ids") is not None:
+        _channels(recording["channel_ids"], "recording.channel_ids")
 
 
 def _channels(value: Any, name: str) -> list[int]:
@@ -114,27 +122,30 @@ def _checked(data: dict[str, Any], name: str) -> dict[str, Any]:
             typed(supervision[key], str, f"supervision.{key}")
     if supervision.get("text") is None:
         raise RowError("has a supervision without a text")
-    if not isinstance(data.get("id", name), str):
-        if _name(data) != name:
-            raise RowError(f"is not a cut: its id must be a text, got {shown(data['id'])}")
-        data["id"] = name
-    kept = ("id", "type", "start", "duration", "channel")
+    if "channel" not in data:
+        raise RowError("is not a cut: it has no channel")
+    if not isinstance(data.get("id"), str) and not _name(data):
+        raise RowError(f"is not a cut: its id must be a text, got {shown(data.get('id'))}")
+    name = _name(data) or data["id"]
     return {
-        **{key: data[key] for key in kept if key in data},
-        "recording": {key: value for key, value in data["recording"].items() if key != "transforms"},
-        "supervisions": [{"id": name, "recording_id": name, **_flat(supervision), "custom": _custom(supervision)}],
+        **_known(data, "type", "start", "duration", "channel"),
+        "id": name,
+        "recording": {"id": "", **_known(data["recording"], *RECORDING)},
+        "supervisions": [
+            {"id": "", "recording_id": "", **_known(supervision, *SPOKEN), "custom": _custom(supervision)}
+        ],
         "custom": _custom(data),
     }
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """What `where` can look at, and what lhotse knows by name; nested values are no columns."""
-    return {k: v for k, v in values.items() if k == "channel" or isinstance(v, str | int | float | bool)}
+def _known(values: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: values[key] for key in keys if key in values}
 
 
 def _custom(values: dict[str, Any]) -> dict[str, Any]:
-    custom = values.get("custom")
-    flat = {} if custom is None else _flat(typed(custom, dict, "custom"))
+    """What `where` can look at; nested values are no columns."""
+    custom = {} if values.get("custom") is None else typed(values["custom"], dict, "custom")
+    flat = {name: value for name, value in custom.items() if isinstance(value, str | int | float | bool)}
     if wrong := [name for name, value in flat.items() if isinstance(value, str) and not is_text(value)]:
         raise RowError(f"custom.{wrong[0]} is not UTF-8")
     return flat

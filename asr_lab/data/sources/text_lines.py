@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from asr_lab.errors import DataError
 
-MAX_LINE_BYTES = 8 * 2**20
+MAX_LINE_BYTES = 4 * 2**20
 """A longer line is no row: a JSON value of so many bytes takes up to fifty times as much when it is read."""
 LOOK_BYTES = 512
 """Enough of a file's start to tell UTF-16."""

@@ -111,7 +111,9 @@ class _Recordings:
 
     def several(self) -> list[str]:
         """The recordings that there are more than one of, named as they are."""
-        return [" and ".join(n) for key, n in self._names.items() if key in self._used and len(n) > 1]
+        used = (names for key, names in self._names.items() if key in self._used and len(names) > 1)
+        # Those in both of Unicode's forms are two.
+        return [" and ".join(names) for names in used if len({os.path.splitext(n)[0] for n in names}) < len(names)]
 
     def unused(self) -> list[str]:
         """The recordings that no line names."""

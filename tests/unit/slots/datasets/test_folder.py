@@ -93,8 +93,11 @@ def test_a_table_of_another_shape_is_refused(tmp_path: Path, text: str, settings
 
 
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.tsv").write_bytes(b"audio\ttext\n\xff\xfe\x00")
-    with pytest.raises(DataError, match="cannot be read as UTF-8"):
+    (tmp_path / "manifest.tsv").write_bytes(b"audio\ttext\xff\n")
+    with pytest.raises(DataError, match="its header is not UTF-8"):
+        read(tmp_path)
+    (tmp_path / "manifest.tsv").write_bytes(b"\xff\xfea\x00u\x00d\x00i\x00o\x00")
+    with pytest.raises(DataError, match="is UTF-16 text"):
         read(tmp_path)
     table(tmp_path, 'audio,text\na.wav,"never closed\n', "bad.csv")
     with pytest.raises(DataError, match=r"bad\.csv:\d+ is not csv"):

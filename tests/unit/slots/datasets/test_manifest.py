@@ -153,12 +153,14 @@ def test_sources_that_run_or_fetch_refuse_the_whole_manifest(tmp_path: Path, kin
     assert not ran.exists()
 
 
-def test_a_path_that_looks_like_a_pipe_is_only_a_path(tmp_path: Path) -> None:
+def test_a_path_that_looks_like_a_pipe_is_never_run(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     row = mono(tmp_path, "pipe").to_dict()
     row["recording"]["sources"][0]["source"] = f"pipe:touch {ran}"
     cuts = read_cuts([lines(tmp_path, mono(tmp_path, "good").to_dict(), row).build(tmp_path)], tmp_path)
-    assert [b.reason for b in cuts.bad] == ["no such file"]
+    assert [b.reason for b in cuts.bad] == [
+        "no such file: it looks like a command, which is never run; write what it gives to a file"
+    ]
     assert not ran.exists()
 
 
