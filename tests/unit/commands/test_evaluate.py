@@ -62,8 +62,13 @@ def test_data_may_be_a_table_a_folder_cuts_or_a_slot(tmp_path: Path) -> None:
     found = dataset_of(str(path))
     assert found == {"type": "folder", "path": folder, "transcripts": "dev.tsv", "name": "dev"}
     assert dataset_of(folder) == {"type": "folder", "path": folder, "name": "corpus", "transcripts": "dev.tsv"}
+    (path.parent / "._dev.tsv").write_bytes(b"\x00\x05\x16\x07")
+    assert dataset_of(folder)["transcripts"] == "dev.tsv", "macOS's notes on files are no tables"
     table(path.parent)
     assert dataset_of(folder) == {"type": "folder", "path": folder, "name": "corpus"}
+    nemo = tmp_path / "nemo.json"
+    nemo.touch()
+    assert dataset_of(str(nemo))["type"] == "manifest", "which says what it looks like"
     cuts = tmp_path / "cuts.jsonl.gz"
     cuts.touch()
     assert dataset_of(str(cuts)) == {"type": "manifest", "path": str(cuts), "name": "cuts"}

@@ -116,3 +116,17 @@ def test_a_run_without_a_ctc_decoder_is_refused(recipe: Write, train: Train, ton
     run = train(recipe('[[decoder]]\ntype = "ctc"', ATTENTION, "max_steps = 12", "max_steps = 1"))
     with pytest.raises(LabError, match=f"{run.name} has no CTC decoder .have: attention"):
         align(tones / "tones" / "0.wav", "one two", run.name)
+
+
+def test_files_of_any_name_are_found_and_printed(
+    trained: RunDirectory, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for name in ("cafe\u0301.wav", "\udce9.wav"):
+        (tmp_path / name).symlink_to(tones / "tones" / "0.wav")
+    (tmp_path / "t.tsv").write_bytes(b"audio\ttext\ncaf\xc3\xa9.wav\tone\n\xe9.wav\ttwo\n")
+    assert asrlab(monkeypatch, "align", str(tmp_path / "t.tsv"), "--run", trained.name, "--json") == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [(r["id"], r["file"], r["text"]) for r in records] == [
+        ("café", f"{tmp_path}/cafe\u0301.wav", "one"),
+        ("\\xe9", f"{tmp_path}/\udce9.wav", "two"),
+    ]
