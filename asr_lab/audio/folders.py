@@ -22,7 +22,9 @@ def is_audio(name: str | os.PathLike[str]) -> bool:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """All recordings below a folder, sorted; DataError as from `walk`."""
+    """All recordings below a folder, sorted; none where there is no such folder. DataError as from `walk`."""
+    if not folder.is_dir():
+        return []
     return sorted(Path(parent, name) for parent, names in walk(folder) for name in names if is_audio(name))
 
 

@@ -49,5 +49,6 @@ def test_one_folder_may_be_linked_twice(tmp_path: Path) -> None:
 def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone cannot be listed: No such file"):
         list(walk(tmp_path / "gone"))
+    assert not audio_files(tmp_path / "gone")
     (tmp_path / "broken").symlink_to("gone")
     assert list(walk(tmp_path)) == [(str(tmp_path), ["broken"])]
