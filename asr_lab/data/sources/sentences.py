@@ -113,7 +113,10 @@ def draw_sentences(grammar: Grammar, split: Split, number: int, key: int) -> lis
 
 def pick_sentences(file: Path, split: Split, number: int, key: int) -> list[str]:
     """So many of a text file's lines that are in a split, shuffled; all before any comes again."""
-    lines = read_text(file).split("\n")
+    try:
+        lines = read_text(file).split("\n")
+    except DataError as error:
+        raise DataError(f"sentences cannot be read: {error}") from error
     own = sorted(
         {" ".join(line.split()) for line in lines if line.strip() and split_of(" ".join(line.split())) == split}
     )
