@@ -20,10 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import run_directories
+import web_requests
 from outcomes import Case
 from small_run import small_run
 
-KINDS = {"run_directories": run_directories.cases}
+KINDS = {"run_directories": run_directories.cases, "web_requests": web_requests.cases}
 
 
 def fuzz(

@@ -24,6 +24,7 @@ from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.serving.app import About, build_app
 from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.server import bind, build_server
+from asr_lab.serving.sparse_log import sparse_log
 from asr_lab.serving.worker import StreamRecognizer, Worker
 
 RATE = 16000
@@ -123,7 +124,8 @@ def running(
     worker.start()
     thread.start()
     try:
-        yield Running(listening.getsockname()[1], worker)
+        with sparse_log():
+            yield Running(listening.getsockname()[1], worker)
     finally:
         server.should_exit = True
         thread.join(10)
