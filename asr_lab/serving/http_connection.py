@@ -52,6 +52,18 @@ class LimitedConnection(H11Protocol):
         self._due.cancel()
         super().handle_websocket_upgrade(event)
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is not HTTP; where an answer is under way or was the last one, there is no place for another.
+
+        A request whose body is malformed may not have been answered yet: this is its answer.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         """An answer is written; the connection stays for a while, for another request."""
         self._began = False

@@ -9,7 +9,7 @@ import time
 
 import attrs
 import pytest
-from talking import LIMITS, Digesting, Running, running, upgrade
+from talking import LIMITS, Digesting, Running, log_of_server, running, upgrade
 
 from asr_lab.serving import sparse_log
 from asr_lab.serving.sparse_log import BURST, GAP_S, Sparse
@@ -21,7 +21,7 @@ def ask(server: Running, request: bytes, within_s: float = 5.0) -> str:
     """All that a client is told which sends bytes; "" for a connection that just ends."""
     found = b""
     client = socket.create_connection(("127.0.0.1", server.port), timeout=within_s)
-    with client, contextlib.suppress(ConnectionError):
+    with client, contextlib.suppress(ConnectionError, TimeoutError):
         client.sendall(request)
         while part := client.recv(65536):
             found += part
@@ -79,6 +79,26 @@ def test_every_malformed_request_has_its_answer(server: Running, request_: bytes
     if status == 403:
         assert "a_run" not in answer
     assert ask(server, get(HOST)).startswith("HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        get(HOST),
+        get(HOST, "Transfer-Encoding: chunked"),
+        get(HOST).replace(b"Connection: close", b"X: y"),
+        upgrade(1, host="localhost"),
+    ],
+)
+@pytest.mark.parametrize("then", [b"\x00\x01 no HTTP\r\n\r\n", get(), b"GET"])
+def test_noise_after_a_request_spoils_no_answer(
+    server: Running, first: bytes, then: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with log_of_server(caplog):
+        answer = ask(server, first + then, within_s=0.5)
+        assert answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 101 ", "HTTP/1.1 400 ", "HTTP/1.1 413 "))
+    assert ask(server, get(HOST)).startswith("HTTP/1.1 200 ")
+    assert caplog.text == ""
 
 
 def test_no_header_of_the_answer_is_written_by_the_client(server: Running) -> None:
