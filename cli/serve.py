@@ -24,6 +24,8 @@ EXPOSED = (
     "localhost pages only. A tunnel is safer: ssh -L 8765:127.0.0.1:{port} THIS_MACHINE"
 )
 
+FEW_FILES = "the limit of open files (ulimit -n) leaves room for {n} connections at once"
+
 
 def serve(
     run: Run = "",
@@ -66,7 +68,7 @@ def _serve(name: str, streaming: StreamingRun, listening: socket.socket, host: s
     from asr_lab.serving.app import About, build_app
     from asr_lab.serving.guard import is_loopback
     from asr_lab.serving.limits import ServingLimits
-    from asr_lab.serving.server import serve, url_of
+    from asr_lab.serving.server import limits_here, serve, url_of
     from asr_lab.serving.worker import Worker
     from asr_lab.units import ms_to_samples
 
@@ -76,6 +78,8 @@ def _serve(name: str, streaming: StreamingRun, listening: socket.socket, host: s
     delay_ms = streaming.recognizer.algorithmic_delay_ms
     about = About(name, rate, chunk_ms, delay_ms, "; ".join(streaming.notes[1:]))
     worker = Worker(streaming.recognizer, rate, ms_to_samples(chunk_ms, rate))
-    limits = ServingLimits(max_clients=max_clients)
+    wanted = ServingLimits(max_clients=max_clients)
+    if (limits := limits_here(wanted)) != wanted:
+        print(f"warning: {FEW_FILES.format(n=limits.max_connections)}", file=sys.stderr)
     app = build_app(worker, about, limits, host)
     serve(app, worker, listening, limits, lambda: print(f"open {url_of(listening)} (Ctrl-C stops)", flush=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,20 +11,21 @@ import attrs
 import torch
 from torch import Tensor
 
-from asr_lab.audio.reading import Channel, read_audio
+from asr_lab.audio.reading import AudioError, Channel
 from asr_lab.errors import DataError, LabError
 from asr_lab.models.model import SpeechModel
-from asr_lab.nn.ctc.alignment import WordSpan, align, required_frames
+from asr_lab.nn.ctc.alignment import WordSpan, align_stored, required_frames
+from asr_lab.nn.ctc.emission_store import EmissionStore
 from asr_lab.nn.ctc.head import CTCHead
+from asr_lab.nn.ctc.viterbi import TooLongError
+from asr_lab.recognition.audio_blocks import audio_blocks, cut_blocks
+from asr_lab.recognition.emissions import Emissions
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.recognition.transcribe_set import evaluating, evaluation_context
-from asr_lab.streaming import WHOLE, Context, Frames, Streamable, run_whole
+from asr_lab.streaming import Context, Frames, Streamable
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
 from asr_lab.units import frames_to_s, sample_ms
-
-MAX_CELLS = 1 << 30
-"""Frames times states of an alignment; a byte of memory each."""
 
 
 @attrs.frozen
@@ -97,6 +98,7 @@ class Aligner:
         self.vocabulary, self.normalizer = vocabulary, normalizer
         self.sample_rate, self.device = sample_rate, device
         self.context = evaluation_context(model)
+        self._emissions = Emissions(model, features, reading.place, self.context, sample_rate, device)
 
     def file(
         self,
@@ -110,28 +112,44 @@ class Aligner:
 
         DataError naming the file, where it cannot be read, or the text cannot be aligned.
         """
-        audio = read_audio(path, self.sample_rate, start_s, duration_s, channel)
         try:
-            return self.audio(torch.from_numpy(audio), text, start_s)
+            return self._aligned(audio_blocks(path, self.sample_rate, start_s, duration_s, channel), text, start_s)
+        except AudioError:
+            raise
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
-    @torch.no_grad()
     def audio(self, samples: Tensor, text: str, start_s: float = 0.0) -> AlignedText:
         """The words of a text in samples (S,) that begin at `start_s` of what the times count in.
 
         DataError for a text without words, one that cannot be spelled, and one with more tokens than there are frames.
         """
+        return self._aligned(cut_blocks(samples, self.sample_rate), text, start_s)
+
+    @torch.no_grad()
+    def _aligned(self, blocks: Iterable[Tensor], text: str, start_s: float) -> AlignedText:
         text = self.normalizer(text)
         tokens = self._spell(text)
-        with evaluating(self.model):
-            features = run_whole(self.features, Frames.whole(samples[None].to(self.device)), WHOLE)
-            log_probs = self.reading.log_probs(self.model, features, self.context)
-        self._check(len(log_probs), tokens)
-        alignment = align(log_probs, tokens, self.reading.head.blank)
-        end_s = start_s + len(samples) / self.sample_rate
+        blank = self.reading.head.blank
+        num_samples = 0
+
+        def counted() -> Iterator[Tensor]:
+            nonlocal num_samples
+            for block in blocks:
+                num_samples += len(block)
+                yield block
+
+        with evaluating(self.model), EmissionStore([*tokens, blank]) as store:
+            for log_probs in self._emissions.pieces(counted()):
+                store.add(log_probs)
+            self._check(store.num_frames, tokens)
+            try:
+                alignment = align_stored(store, tokens, blank)
+            except TooLongError as error:
+                raise DataError(f"{error}; cut the recording and its text") from error
+        end_s = start_s + num_samples / self.sample_rate
         words = self.reading.seconds(alignment.words(self.vocabulary.words(tokens)), start_s, end_s)
-        return AlignedText(text, tuple(words), alignment.score / len(log_probs))
+        return AlignedText(text, tuple(words), alignment.score / len(alignment.path))
 
     def _spell(self, text: str) -> list[int]:
         if not text:
@@ -147,8 +165,6 @@ class Aligner:
                 f"{num_frames} frames of {float(self.reading.frame_ms):g} ms cannot spell {len(tokens)} tokens, "
                 f"which take {needed}: the recording is too short for its text"
             )
-        if num_frames * (2 * len(tokens) + 1) > MAX_CELLS:
-            raise DataError(f"{num_frames} frames and {len(tokens)} tokens are too many to align at once; cut them")
 
 
 def ctm_lines(name: str, words: Sequence[TimedWord], channel: int = 1) -> Iterator[str]:

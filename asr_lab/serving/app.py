@@ -51,7 +51,9 @@ def build_app(worker: Worker, about: About, limits: ServingLimits, bound: str) -
 
     # Each file has its own route: no path that a client sends is ever looked up on the disk.
     files = [Route("/" if f.name == "index.html" else f"/{f.name}", _file(f)) for f in sorted(STATIC.iterdir())]
-    return Guard(Starlette(routes=[*files, Route("/model.json", model), WebSocketRoute("/stream", stream)]), bound)
+    return Guard(
+        Starlette(routes=[*files, Route("/model.json", model), WebSocketRoute("/stream", stream)]), bound, limits
+    )
 
 
 def _file(path: Path) -> type[HTTPEndpoint]:

@@ -116,6 +116,8 @@ class Connection:
         limits = self._limits
         if given_s > limits.max_stream_s:
             raise ClientError("too_long", f"a stream lasts at most {limits.max_stream_s:g} s; open another")
+        if elapsed_s > limits.max_open_s:
+            raise ClientError("too_long", f"a stream is open for at most {limits.max_open_s:g} s; open another")
         if hello.source == "microphone" and given_s > elapsed_s + limits.max_ahead_s:
             raise ClientError("too_fast", "audio comes faster than it can be spoken; a file says so in its hello")
 

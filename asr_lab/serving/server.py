@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import os
+import resource
 import socket
 from collections.abc import Callable
 
+import attrs
 import uvicorn
 from starlette.types import ASGIApp
 
 from asr_lab.errors import LabError
+from asr_lab.serving.http_connection import MAX_TURNED_AWAY, limited_connection
 from asr_lab.serving.limits import ServingLimits
+from asr_lab.serving.sparse_log import sparse_log
 from asr_lab.serving.worker import Worker
 from asr_lab.units import s_to_ms
 
@@ -24,12 +28,18 @@ PONG_S = 60.0
 UNREAD_S = 30.0
 """How long the kernel keeps a connection whose other side takes nothing: a client that never reads never closes."""
 
+BACKLOG = 64
+"""Connections that are accepted at once, before any of them is counted; the kernel keeps as many more waiting."""
+SPARE_FILES = BACKLOG + MAX_TURNED_AWAY + 16
+"""Open files that are no client's: connections to be turned away, the page's files while they are read."""
+MIN_CONNECTIONS = 8
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. LabError when it cannot be had, saying why."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=128)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OverflowError:
         raise LabError(f"a port is a number from 0 to 65535, not {port}") from None
     except OSError as error:
@@ -48,20 +58,33 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def not_the_clients_fault(record: logging.LogRecord) -> bool:
-    """Whether a record of the server's log is worth reading: no traceback for a client's text that is not UTF-8."""
-    error = record.exc_info[1] if record.exc_info else None
-    while error is not None:
-        if isinstance(error, UnicodeDecodeError):
-            return False
-        error = error.__context__  # while the connection closes, uvicorn stumbles over its own answer to it
-    return True
+def limits_here(limits: ServingLimits) -> ServingLimits:
+    """The limits with as many connections as this process may have files open; LabError where there is no room.
+
+    `ulimit -n` counts connections as files. A server that runs out of them cannot accept: clients would wait for ever.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    room = soft - len(os.listdir("/dev/fd")) - SPARE_FILES
+    if room < MIN_CONNECTIONS:
+        raise LabError(
+            f"{soft} open files (ulimit -n) leave no room for clients; allow {soft - room + limits.max_connections}"
+        )
+    return attrs.evolve(
+        limits,
+        max_connections=min(limits.max_connections, room),
+        max_per_address=min(limits.max_per_address, room),
+    )
 
 
 def build_server(app: ASGIApp, limits: ServingLimits) -> uvicorn.Server:
     """The server of an application; it reads a client's next message when the last one is dealt with."""
     config = uvicorn.Config(
         app,
+        http=limited_connection(limits),
+        h11_max_incomplete_event_size=limits.max_head_bytes,
+        backlog=BACKLOG,
         ws="websockets-sansio",
         ws_max_size=limits.max_message_bytes,
         ws_ping_interval=PING_S,
@@ -74,8 +97,6 @@ def build_server(app: ASGIApp, limits: ServingLimits) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=CLOSING_S,
     )
-    for name in ("uvicorn.error", "asyncio"):
-        logging.getLogger(name).addFilter(not_the_clients_fault)  # the same one again adds nothing
     return uvicorn.Server(config)
 
 
@@ -86,7 +107,7 @@ def serve(
     worker.start()
     try:
         announce()
-        with contextlib.suppress(KeyboardInterrupt):
+        with sparse_log(), contextlib.suppress(KeyboardInterrupt):
             build_server(app, limits).run(sockets=[listening])
     finally:
         worker.stop()

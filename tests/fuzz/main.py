@@ -21,10 +21,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import rows
 import run_directories
+import web_requests
 from outcomes import Case
 from small_run import small_run
 
-KINDS = {"run_directories": run_directories.cases, "rows": rows.cases}
+KINDS = {
+    "run_directories": run_directories.cases,
+    "rows": rows.cases,
+    "web_requests": web_requests.cases,
+}
 
 
 def fuzz(

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from asr_lab.nn.confidence import mean_confidence
+from asr_lab.nn.ctc.emission_store import EmissionStore
+from asr_lab.nn.ctc.viterbi import Trellis
 
-IMPOSSIBLE = -1e9
-"""Stands for a log-probability of minus infinity, so that a path through it is still a path of the text."""
+READ_FRAMES = 4096
+"""Frames that are read back at once."""
 
 
 @attrs.frozen
@@ -68,55 +69,42 @@ def align(log_probs: Tensor, tokens: Sequence[int], blank: int = 0) -> Alignment
     ValueError where the frames are fewer than `required_frames`, or a token is the blank. Ties go to the path that is
     further on in the text.
     """
+    with EmissionStore([*tokens, blank]) as emissions:
+        emissions.add(log_probs)
+        return align_stored(emissions, tokens, blank)
+
+
+def align_stored(emissions: EmissionStore, tokens: Sequence[int], blank: int = 0) -> Alignment:
+    """Align tokens with stored frames, of any number: memory grows with the root of it. ValueError as `align`.
+
+    TooLongError where even so more than a gibibyte would be needed.
+    """
     if blank in tokens:
         raise ValueError(f"the blank, token {blank}, cannot be aligned")
-    if required_frames(tokens) > len(log_probs):
-        raise ValueError(f"{len(log_probs)} frames cannot spell {len(tokens)} tokens: {required_frames(tokens)} needed")
-    labels = np.full(2 * len(tokens) + 1, blank)
-    labels[1::2] = tokens
-    scores = log_probs.detach().to("cpu", torch.float64).numpy()
-    states = _viterbi(np.maximum(scores, IMPOSSIBLE), labels)
-    path = labels[states]
-    on_path = scores[np.arange(len(path)), path]  # (T,)
+    if required_frames(tokens) > emissions.num_frames:
+        raise ValueError(
+            f"{emissions.num_frames} frames cannot spell {len(tokens)} tokens: {required_frames(tokens)} needed"
+        )
+    labels = np.full(2 * len(tokens) + 1, emissions.columns[blank])
+    labels[1::2] = [emissions.columns[token] for token in tokens]
+    states = Trellis(emissions, labels).best_states()
+    columns = labels[states]
+    on_path = _on_path(emissions, columns)
     spans = []
     for i, token in enumerate(tokens):
         first, end = np.searchsorted(states, (2 * i + 1, 2 * i + 2)).tolist()
         spans.append(TokenSpan(first, end - 1, math.exp(on_path[first:end].mean()), token))
+    path = np.array(emissions.tokens)[columns]
     return Alignment(tuple(spans), tuple(path.tolist()), float(on_path.sum()))
 
 
-def _can_skip(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """States that may follow the last but one: a token after a different token, leaving out the blank between."""
-    can = np.zeros(len(labels), dtype=bool)
-    can[3::2] = labels[3::2] != labels[1:-2:2]
-    return can
-
-
-def _viterbi(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The best path through (T, V) and labels (S,) that begins in the first two states and ends in the last two.
-
-    Only a byte for each frame and state is kept: texts of an hour have more states than a vocabulary has tokens.
-    """
-    num_frames, num_states = len(scores), len(labels)
-    if num_frames == 0:
-        return np.zeros(0, dtype=np.int64)
-    can_skip = _can_skip(labels)
-    ways = np.full((3, num_states), -np.inf)  # to each state: from itself, from the one before, from that one's
-    best = np.full(num_states, -np.inf)
-    best[:2] = scores[0, labels[:2]]
-    moves = np.zeros((num_frames, num_states), dtype=np.uint8)
-    for t in range(1, num_frames):
-        ways[0] = best
-        ways[1, 1:] = best[:-1]
-        ways[2, 2:] = np.where(can_skip[2:], best[:-2], -np.inf)
-        moves[t] = ways.argmax(0)
-        best = ways.max(0) + scores[t, labels]
-    state = num_states - 1 if num_states == 1 or best[-1] >= best[-2] else num_states - 2
-    states = np.zeros(num_frames, dtype=np.int64)
-    for t in range(num_frames - 1, -1, -1):
-        states[t] = state
-        state -= int(moves[t, state])
-    return states
+def _on_path(emissions: EmissionStore, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The log-probability of one column of each frame, (T,)."""
+    parts = [np.zeros(0)]
+    for first in range(0, len(columns), READ_FRAMES):
+        chosen = columns[first : first + READ_FRAMES]
+        parts.append(emissions.rows(first, first + READ_FRAMES)[np.arange(len(chosen)), chosen])
+    return np.concatenate(parts)
 
 
 def _word(text: str, tokens: Sequence[TokenSpan]) -> WordSpan:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asr_lab.errors import DataError, LabError
-from asr_lab.recognition import alignment as forced_alignment
+from asr_lab.nn.ctc import viterbi
 from asr_lab.recognition.alignment import Aligner, ctm_lines
 from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.text.characters import CharacterTokenizer
@@ -82,8 +82,9 @@ def test_what_cannot_be_aligned_is_said(text: str, message: str, aligner: MakeAl
 def test_an_alignment_that_would_take_the_memory_of_a_machine_is_refused(
     monkeypatch: pytest.MonkeyPatch, aligner: MakeAligner
 ) -> None:
-    monkeypatch.setattr(forced_alignment, "MAX_CELLS", 49)
-    with pytest.raises(DataError, match="too many to align"):
+    monkeypatch.setattr(viterbi, "SMALL_CELLS", 0)
+    monkeypatch.setattr(viterbi, "MAX_BYTES", 8)
+    with pytest.raises(DataError, match=r"10 frames and 2 tokens are too many to align at once: .*; cut the recording"):
         aligner("ctc").audio(spoken("ab"), "ab")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import struct
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import attrs
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +26,7 @@ from asr_lab.recognition.timed_word import TimedWord
 from asr_lab.serving.app import About, build_app
 from asr_lab.serving.limits import ServingLimits
 from asr_lab.serving.server import bind, build_server
+from asr_lab.serving.sparse_log import sparse_log
 from asr_lab.serving.worker import StreamRecognizer, Worker
 
 RATE = 16000
@@ -123,7 +126,8 @@ def running(
     worker.start()
     thread.start()
     try:
-        yield Running(listening.getsockname()[1], worker)
+        with sparse_log():
+            yield Running(listening.getsockname()[1], worker)
     finally:
         server.should_exit = True
         thread.join(10)
@@ -199,6 +203,18 @@ def wait_until(true: Callable[[], bool], within_s: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < until, "it never became true"
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def log_of_server(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Errors that a running server logs: uvicorn's are not handed on to the root's handlers."""
+    log = logging.getLogger("uvicorn.error")
+    log.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.ERROR):
+            yield
+    finally:
+        log.removeHandler(caplog.handler)
 
 
 def upgrade(port: int, host: str | None = None, origin: str | None = None) -> bytes:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import random
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from talking import (
@@ -20,6 +17,7 @@ from talking import (
     Running,
     frame,
     hello,
+    log_of_server,
     pcm,
     pieces,
     run,
@@ -88,18 +86,6 @@ def bad_company(server: Running, count: int) -> Reply:
         assert not thread.is_alive()
     assert reply.words == words_of(data)
     return reply
-
-
-@contextlib.contextmanager
-def log_of_server(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Errors that a running server logs: uvicorn's are not handed on to the root's handlers."""
-    log = logging.getLogger("uvicorn.error")
-    log.addHandler(caplog.handler)
-    try:
-        with caplog.at_level(logging.ERROR):
-            yield
-    finally:
-        log.removeHandler(caplog.handler)
 
 
 def test_bad_clients_leave_nothing_behind_and_harm_no_good_one(caplog: pytest.LogCaptureFixture) -> None:

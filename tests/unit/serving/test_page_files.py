@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from talking import Running
+from talking import LIMITS, Running
 
 from asr_lab.serving.app import STATIC
 from asr_lab.serving.guard import Guard, host_name, page_policy, same_origin
@@ -68,21 +68,41 @@ def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere() -> None:
         ("localhost:8765", "localhost"),
         ("LOCALHOST", "localhost"),
         ("[::1]:8765", "::1"),
-        ("::1", "::1"),
+        ("[::1]", "::1"),
         ("192.168.1.2:80", "192.168.1.2"),
-        ("", ""),
+        ("127.0.0.1.evil.example", "127.0.0.1.evil.example"),
     ],
 )
 def test_a_hosts_name_is_read_without_its_port(header: str, name: str) -> None:
     assert host_name(header) == name
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("", " localhost", "localhost ", "localhost:", "localhost:0", "localhost:65536", "localhost:8765:1", ":8765"),
+        *("localhost:+80", "localhost:８０", "localhost.", ".localhost", "local host", "localhost/", "localhost#@x"),
+        *("user@localhost", "http://localhost", "localhost, evil.example", "localhost:1; script-src *"),
+        *("::1", "[::1", "::1]", "[]", "[localhost]", "[127.0.0.1]", "[::1]8765", "[::1]x:1", "[::1%25lo]", "[:::::]"),
+        *("localhost\x00", "localhost\t", "ｌocalhost", "localhost:1\r\nx: y"),
+    ],
+)
+def test_a_malformed_host_names_nothing(header: str) -> None:
+    assert host_name(header) is None
+    assert not Guard(None, "0.0.0.0", LIMITS).knows(header)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1", "localhost.evil.example", "0"])
+def test_other_spellings_of_an_address_are_names_and_not_known(name: str) -> None:
+    assert not Guard(None, "0.0.0.0", LIMITS).knows(f"{name}:8765")  # type: ignore[arg-type]
+
+
 def test_bound_to_all_addresses_only_figures_and_this_machines_name_are_known() -> None:
-    guard = Guard(None, "0.0.0.0")  # type: ignore[arg-type]
+    guard = Guard(None, "0.0.0.0", LIMITS)  # type: ignore[arg-type]
     assert guard.knows("192.168.1.2:8765")
     assert guard.knows("[fe80::1]:8765")
     assert not guard.knows("rebound.example:8765")
-    one = Guard(None, "192.168.1.2")  # type: ignore[arg-type]
+    one = Guard(None, "192.168.1.2", LIMITS)  # type: ignore[arg-type]
     assert one.knows("192.168.1.2:8765")
     assert not one.knows("192.168.1.3:8765")
 
