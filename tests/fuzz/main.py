@@ -19,11 +19,12 @@ import typer
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audio_files
 import run_directories
 from outcomes import Case
 from small_run import small_run
 
-KINDS = {"run_directories": run_directories.cases}
+KINDS = {"run_directories": run_directories.cases, "audio_files": audio_files.cases}
 
 
 def fuzz(

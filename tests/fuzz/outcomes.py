@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import attrs
@@ -50,6 +50,21 @@ def called(name: str, words: Sequence[str]) -> Case:
     except Hang:
         fault = f"did not end within {LIMIT_S} s"
     except BaseException as error:
+        fault = _fault_of(error)
+    if (grown := _peak_mb() - held) > MEMORY_MB:
+        fault = fault or f"took {grown:.0f} MB"
+    return Case(name, fault, time.monotonic() - began)
+
+
+def tried(name: str, work: Callable[[], str]) -> Case:
+    """Do something that says what is wrong, or raises what its callers are told of."""
+    began, held = time.monotonic(), _peak_mb()
+    try:
+        with _within(LIMIT_S):
+            fault = work()
+    except Hang:
+        fault = f"did not end within {LIMIT_S} s"
+    except Exception as error:
         fault = _fault_of(error)
     if (grown := _peak_mb() - held) > MEMORY_MB:
         fault = fault or f"took {grown:.0f} MB"
