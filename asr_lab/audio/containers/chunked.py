@@ -65,6 +65,8 @@ def chunked_layout(source: AudioBytes, start: int) -> Layout:
     parts: list[AudioStream] = []
     name = ""
     while start < source.size and (form := FORMS.get(source.read(start, 4))) is not None:
+        if form.name == "AIFF" and source.read(start + 8, 4) in (b"8SVX", b"16SV"):
+            form = form._replace(name="SVX", data=b"BODY")
         if parts and form.name != name:
             break
         name = form.name

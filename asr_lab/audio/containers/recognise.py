@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from asr_lab.audio.containers import chunked
 from asr_lab.audio.containers.flac import flac_layout
-from asr_lab.audio.containers.layout import AudioBytes, AudioStream, Layout, LayoutError
+from asr_lab.audio.containers.layout import AudioBytes, Layout, LayoutError
 from asr_lab.audio.containers.mp3 import id3_bytes, mp3_layout
 from asr_lab.audio.containers.ogg import ogg_layout
+from asr_lab.audio.containers.old import is_old, old_layout
 
 MAGIC_BYTES = 40
 """So many first bytes tell every kind."""
@@ -23,8 +24,6 @@ UNREAD = (
     (0, b"ADIF", "AAC"),
 )
 """Kinds that no decoder here reads: where their mark stands, and what they are called."""
-OTHERS = (b"Creative Voice File", b"2BIT", b" paf", b"fap ", b"PVF1\n", b"\x64\xa3", b"\xa3\x64", b"\0\1\xa3\x64")
-"""Beginnings of old formats that libsndfile reads and whose headers are believed."""
 
 
 def name_of(head: bytes) -> str:
@@ -57,9 +56,7 @@ def layout_of(source: AudioBytes) -> Layout:
         head = source.read(start, MAGIC_BYTES)
     magic = head[:4]
     if magic in chunked.FORMS and (magic != b"riff" or head[:16] == chunked.W64_RIFF):
-        if magic != b"FORM" or head[8:11] == b"AIF":
-            return chunked.chunked_layout(source, start)
-        return Layout("IFF", (AudioStream(((start, source.size),)),))
+        return chunked.chunked_layout(source, start)
     for magics, read in (
         ((b".snd", b"dns."), chunked.au_layout),
         ((b"NIST",), chunked.nist_layout),
@@ -72,6 +69,6 @@ def layout_of(source: AudioBytes) -> Layout:
         raise LayoutError(f"looks like {found}, which is not read; convert it to FLAC, by ffmpeg for example")
     if head[:2] in (b"\xff\xf1", b"\xff\xf9"):
         raise LayoutError("looks like AAC, which is not read; convert it to FLAC, by ffmpeg for example")
-    if tagged or is_mpeg_sync(head) or not any(head.startswith(other) for other in OTHERS):
-        return mp3_layout(source, start)
-    return Layout("audio", (AudioStream(((start, source.size),)),))
+    if is_old(head) and not tagged:
+        return old_layout(source, start)
+    return mp3_layout(source, start)

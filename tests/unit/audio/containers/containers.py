@@ -21,6 +21,7 @@ KINDS = {
     "w64": ("W64", "PCM_16"), "aiff": ("AIFF", "PCM_16"), "au": ("AU", "PCM_16"), "caf": ("CAF", "PCM_16"),
     "sph": ("NIST", "PCM_16"), "flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"),
     "mp3": ("MP3", "MPEG_LAYER_III"), "gsm": ("WAV", "GSM610"), "adpcm": ("WAV", "IMA_ADPCM"),
+    "svx": ("SVX", "PCM_16"), "voc": ("VOC", "PCM_16"), "avr": ("AVR", "PCM_16"),
 }  # fmt: skip
 """Container and encoding."""
 EXACT = ("wav", "wavex", "float wav", "rf64", "w64", "aiff", "au", "caf", "sph")
