@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lab.audio.containers.layout import AudioStream, Layout, LayoutError
+from asr_lab.audio.containers.layout import AudioStream, Layout, LayoutError, Piece
 from asr_lab.audio.containers.recognise import layout_of
 from asr_lab.audio.file_view import FileView, OpenFile
 from asr_lab.audio.resampling import MAX_HZ, absurd_rate
@@ -102,9 +102,14 @@ class Recording:
 
     def _part_blocks(self, part: AudioStream, start: int) -> Generator[Block, None, int]:
         """Blocks of one stream from its sample `start` on; the place of its end is returned."""
-        with self._decoder(part) as decoder:
-            promised = min(int(decoder.frames), part.most_samples)
-            position = self._sought(decoder, start) if start < promised < NO_COUNT else 0
+        with contextlib.ExitStack() as stack:
+            decoder = stack.enter_context(self._decoder(part.pieces))
+            promised, position = min(int(decoder.frames), part.most_samples), 0
+            if start < promised < NO_COUNT:
+                if part.entries is None:
+                    position = self._sought(decoder, start)
+                elif entry := part.entries.before(start, promised):
+                    decoder, position = stack.enter_context(self._decoder(entry[0])), entry[1]
             size = max(1, BLOCK_VALUES // int(decoder.channels))
             # No more is asked for than is promised: what follows may be no audio.
             while len(block := self._read(decoder, min(size, promised - position))):
@@ -147,14 +152,14 @@ class Recording:
         return C_STDERR.closed() if self.layout.name == "MP3" else contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def _decoder(self, part: AudioStream) -> Iterator[SequentialFile]:
+    def _decoder(self, pieces: tuple[Piece, ...]) -> Iterator[SequentialFile]:
         from asr_lab.audio.sequential_file import SequentialFile
 
-        if part.pieces == ((0, self.file.size),):
+        if pieces == ((0, self.file.size),):
             os.lseek(self.file.descriptor, 0, os.SEEK_SET)
             shown: Any = self.file.descriptor
         else:
-            shown = FileView(self.file, part.pieces)
+            shown = FileView(self.file, pieces)
         with self._named(), self._quiet():
             decoder = SequentialFile(shown, closefd=False)
         with decoder:
@@ -180,7 +185,7 @@ class Recording:
 
     def _read_header(self, part: AudioStream, number: int) -> int | None:
         """Check a stream's header; the samples that it declares, None where only decoding tells."""
-        with self._decoder(part) as decoder:
+        with self._decoder(part.pieces) as decoder:
             rate, channels, count = int(decoder.samplerate), int(decoder.channels), int(decoder.frames)
             if not 0 < rate <= MAX_HZ:
                 raise AudioError(self.path, absurd_rate(rate))

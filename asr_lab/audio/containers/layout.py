@@ -27,6 +27,17 @@ class AudioBytes(Protocol):
         ...
 
 
+class Entries(Protocol):
+    """Places within a stream from which it can be decoded, where a decoder's own seeking gives other samples."""
+
+    def before(self, start: int, num_samples: int) -> tuple[tuple[Piece, ...], int] | None:
+        """What a decoder is shown for the samples from `start` of `num_samples` on, and the place of its first one.
+
+        Those before `start` may be wrong. None where decoding has to begin at the stream's start.
+        """
+        ...
+
+
 @attrs.frozen
 class AudioStream:
     """One stream of a file: what a decoder is shown in place of the file."""
@@ -38,6 +49,7 @@ class AudioStream:
     """Why only decoding tells how many samples it holds; empty where its header does."""
     most_samples: int = NO_LIMIT
     """What a decoder gives beyond these is none of the stream's."""
+    entries: Entries | None = None
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,6 +32,12 @@ _KBPS = {
 ESTIMATE = 1.1
 """A decoder's estimate of a stream's length is made to be so much more than it."""
 FRAMES_FLAG, BYTES_FLAG = 1, 2
+DECODER_DELAY = 529
+"""Samples that mpg123 leaves out at the start of a stream with a tag, beside the encoder's own."""
+LAME_DELAYS = 21
+"""Where in LAME's part of a tag its delays stand."""
+WARM_UP_FRAMES = 64
+"""A frame's bits begin up to 511 bytes before it: in the smallest frames, of 24 bytes, 46 of them."""
 VBRI_START, VBRI_END = 36, 62
 
 
@@ -54,9 +61,10 @@ class _Stream:
         self.kind, self.tag = kind, tag
         """The frame that says how many follow; empty where there is none."""
         self.stretches: list[list[int]] = []
-        self.num_frames = 0
-        self.size, self.samples = 0, 0
-        """Of the first frame."""
+        self.offsets = array("Q")
+        """Where each frame begins."""
+        self.samples = 0
+        """Of each frame."""
 
     def add(self, start: int, header: _Header) -> None:
         """Take a frame."""
@@ -65,9 +73,43 @@ class _Stream:
             self.stretches[-1][1] = end
         else:
             self.stretches.append([start, end])
-        self.num_frames += 1
-        if not self.size:
-            self.size, self.samples = header.size, header.samples
+        self.offsets.append(start)
+        self.samples = header.samples
+
+    @property
+    def num_frames(self) -> int:
+        """Frames, tags left out."""
+        return len(self.offsets)
+
+    def untagged(self, first: int) -> tuple[Piece, ...]:
+        """What makes a decoder take all frames from the `first` on.
+
+        Without a tag, it takes as many as the file would hold if all were like the one it begins with: it is shown the
+        stream so often that this is enough. A tag that were made for it would cost the first 529 samples.
+        """
+        begin = self.offsets[first]
+        shown: list[Piece] = [(max(start, begin), end) for start, end in self.stretches if end > begin]
+        size = (
+            min(next(end for start, end in self.stretches if end > begin), *self.offsets[first + 1 : first + 2]) - begin
+        )
+        there = sum(end - max(start, begin) for start, end in self.stretches if end > begin)
+        return tuple(shown * math.ceil(ESTIMATE * (self.num_frames - first) * size / there))
+
+    def before(self, start: int, num_samples: int) -> tuple[tuple[Piece, ...], int] | None:
+        """`Entries`: some frames before the wanted one, whose bits and filters reach into it.
+
+        The synthesis filter may add in another order than from the start, which changes the last bit.
+        """
+        left_out = 0
+        if _counting(self):
+            delay, padding = _delays(self.tag)
+            left_out = delay + DECODER_DELAY
+            if num_samples != self.num_frames * self.samples - left_out - max(0, padding - DECODER_DELAY):
+                return None
+        first = (start + left_out) // self.samples - WARM_UP_FRAMES
+        if first <= 0:
+            return None
+        return self.untagged(first), first * self.samples - left_out
 
 
 def mp3_layout(source: AudioBytes, start: int) -> Layout:
@@ -252,12 +294,18 @@ def _part(stream: _Stream) -> AudioStream:
     reason = "its headers only estimate"
     stretches: list[Piece] = [(start, end) for start, end in stream.stretches]
     if tag := _counting(stream):
-        return AudioStream((tag, *stretches), decode=reason)
-    # Without a tag, a decoder takes as many frames as the file would hold if all were like the first: it is shown the
-    # stream so often that this is enough. A tag that were made for it would cost the first 529 samples.
-    there = sum(end - start for start, end in stream.stretches)
-    times = math.ceil(ESTIMATE * stream.num_frames * stream.size / there)
-    return AudioStream(tuple(stretches * times), decode=reason, most_samples=stream.num_frames * stream.samples)
+        return AudioStream((tag, *stretches), decode=reason, entries=stream)
+    count = stream.num_frames * stream.samples
+    return AudioStream(stream.untagged(0), decode=reason, most_samples=count, entries=stream)
+
+
+def _delays(tag: bytes) -> tuple[int, int]:
+    """Samples that LAME's part of a tag says were put before and after the audio; zeros where there is none."""
+    place = max(tag.find(b"Xing", 0, 64), tag.find(b"Info", 0, 64))
+    flags = int.from_bytes(tag[place + 4 : place + 8], "big")
+    at = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit) + LAME_DELAYS
+    both = int.from_bytes(tag[at : at + 3].ljust(3, b"\0"), "big")
+    return both >> 12, both & 0xFFF
 
 
 def _counting(stream: _Stream) -> bytes:

@@ -24,13 +24,17 @@ def test_a_stream_gives_the_samples_of_the_whole(tmp_path: Path, kind: str, rate
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stretch_is_bit_for_bit_that_of_the_whole(tmp_path: Path, kind: str) -> None:
+def test_a_stretch_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a"
     path.write_bytes(encoded(kind, speech(8.0)))
     whole = read_audio(path, RATE)
     for start_s in (0.25, 3.0, 6.5):
         start = round(start_s * RATE)
-        assert np.array_equal(read_audio(path, RATE, start_s, 1.0), whole[start : start + RATE])
+        part, expected = read_audio(path, RATE, start_s, 1.0), whole[start : start + RATE]
+        if kind == "mp3":  # its filter adds in another order
+            assert np.square(part - expected).sum() < 1e-12 * np.square(expected).sum()
+        else:
+            assert np.array_equal(part, expected)
 
 
 @pytest.mark.parametrize("kind", set(KINDS) - {"gsm", "adpcm"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from containers import RATE, encoded, speech, streamed
 
 from asr_lab.audio.containers.mp3 import _header_of
+from asr_lab.audio.decoding import Recording
 from asr_lab.audio.reading import AudioError, read_audio, read_info
 
 
@@ -67,6 +69,34 @@ def test_junk_between_frames_is_passed_over_with_a_warning(tmp_path: Path) -> No
     with pytest.warns(UserWarning, match="79,600 bytes in it are no MP3 frames"):
         info = read_info(path)
     assert info.num_samples == 4 * RATE
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+@pytest.mark.parametrize("level", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_a_stretch_far_in_is_decoded_from_near_it_to_the_same_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tagged: bool, level: float, rate: int
+) -> None:
+    path = tmp_path / "a.mp3"
+    content = encoded("mp3", speech(20.0, rate), rate, bitrate_mode="VARIABLE", compression_level=level)
+    path.write_bytes(content if tagged else b"".join(frames(content)[1:]))
+    whole = read_audio(path, rate)
+    decoded = []
+    read = Recording._read
+
+    def counted(self: Recording, *args: Any) -> Any:
+        block = read(self, *args)
+        decoded.append(len(block))
+        return block
+
+    monkeypatch.setattr("asr_lab.audio.decoding.BLOCK_VALUES", 1 << 13)
+    monkeypatch.setattr(Recording, "_read", counted)
+    for start_s in (7.0, 12.345, 19.0):
+        decoded.clear()
+        start = round(start_s * rate)
+        expected = whole[start : start + rate // 2]
+        assert np.square(read_audio(path, rate, start_s, 0.5) - expected).sum() < 1e-12 * np.square(expected).sum()
+        assert sum(decoded) < 6 * rate
 
 
 def test_nothing_is_written_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
