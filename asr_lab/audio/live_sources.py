@@ -40,7 +40,7 @@ def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Ten
 
 
 def _mixed_blocks(recording: Recording) -> Iterator[Tensor]:
-    size = round(BLOCK_S * recording.sample_rate)
+    size = max(1, round(BLOCK_S * recording.sample_rate))
     for block in recording.blocks():
         mixed = torch.from_numpy(pick(recording.path, block, "mix"))
         yield from torch.split(mixed, size)

@@ -58,6 +58,12 @@ def test_a_recording_gives_the_samples_that_it_has_read_whole(speech: Path) -> N
             np.testing.assert_allclose(joined(blocks), read_audio(speech / path, rate), atol=2e-6)
 
 
+def test_a_recording_of_a_few_samples_a_second_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(pcm(10), 2))
+    assert np.array_equal(joined(file_samples(path, 2)), read_audio(path, 2))
+
+
 def test_a_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with pytest.raises(AudioError, match="no such file"):
