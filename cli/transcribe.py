@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr_lab.errors import DataError
 from cli.options import AsJson, Checkpoint, Overrides
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def transcribe(
 ) -> None:
     """Print the text of recordings; with --json, each word's time and confidence.
 
-    With --stream, words are shown as they come, and --json gives a line an update. FILE - is stdin: a 16-bit wav, or
-    raw 16-bit little-endian mono at --sample-rate HZ (none = the model's). --microphone is decoded until Ctrl-C.
+    With --stream, words are shown as they come, and --json gives a line an update. FILE - is stdin: a 16-bit wav,
+    any other recording once it ends, or raw 16-bit little-endian mono at --sample-rate HZ. --microphone is decoded
+    until Ctrl-C.
 
     Example: asrlab transcribe interview.mp3 memo.opus --run digits --json
     """
@@ -91,7 +93,8 @@ def _check(files: list[Path], streams: bool, chunk_ms: float | None, sample_rate
 
 def _stream(run: StreamingRun, file: Path | None, sample_rate: int | None, as_json: bool) -> None:
     """Stream one source; no file = the microphone."""
-    from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples
+    from asr_lab.audio.live_sources import file_samples, microphone_samples
+    from asr_lab.audio.piped import pipe_samples
     from cli.terminal import show_stream, view_of
 
     for note in run.notes:
@@ -108,12 +111,12 @@ def _stream(run: StreamingRun, file: Path | None, sample_rate: int | None, as_js
 
 def _record(model: TrainedModel, path: Path, with_words: bool) -> dict[str, Any]:
     """One file's record; a file that cannot be read has `error` in place of text."""
-    from asr_lab.audio.reading import AudioError
-
     try:
         found = model.transcribe(path, words=with_words)
-    except AudioError as error:
+    except DataError as error:
         return {"file": str(path), "error": str(error)}
+    except OSError as error:
+        return {"file": str(path), "error": f"{path}: {error.strerror or error}"}
     words = found.words
     record: dict[str, Any] = {
         "file": str(path),

@@ -72,8 +72,13 @@ def refused_rates(from_hz: int, to_hz: int) -> str:
     if from_hz == to_hz:
         return ""
     if not MIN_HZ <= from_hz <= MAX_HZ:
-        return f"a sample rate of {from_hz:,} Hz; {MIN_HZ:,} to {MAX_HZ:,} Hz can be resampled"
+        return absurd_rate(from_hz)
     return odd_ratio(from_hz, to_hz) if max(ratio_of(from_hz, to_hz)) > MAX_TERM else ""
+
+
+def absurd_rate(hz: int) -> str:
+    """What is wrong with a rate that no recording has."""
+    return f"a sample rate of {hz:,} Hz; {MIN_HZ:,} to {MAX_HZ:,} Hz can be resampled"
 
 
 def odd_ratio(from_hz: int, to_hz: int) -> str:

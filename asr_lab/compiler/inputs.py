@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
@@ -34,12 +36,23 @@ class Inputs:
     @property
     def hashes(self) -> dict[str, str]:
         """Of `data`, `tokenizer` and `normalizer`: a run keeps them from its first attempt to its last."""
-        data = [self.train.fingerprint, *(cuts.fingerprint for cuts in self.valid.values())]
         return {
-            "data": hashlib.sha256(json.dumps(data).encode()).hexdigest(),
+            "data": hash_of_sets([self.train, *self.valid.values()]),
             "tokenizer": self.vocabulary.fingerprint(),
             "normalizer": self.normalizer.name,
         }
+
+
+class Fingerprinted(Protocol):
+    """Data that knows its hash."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def hash_of_sets(sets: Iterable[Fingerprinted]) -> str:
+    """One hash for several sets of data, hexadecimal."""
+    return hashlib.sha256(json.dumps([one.fingerprint for one in sets]).encode()).hexdigest()
 
 
 def data_root() -> Path:
@@ -59,6 +72,13 @@ def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
     normalizer = Normalizer(recipe.text.steps)
     return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))
+
+
+def read_test(recipe: Recipe) -> dict[str, Cuts]:
+    """The test sets of a recipe, by name; DataError as in `read_inputs`."""
+    root, data = data_root(), recipe.data
+    test = [d.build(root) for d in data.test]
+    return read_evaluation_cuts(test, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
 
 
 def _vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:

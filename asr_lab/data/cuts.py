@@ -66,7 +66,7 @@ class Cuts:
     """The bad ones that have a row of their own, with the reason; empty unless `read_cuts` keeps columns."""
     bad: tuple[BadCut, ...]
     fingerprint: str
-    """Hash of everything above and of the files' sizes, hexadecimal."""
+    """Hash of everything above and of what the files hold (`content_of`), hexadecimal."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -217,7 +217,7 @@ class _Reader:
         path = cut.audio
         for folder in self.folders:
             path = path.removeprefix(folder)
-        self.fingerprint.add(cut.id, path, info.num_bytes, cut.start_s, cut.duration_s, channel, cut.text, value)
+        self.fingerprint.add(cut.id, path, info.content.hex(), cut.start_s, cut.duration_s, channel, cut.text, value)
 
     def _refuse(self, utterance: Utterance, reason: str) -> None:
         self.bad.append(BadCut(utterance.id, utterance.audio, reason))

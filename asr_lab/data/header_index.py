@@ -1,4 +1,4 @@
-"""The contents of audio headers, kept between starts: one over many files opens only the new and the changed ones."""
+"""What audio files are, kept between starts: one over many files opens only the new and the changed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError:  # a Python that was built where SQLite's headers were absen
 T = TypeVar("T")
 
 NAME = "headers.sqlite"
-VERSION = 1
+VERSION = 2
 """Raised whenever the table changes; one of another version is made anew."""
 BLOCK = 4096
 """Files that are looked up, read and stored together: what a kill loses, and how long the index is locked."""
@@ -39,12 +39,14 @@ STABLE_NS = 2_000_000_000
 """A file changed less than this before it was looked at may change again with the same time stamp (FAT: 2 s)."""
 MAX_BYTES = 1 << 30
 """An index that grows above this, about nine million files, is emptied."""
+MAX_NOTES = 5
+"""Notes on single files; more are counted."""
 MAX_FIELD_BYTES = 1 << 16
 """Longer ones are damage: no file's path is so long."""
 DAMAGE = frozenset((1, 11, 18, 26))
 """SQLite's codes for a file that is no index of ours: ERROR (no such table), CORRUPT, TOOBIG, NOTADB."""
 
-# `content` is for a hash of what the files hold, NULL where none was asked for.
+# `content` is the fingerprint of what a file holds.
 TABLE = """CREATE TABLE headers (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sample_rate INTEGER, num_samples INTEGER,
     num_channels INTEGER, content BLOB, row_check INTEGER
@@ -67,7 +69,9 @@ class _Stamp(NamedTuple):
 
 
 class HeaderIndex:
-    """The headers of audio files by path, size and time of change, in an SQLite file in `folder`.
+    """What `read_info` says of audio files, by path, size and time of change, in an SQLite file in `folder`.
+
+    A file that changes and keeps both is not noticed.
 
     Any number of processes may use one file at once and be killed at any time: they only lock it for the moments in
     which a block is looked up or stored. An index that is damaged or of another version is made anew; one that
@@ -79,6 +83,7 @@ class HeaderIndex:
         self.file = folder / NAME
         self._reads = self._writes = True
         self._renewed = False
+        self._num_notes = 0
         if sqlite3 is None:
             self._reads = self._writes = False
             warnings.warn("this Python has no sqlite3: every start reads all audio headers anew", stacklevel=2)
@@ -103,11 +108,22 @@ class HeaderIndex:
             if stamp and (info := known.get(stamp.key)):
                 infos[path] = info
         unknown = [p for p in paths if p not in infos]
-        read = dict(zip(unknown, _spread(pool, _headers, unknown, HEADER_CHUNK), strict=True))
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            read = dict(zip(unknown, _spread(pool, _headers, unknown, HEADER_CHUNK), strict=True))
+        self._say([str(note.message) for note in notes])
         new = ((stamp, read[path]) for path in read if (stamp := stamps.get(path)) and stamp.mtime_ns < stable_ns)
         # One that grew in between is stored the next time.
         self._store([(s, i) for s, i in new if isinstance(i, AudioInfo) and i.num_bytes == s.size])
         return {**infos, **read}
+
+    def _say(self, notes: Sequence[str]) -> None:
+        """What is odd about files that were read all the same: the first few of them, and how many there are."""
+        for note in notes[: max(0, MAX_NOTES - self._num_notes)]:
+            warnings.warn(note, stacklevel=2)
+        self._num_notes += len(notes)
+        if notes and self._num_notes > MAX_NOTES:
+            warnings.warn(f"{self._num_notes:,} audio files are odd in some way, and read all the same", stacklevel=2)
 
     def _look_up(self, stamps: Sequence[_Stamp]) -> dict[bytes, AudioInfo]:
         """What the index knows of files as they are now, by key."""
@@ -122,10 +138,10 @@ class HeaderIndex:
             for start in range(0, len(keys), LOOK_UP_CHUNK):
                 chunk = keys[start : start + LOOK_UP_CHUNK]
                 for row in index.execute(f"{SELECT} WHERE path IN ({','.join('?' * len(chunk))})", chunk):
-                    key, _, _, size, mtime_ns, rate, num_samples, num_channels = row
+                    key, content, _, size, mtime_ns, rate, num_samples, num_channels = row
                     stamp = wanted.get(key)
                     if stamp and size == stamp.size and mtime_ns == stamp.mtime_ns and _whole(*row):
-                        found[key] = AudioInfo(rate, num_samples, num_channels, size)
+                        found[key] = AudioInfo(rate, num_samples, num_channels, size, content)
 
         if self._reads and keys and not self._tried(look_up, "read"):
             self._reads = False
@@ -135,7 +151,7 @@ class HeaderIndex:
         rows = []
         for stamp, info in read:
             numbers = (stamp.size, stamp.mtime_ns, info.sample_rate, info.num_samples, info.num_channels)
-            rows.append((stamp.key, None, _row_check(stamp.key, None, *numbers), *numbers))
+            rows.append((stamp.key, info.content, _row_check(stamp.key, info.content, *numbers), *numbers))
 
         def store(index: sqlite3.Connection) -> None:
             index.execute("BEGIN IMMEDIATE")

@@ -54,13 +54,10 @@ class CTCReading(NamedTuple):
         return self.head.log_probs(encoded)[0, : int(encoded.lengths[0])]
 
     def seconds(self, spans: Sequence[WordSpan], start_s: float, end_s: float) -> Iterator[TimedWord]:
-        """Words that lie in frames, by the clock of a recording in which frame 0 begins at `start_s`.
-
-        The last frame may reach beyond the audio, which ends at `end_s`; no word does.
-        """
+        """Words in frames, by the clock of audio that ends at `end_s` and whose frame 0 begins at `start_s`."""
         for span in spans:
             first, last = (frames_to_s(f, self.frame_ms) for f in (span.first_frame, span.last_frame + 1))
-            yield TimedWord(span.text, min(start_s + first, end_s), min(start_s + last, end_s), span.confidence)
+            yield TimedWord.within(end_s, span.text, start_s + first, start_s + last, span.confidence)
 
 
 def ctc_reading(model: SpeechModel, frame_ms: Fraction) -> CTCReading | None:

@@ -131,7 +131,7 @@ class LiveRecognizer:
         for number, output in outputs.items():
             segment = self._streams[number].segment
             over = number in ended
-            words = segment.finalise(over)
+            words = segment.finalise(decoded_s[number] if over else None)
             updates.append(StreamUpdate(number, words, segment.interim, over, output.final, decoded_s[number]))
         for stream in going:
             self._streams[stream].segment = self._segment(decoded_s[stream])

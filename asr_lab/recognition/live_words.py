@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -91,11 +92,12 @@ class LiveSegment:
         newest = self._interim[-1].frame if self._interim else self._newest_frame
         return frames_to_s(self.num_frames - 1 - newest, self._frame_ms)
 
-    def finalise(self, ended: bool) -> tuple[TimedWord, ...]:
+    def finalise(self, end_s: float | None) -> tuple[TimedWord, ...]:
         """The words that cannot change any more, each given once.
 
-        Those that another final word or a final space follows; where the segment ends, all.
+        Those that another final word or a final space follows; where the segment ends, at `end_s`, all.
         """
+        ended = end_s is not None
         tokens = [e.token for e in self._pending]
         words = self._vocabulary.words(tokens)
         going_on = [] if ended else words[-1:]
@@ -104,7 +106,7 @@ class LiveSegment:
         if going_on and going_on[0].last - going_on[0].first >= MAX_WORD_TOKENS:
             going_on = []
         done = words[: len(words) - len(going_on)]
-        final = tuple(self._word(word.text, self._pending[word.first : word.last + 1]) for word in done)
+        final = tuple(self._word(word.text, self._pending[word.first : word.last + 1], end_s) for word in done)
         self._pending = self._pending[going_on[0].first :] if going_on else []
         self._num_words += len(final)
         return final
@@ -112,7 +114,9 @@ class LiveSegment:
     def _tokens(self) -> list[int]:
         return [e.token for e in (*self._pending, *self._interim)]
 
-    def _word(self, text: str, emissions: Sequence[Emission]) -> TimedWord:
+    def _word(self, text: str, emissions: Sequence[Emission], end_s: float | None) -> TimedWord:
         first, last = (frames_to_s(n, self._frame_ms) for n in (emissions[0].frame, emissions[-1].frame + 1))
         confidence = mean_confidence(e.confidence for e in emissions)
-        return TimedWord(text, self.start_s + first, self.start_s + last, confidence)
+        # As long as the segment goes on, all frames are of samples that came.
+        limit_s = math.inf if end_s is None else end_s
+        return TimedWord.within(limit_s, text, self.start_s + first, self.start_s + last, confidence)

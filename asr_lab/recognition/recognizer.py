@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from asr_lab.audio.reading import read_audio, read_info
-from asr_lab.audio.resampling import Audio, resample
+from asr_lab.audio.decoding import AudioError, Recording
+from asr_lab.audio.reading import pick
+from asr_lab.audio.resampling import Audio, refused_rates, resample
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.alignment import align, required_frames
@@ -111,45 +112,42 @@ class Recognizer:
 
 
 def read_pieces(path: str | os.PathLike[str], sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:
-    """A recording in stretches of at most `window_s` seconds, cut where it is quiet; together they are all of it."""
-    info = read_info(path)
+    """A recording in stretches of at most `window_s` seconds, cut where it is quiet; together they are all of it.
 
-    def read(start_s: float, duration_s: float | None) -> Audio:
-        return read_audio(path, sample_rate, start_s, duration_s)
-
-    return _pieces(read, info.num_samples, info.sample_rate, sample_rate, window_s)
+    It is decoded once, from its start to its end.
+    """
+    with Recording(path) as recording:
+        if reason := refused_rates(recording.sample_rate, sample_rate):
+            raise AudioError(path, reason)
+        recording.warn()
+        blocks = (pick(path, block, "mix") for block in recording.blocks())
+        yield from _pieces(blocks, recording.sample_rate, sample_rate, window_s)
 
 
 def cut_pieces(audio: Audio, from_hz: int, sample_rate: int, window_s: float = WINDOW_S) -> Iterator[Piece]:
     """Samples (S,) at `from_hz` in the stretches at `sample_rate` that a recording of them is read in."""
-
-    def read(start_s: float, duration_s: float | None) -> Audio:
-        start = s_to_samples(start_s, from_hz)
-        end = None if duration_s is None else start + s_to_samples(duration_s, from_hz)
-        return resample(audio[start:end], from_hz, sample_rate)
-
-    return _pieces(read, len(audio), from_hz, sample_rate, window_s)
+    return _pieces(iter([audio]), from_hz, sample_rate, window_s)
 
 
-def _pieces(
-    read: Callable[[float, float | None], Audio], num_samples: int, from_hz: int, sample_rate: int, window_s: float
-) -> Iterator[Piece]:
-    """Stretches of `num_samples` at `from_hz`; `read` gives one at `sample_rate`, by its start and duration in s."""
-    duration_s = num_samples / from_hz
-    start_s = 0.0
+def _pieces(blocks: Iterator[Audio], from_hz: int, sample_rate: int, window_s: float) -> Iterator[Piece]:
+    """Stretches of what blocks (S,) at `from_hz` hold."""
+    window = s_to_samples(window_s, from_hz)
+    held = np.zeros(0, dtype=np.float32)
+    start = 0
     while True:
-        left_s = duration_s - start_s
-        if left_s <= window_s:
-            yield Piece(start_s, read(start_s, None if start_s == 0 else left_s))
+        taken = [held]
+        while sum(map(len, taken)) <= window and (block := next(blocks, None)) is not None:
+            taken.append(block)
+        held = np.concatenate(taken)
+        start_s = start / from_hz
+        if len(held) <= window:
+            yield Piece(start_s, resample(held, from_hz, sample_rate))
             return
-        audio = read(start_s, window_s)
+        audio = resample(held[:window], from_hz, sample_rate)
         # A cut at a whole sample of the source: nothing is read twice, nothing is lost.
         cut = round(quietest_cut(audio, sample_rate) / sample_rate * from_hz)
-        piece_s = cut / from_hz
-        yield Piece(start_s, audio[: s_to_samples(piece_s, sample_rate)])
-        start_s += piece_s
-        if (duration_s - start_s) * from_hz < 1:
-            return
+        yield Piece(start_s, audio[: s_to_samples(cut / from_hz, sample_rate)])
+        held, start = held[cut:], start + cut
 
 
 def quietest_cut(audio: NDArray[np.float32], sample_rate: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import attrs
 
 
@@ -18,6 +20,15 @@ class TimedWord:
     end_s: float
     confidence: float
     """Geometric mean of its tokens' probabilities, 0 to 1."""
+
+    @classmethod
+    def within(cls, audio_end_s: float, text: str, start_s: float, end_s: float, confidence: float) -> Self:
+        """A word as decoding places it, cut at `audio_end_s`: a last frame may reach beyond the audio, no word does.
+
+        Every word that a recognizer gives is made here.
+        """
+        start_s = min(start_s, audio_end_s)
+        return cls(text, start_s, max(start_s, min(end_s, audio_end_s)), confidence)
 
     def __str__(self) -> str:
         return self.text

@@ -77,10 +77,13 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
 
 
 def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
-    """Read a finished run's data again; RunError with the diff when it is not what the run was trained on."""
-    from asr_lab.compiler.inputs import read_inputs
+    """Read a finished run's data again; RunError with the diff when it was trained or scored on other data."""
+    from asr_lab.compiler.inputs import hash_of_sets, read_inputs, read_test
 
-    found = changes(prepared.run, prepared.code, read_inputs(document.value, prepared.run.path).hashes)
+    hashes = read_inputs(document.value, prepared.run.path).hashes
+    if document.value.data.test:
+        hashes["test"] = hash_of_sets(read_test(document.value).values())
+    found = changes(prepared.run, prepared.code, hashes)
     if found:
         raise RunError(refusal(prepared.run, found, True))
 

@@ -23,8 +23,10 @@ from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.stored import read_json, stored
 from asr_lab.runs.version import git_state, package_version
 
-KINDS = ("code", "environment", "data", "tokenizer", "normalizer")
-"""The hashes that a run must keep from its first attempt to its last, unless the user accepts a change."""
+KINDS = ("code", "environment", "data", "tokenizer", "normalizer", "test")
+"""The hashes that a run must keep from its first attempt to its last, unless the user accepts a change.
+
+`test` is compared once a run is finished: until then its test sets may change."""
 
 
 @attrs.frozen
@@ -169,6 +171,8 @@ def changes(run: RunDirectory, code: Code, hashes: dict[str, str] | None) -> lis
             lines = changed_files(run.code / old[:16], code)
         elif kind == "environment":
             lines = _versions(before["environment"], environment())
+        elif kind == "test":
+            lines = [f"{old[:12]} -> {new[:12]}: other audio or references than were scored; asrlab eval scores them"]
         else:
             lines = [f"{old[:12]} -> {new[:12]}"]
         found.append(RecordChange(kind, tuple(lines)))

@@ -19,6 +19,7 @@ import typer
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audio_files
 import rows
 import run_directories
 import web_requests
@@ -28,6 +29,7 @@ from small_run import small_run
 KINDS = {
     "run_directories": run_directories.cases,
     "rows": rows.cases,
+    "audio_files": audio_files.cases,
     "web_requests": web_requests.cases,
 }
 

@@ -34,6 +34,7 @@ class AdditiveNoise(Augmentation):
         self.probability = probability
         self.colour = colour
         self.recordings: tuple[Path, ...] = ()
+        self._lengths_s: dict[Path, float] = {}
         if recordings is not None:
             self.recordings = tuple(audio_files(recordings))
             if not self.recordings:
@@ -55,10 +56,16 @@ class AdditiveNoise(Augmentation):
 
     def _recording(self, num_samples: int, sample_rate: int, rng: np.random.Generator) -> Audio:
         path = self.recordings[int(rng.integers(len(self.recordings)))]
-        wanted_s, length_s = num_samples / sample_rate, read_info(path).duration_s
+        wanted_s, length_s = num_samples / sample_rate, self._length_s(path)
         start_s = rng.uniform(0, max(length_s - wanted_s, 0.0))
         noise = read_audio(path, sample_rate, start_s, min(wanted_s, length_s - start_s))
         return np.resize(noise, num_samples)
+
+    def _length_s(self, path: Path) -> float:
+        """Of a recording; it may have to be decoded for it, once in each process."""
+        if path not in self._lengths_s:
+            self._lengths_s[path] = read_info(path).duration_s
+        return self._lengths_s[path]
 
 
 def coloured_noise(num_samples: int, colour: float, rng: np.random.Generator) -> Audio:

@@ -39,11 +39,11 @@ class BufferWord:
     def end_s(self) -> float:
         return self.tokens[-1].end_s
 
-    def timed(self, after_s: float) -> TimedWord:
+    def timed(self, after_s: float, audio_end_s: float) -> TimedWord:
         """The word as a final one: words of one stream do not overlap, though each is placed by another decoding."""
         start_s = max(self.start_s, after_s)
         confidence = mean_confidence(t.confidence for t in self.tokens)
-        return TimedWord(self.text, start_s, max(self.end_s, start_s), confidence)
+        return TimedWord.within(audio_end_s, self.text, start_s, self.end_s, confidence)
 
 
 class Cut(NamedTuple):
@@ -135,7 +135,7 @@ class Buffer:
     def _finalise(self, count: int) -> list[TimedWord]:
         found = []
         for word in self.interim[:count]:
-            found.append(word.timed(self._spoken_s))
+            found.append(word.timed(self._spoken_s, self.end_s))
             self._spoken_s = found[-1].end_s
             self._final.append(word)
         self.interim = self.interim[count:]

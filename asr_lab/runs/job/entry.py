@@ -183,7 +183,10 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         "execution": identity.execution,
         "evaluation": identity.evaluation,
     }
-    add_provenance(run, record_attempt(attempt.lock.attempt, code, experiment.hashes, host, parts))
+    from asr_lab.compiler.inputs import hash_of_sets
+
+    hashes = experiment.hashes | ({"test": hash_of_sets(experiment.test)} if experiment.test else {})
+    add_provenance(run, record_attempt(attempt.lock.attempt, code, hashes, host, parts))
 
 
 def _score(

@@ -16,7 +16,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from asr_lab.audio.live_sources import file_samples, microphone_samples, pipe_samples
+from asr_lab.audio.live_sources import file_samples, microphone_samples
+from asr_lab.audio.piped import pipe_samples
 from asr_lab.audio.reading import AudioError, read_audio
 from asr_lab.audio.resampling import resample
 from asr_lab.errors import LabError, MissingPackageError
@@ -57,6 +58,12 @@ def test_a_recording_gives_the_samples_that_it_has_read_whole(speech: Path) -> N
             np.testing.assert_allclose(joined(blocks), read_audio(speech / path, rate), atol=2e-6)
 
 
+def test_a_recording_of_a_few_samples_a_second_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(pcm(10), 2))
+    assert np.array_equal(joined(file_samples(path, 2)), read_audio(path, 2))
+
+
 def test_a_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with pytest.raises(AudioError, match="no such file"):
@@ -70,16 +77,16 @@ def test_raw_samples_come_through_whatever_pieces_the_pipe_makes() -> None:
     samples = pcm()
     expected = samples[:, 0].astype(np.float32) / 32768
     for seed in range(5):
-        assert np.array_equal(joined(pipe_samples(Pipe(samples.tobytes(), seed), 16000)), expected)
+        assert np.array_equal(joined(pipe_samples(Pipe(samples.tobytes(), seed), 16000, 16000)), expected)
     half = samples.tobytes() + b"\x01"
-    assert np.array_equal(joined(pipe_samples(Pipe(half), 16000)), expected)
+    assert np.array_equal(joined(pipe_samples(Pipe(half), 16000, 16000)), expected)
     at_8000 = joined(pipe_samples(Pipe(samples.tobytes()), 16000, raw_hz=8000))
     np.testing.assert_allclose(at_8000, resample(expected, 8000, 16000), atol=1e-5)
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 2, 3])
 def test_a_pipe_of_next_to_nothing_gives_that(num_samples: int) -> None:
-    assert len(joined(pipe_samples(Pipe(pcm(num_samples).tobytes()), 8000))) == num_samples
+    assert len(joined(pipe_samples(Pipe(pcm(num_samples).tobytes()), 8000, 8000))) == num_samples
     assert len(joined(pipe_samples(Pipe(pcm(num_samples).tobytes()), 16000, raw_hz=8000))) == 2 * num_samples
 
 
@@ -91,7 +98,7 @@ def test_samples_come_as_soon_as_they_are_there() -> None:
             taken.append(1)
             return self.read(2)
 
-    blocks = pipe_samples(Slow(pcm(100).tobytes()), 8000)
+    blocks = pipe_samples(Slow(pcm(100).tobytes()), 8000, 8000)
     for _ in range(5):
         next(blocks)
     assert len(taken) <= 5
@@ -122,9 +129,6 @@ def test_what_stands_around_a_wavs_samples_is_not_read() -> None:
 
 
 def test_a_wav_that_cannot_be_read_says_why() -> None:
-    for subtype, bits in (("FLOAT", "format 3 with 32 bits"), ("PCM_24", "24 bits")):
-        with pytest.raises(AudioError, match=bits):
-            list(pipe_samples(Pipe(wav(pcm(10) / 32768, 8000, subtype)), 8000))
     with pytest.raises(AudioError, match="ends within the header"):
         list(pipe_samples(Pipe(wav(pcm(10), 8000)[:20]), 8000))
     with pytest.raises(AudioError, match="does not say what its samples are"):

@@ -66,7 +66,7 @@ def test_what_is_absent_or_broken_is_looked_at_each_time(tmp_path: Path, files: 
         found = start(tmp_path, [*files, absent])
         reasons = {path: info.reason for path, info in found.items() if isinstance(info, AudioError)}
         assert reasons == {
-            files[5]: "is not audio that libsndfile can read",
+            files[5]: "is not audio of a kind that is read (wav, flac, ogg, mp3, aiff, au, caf, sph)",
             files[6]: "no such file",
             files[7]: "is not a regular file",
             absent: "no such file",
@@ -227,3 +227,35 @@ def test_cuts_are_the_same_from_the_index(
     assert again.fingerprint == first.fingerprint
     assert again.bad == first.bad
     assert {Path(path).stem for path in opened} == {"u003", "u011", "u020", "u078"}
+
+
+def test_a_fingerprint_of_what_a_file_holds_is_kept(tmp_path: Path, files: list[str], opened: list[str]) -> None:
+    found = start(tmp_path, files)
+    assert len({info.content for info in found.values() if isinstance(info, AudioInfo)}) == len(files)
+    content = bytearray(Path(files[0]).read_bytes())
+    content[-1] ^= 1
+    Path(files[0]).write_bytes(content)  # of the same size
+    os.utime(files[0], ns=(LONG_AGO_NS + 1, LONG_AGO_NS + 1))
+    again = start(tmp_path, files)
+    assert [path for path in files if again[path] != found[path]] == files[:1]
+
+
+def test_an_index_of_the_version_before_is_made_anew(tmp_path: Path, files: list[str], opened: list[str]) -> None:
+    start(tmp_path, files)
+    sql(tmp_path, "UPDATE headers SET content = NULL", "PRAGMA user_version = 1")
+    opened.clear()
+    assert start(tmp_path, files) == truth(files)
+    assert sorted(opened) == sorted(files)
+
+
+def test_oddities_of_many_files_are_said_for_the_first_few_alone(tmp_path: Path, files: list[str]) -> None:
+    for file in files[:20]:
+        content = Path(file).read_bytes()
+        Path(file).write_bytes(content[:-2])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        start(tmp_path, files)
+    said = [str(note.message) for note in caught]
+    assert len(said) == header_index.MAX_NOTES + 1
+    assert all("ms are not there" in line for line in said[:-1])
+    assert said[-1].startswith("20 audio files are odd")

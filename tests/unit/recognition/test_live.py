@@ -88,6 +88,17 @@ def texts(updates: Sequence[StreamUpdate]) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.parametrize("silence_s", [None, 0.1])
+def test_no_word_ends_after_the_stream_or_its_segment(piece: int, silence_s: float | None) -> None:
+    audio = spoken("abc def")[:-5]  # the last frame has one sample of two
+    endpointing = None if silence_s is None else Endpointing(silence_s)
+    found = words(updates_of(live(endpointing), audio, [piece] * (len(audio) // piece + 1)))
+    assert [w.text for w in found] == ["abc", "def"]
+    assert found[-1].end_s == len(audio) / RATE
+    assert all(w.start_s <= w.end_s for w in found)
+
+
 def test_a_word_is_final_at_the_space_after_it_and_the_last_one_at_the_end() -> None:
     updates = updates_of(live(), spoken("ab cd"), [4])
     told = [(tuple(w.text for w in u.words), u.interim) for u in updates]

@@ -128,6 +128,37 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bits(recipe: Write, numb
     assert state_hash(whole.run) == state_hash(stopped)
 
 
+def test_audio_changed_at_the_same_size_and_changed_test_references_are_noticed(
+    recipe: Write, tones: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(tones, tmp_path / "mine")
+    os.environ["ASRLAB_DATA"] = str(tmp_path / "mine")  # the fixture puts it back
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    check_data(prepared(recipe()), load_recipe(recipe()))
+    table = tmp_path / "mine" / "tones" / "manifest.tsv"
+    rows = table.read_text().splitlines()
+    columns = rows[0].split("\t")
+    text, split, audio = (columns.index(name) for name in ("text", "split", "audio"))
+    number = next(n for n, row in enumerate(rows) if row.split("\t")[split] == "test")
+    fields = rows[number].split("\t")
+    fields[text] += " one"
+    table.write_text("\n".join([*rows[:number], "\t".join(fields), *rows[number + 1 :]]) + "\n")
+    with pytest.raises(RunError, match=r"has changed since: test\n(.|\n)*asrlab eval scores them"):
+        check_data(prepared(recipe()), load_recipe(recipe()))
+    table.write_text("\n".join(rows) + "\n")
+    check_data(prepared(recipe()), load_recipe(recipe()))
+    number = next(n for n, row in enumerate(rows) if row.split("\t")[split] == "train")
+    wav = table.parent / rows[number].split("\t")[audio]
+    content = bytearray(wav.read_bytes())
+    content[-1] ^= 1
+    wav.write_bytes(content)
+    with pytest.raises(RunError, match="has changed since: data"):
+        check_data(prepared(recipe()), load_recipe(recipe()))
+
+
 def test_changed_data_is_refused_until_accepted(recipe: Write, tones: Path, tmp_path: Path) -> None:
     import shutil
 

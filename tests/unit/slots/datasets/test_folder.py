@@ -118,7 +118,10 @@ def test_a_path_may_lead_elsewhere_since_it_is_only_decoded(tmp_path: Path) -> N
     table(inside, f"audio\ttext\n../outside.wav\ta\n{tmp_path}/outside.wav\tb\n/etc/passwd\tc\n/dev/zero\td\n")
     cuts = read_cuts([Folder(path="inside").build(tmp_path)], tmp_path)
     assert list(cuts.texts) == ["a", "b"]
-    assert [b.reason for b in cuts.bad] == ["is not audio that libsndfile can read", "is not a regular file"]
+    assert [b.reason for b in cuts.bad] == [
+        "is not audio of a kind that is read (wav, flac, ogg, mp3, aiff, au, caf, sph)",
+        "is not a regular file",
+    ]
 
 
 def test_a_librispeech_tree_needs_no_table(tmp_path: Path) -> None:

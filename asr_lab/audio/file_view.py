@@ -1,0 +1,80 @@
+"""A file as a decoder is shown it: stretches of it after one another, with other bytes between."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from bisect import bisect_right
+from itertools import accumulate
+
+from asr_lab.audio.containers.layout import Piece
+
+
+class OpenFile:
+    """A regular file that is read anywhere; close it, or use it in a `with`. OSError where it cannot be opened."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Without waiting: the other end of a named pipe may never come.
+        self.descriptor = os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(self.descriptor)
+        self.is_regular = stat.S_ISREG(status.st_mode)
+        self.size = status.st_size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """At most `count` bytes from `offset` on."""
+        return os.pread(self.descriptor, max(0, min(count, self.size - offset)), offset) if offset < self.size else b""
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def __enter__(self) -> OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class FileView:
+    """Pieces of a file as one file that can be read and sought in."""
+
+    def __init__(self, file: OpenFile, pieces: tuple[Piece, ...]) -> None:
+        self._file, self._pieces = file, pieces
+        lengths = [len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces]
+        self._ends = list(accumulate(lengths))
+        self._size = self._ends[-1] if self._ends else 0
+        self._position = 0
+        self.error: OSError | None = None
+        """What reading met: an exception would be lost in the decoder's C code."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """The new position."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes; none at the end."""
+        found = io.BytesIO()
+        while count > 0 and self._position < self._size:
+            number = bisect_right(self._ends, self._position)
+            piece, left = self._pieces[number], self._ends[number] - self._position
+            wanted = min(count, left)
+            if isinstance(piece, bytes):
+                content = piece[len(piece) - left :][:wanted]
+            else:
+                try:
+                    content = self._file.read(piece[1] - left, wanted)
+                except OSError as error:
+                    self.error = error
+                    break
+            if not content:
+                break
+            found.write(content)
+            self._position += len(content)
+            count -= len(content)
+        return found.getvalue()
