@@ -91,10 +91,10 @@ Key = tuple[str, str]
 def _by_utterance(path: Path) -> dict[Key, dict[str, Any]]:
     found = {}
     for record in read_hypotheses(path):
-        key = (str(record.get("set", "")), str(record["id"]))
+        key = (record.get("set", ""), record["id"])
         if key in found:
             raise DataError(f"not comparable: {path} holds {key[1]} twice")
-        if not {"errors", "normalised"} <= set(record):
+        if not (record.get("errors") and record.get("normalised")):
             raise DataError(f"not comparable: {path} has no counts for {key[1]}; write it with asrlab eval")
         found[key] = record
     return found

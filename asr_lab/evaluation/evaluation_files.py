@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from asr_lab.config.stored import stored
 from asr_lab.errors import DataError
 from asr_lab.evaluation.rates import MAIN
-from asr_lab.evaluation.scoring import Scored, SetScore, score
+from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice, score
 from asr_lab.files import write_json, write_jsonl
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.text.normalizer import Normalizer
@@ -39,6 +40,60 @@ class Evaluation:
     """What became of them."""
     about: Mapping[str, Any] = attrs.field(factory=dict)
     """What was evaluated: `run`, `checkpoint`, `decode`, …; JSON."""
+
+
+@attrs.frozen
+class StoredInterval:
+    """How the interval of a score was made."""
+
+    resampled: Literal["utterance", "speaker"]
+    units: int
+    resamples: int
+    seed: int
+    level: float = 0.95
+
+
+@attrs.frozen
+class StoredScore:
+    """What a score's JSON must hold."""
+
+    name: str
+    rates: dict[str, Rate]
+    normaliser: str
+    utterances: int
+    audio_s: float
+    hash: str
+    interval: StoredInterval
+    tables: dict[str, tuple[Slice, ...]]
+
+
+@attrs.frozen
+class StoredUnreadable:
+    """An utterance that could not be read."""
+
+    set: str
+    id: str
+    audio: str
+    reason: str
+    text: str | None
+
+
+@attrs.frozen
+class StoredAllUnreadable:
+    """All of them, and what became of them."""
+
+    policy: UnreadablePolicy
+    utterances: tuple[StoredUnreadable, ...]
+
+
+@attrs.frozen
+class StoredEvaluation(StoredScore):
+    """What an evaluation's JSON must hold."""
+
+    hypotheses: str
+    unreadable: StoredAllUnreadable
+    sets: tuple[dict[str, Any], ...]
+    about: dict[str, Any]
 
 
 def evaluate(
@@ -125,14 +180,23 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         found = "has no format" if version is None else f"has format {version!r}"
         raise DataError(f"{path} is not an evaluation of format {FORMAT} (it {found}); evaluate again: asrlab eval")
     try:
-        if version == 1:
-            content = _from_format_1(content)
-        content["hypotheses"] = str(path.parent / content["hypotheses"])
-        for one in (content, *content["sets"]):
-            _check_score(one)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}; evaluate again: asrlab eval") from error
-    return content
+        content = _from_format_1(content) if version == 1 else content
+        hypotheses = _checked(content, str(path)).hypotheses
+    except (DataError, KeyError, TypeError, AttributeError, ValueError) as error:
+        what = str(error) if isinstance(error, DataError) else f"{path} is damaged: {type(error).__name__}: {error}"
+        raise DataError(f"{what}; evaluate again: asrlab eval") from error
+    return {**content, "hypotheses": str(path.parent / hypotheses)}
+
+
+def _checked(content: Mapping[str, Any], place: str) -> StoredEvaluation:
+    whole = stored(content, StoredEvaluation, place, DataError)
+    sets = [stored(one, StoredScore, f"{place} (sets)", DataError) for one in whole.sets]
+    scores: list[StoredEvaluation | StoredScore] = [whole, *sets]
+    for one in scores:
+        rows = [row for table in one.tables.values() for row in table]
+        if any(MAIN not in part.rates for part in (one, *rows)):
+            raise DataError(f"{place} is damaged: {MAIN} is not among the rates")
+    return whole
 
 
 def rates_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,31 +206,23 @@ def rates_of(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in ("wer", "cer") if name in content}
 
 
-def _check_score(one: Mapping[str, Any]) -> None:
-    """KeyError or TypeError where a part is missing that readers rely on."""
-    for key in ("name", "normaliser", "utterances", "audio_s", "hash", "tables"):
-        one[key]
-    for key in ("resampled", "units", "resamples", "seed"):
-        one["interval"][key]
-    one["rates"][MAIN]
-    slices = [row for rows in one["tables"].values() for row in rows]
-    for rate in [r for part in (one, *slices) for r in part["rates"].values()]:
-        for key in ("value", "low", "high", "substitutions", "deletions", "insertions", "reference"):
-            rate[key] + 0
-
-
 def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
     def upgraded(one: dict[str, Any]) -> dict[str, Any]:
-        new = {key: value for key, value in one.items() if key not in ("wer", "cer", "skipped")}
-        new["rates"] = rates_of(one)
-        new["tables"] = {
-            name: [{**row, "rates": rates_of(row)} for row in rows] for name, rows in one.get("tables", {}).items()
+        return {key: value for key, value in one.items() if key not in ("wer", "cer", "skipped")} | {
+            "rates": rates_of(one)
         }
-        return new
+
+    def upgraded_score(one: dict[str, Any]) -> dict[str, Any]:
+        tables = {name: [upgraded(row) for row in rows] for name, rows in one.get("tables", {}).items()}
+        return upgraded(one) | {"tables": tables}
 
     skipped = [{**cut, "text": None} for cut in content["skipped"]]
     unreadable = {"policy": "left_out", "utterances": skipped}
-    return {**upgraded(content), "unreadable": unreadable, "sets": [upgraded(one) for one in content["sets"]]}
+    return {
+        **upgraded_score(content),
+        "unreadable": unreadable,
+        "sets": [upgraded_score(one) for one in content["sets"]],
+    }
 
 
 def _score_json(one: SetScore) -> dict[str, Any]:

@@ -7,14 +7,49 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from asr_lab.config.stored import stored
 from asr_lab.errors import DataError
 from asr_lab.evaluation.rates import UnitErrors
 from asr_lab.evaluation.scoring import Scored
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 
-NEEDED = {"id", "reference", "hypothesis"}
 OLD_COUNTS = {"words": "wer", "characters": "cer"}
 """What the counts of two rates were called in evaluations of format 1."""
+
+
+@attrs.frozen
+class StoredTexts:
+    """What was compared: both texts as the normaliser left them."""
+
+    reference: str
+    hypothesis: str
+
+
+@attrs.frozen
+class StoredErrors:
+    """`UnitErrors` as a record holds them."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference: int
+
+
+@attrs.frozen
+class StoredHypothesis:
+    """What a record must hold, and what it may."""
+
+    id: str
+    reference: str
+    hypothesis: str
+    set: str = ""
+    audio: str = ""
+    duration_s: float = 0.0
+    speaker: str | None = None
+    normalised: StoredTexts | None = None
+    errors: dict[str, StoredErrors] | None = None
 
 
 def read_hypotheses(path: Path) -> list[dict[str, Any]]:
@@ -58,9 +93,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: not JSON: {error}") from error
-        missing = NEEDED - set(record if isinstance(record, dict) else ())
-        if missing:
-            raise DataError(f"{path}:{number}: a hypothesis needs {', '.join(sorted(missing))}")
-        if "errors" not in record and "words" in record:
+        if isinstance(record, dict) and "errors" not in record and "words" in record:
             record["errors"] = {name: record.pop(old) for old, name in OLD_COUNTS.items() if old in record}
+        stored(record, StoredHypothesis, f"{path}:{number}", DataError)
         yield record

@@ -14,11 +14,11 @@ import attrs
 from asr_lab.compiler.load import load_recipe
 from asr_lab.config.identity import Identity, identify, merge, split
 from asr_lab.config.load import Document
+from asr_lab.config.stored import read_stored
 from asr_lab.config.structure import completed
 from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
-from asr_lab.runs.stored import read_stored
 from asr_lab.runs.version import package_version, version_of
 
 RUNS_VARIABLE = "ASRLAB_RUNS"

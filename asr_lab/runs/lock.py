@@ -26,9 +26,9 @@ from typing import ClassVar
 
 import attrs
 
+from asr_lab.config.stored import read_stored
 from asr_lab.errors import RunError, RunInUse
 from asr_lab.files import create_text, write_text
-from asr_lab.runs.stored import read_stored
 
 BEAT_S = 5.0
 """Seconds between heartbeats."""

@@ -15,12 +15,12 @@ from typing import Any
 
 import attrs
 
+from asr_lab.config.stored import read_json, stored
 from asr_lab.devices import num_processors
 from asr_lab.errors import RunError
 from asr_lab.files import write_text
 from asr_lab.runs.code_snapshot import Code, changed_files
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.stored import read_json, stored
 from asr_lab.runs.version import git_state, package_version
 
 KINDS = ("code", "environment", "data", "tokenizer", "normalizer", "test")

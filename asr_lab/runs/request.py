@@ -7,9 +7,9 @@ import shlex
 
 import attrs
 
+from asr_lab.config.stored import read_stored
 from asr_lab.files import write_text
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.stored import read_stored
 
 
 @attrs.frozen

@@ -39,11 +39,11 @@ MAX_SAMPLES_PER_BYTE = 4096
 AGREES_DB = 100.0
 
 
-def cases(small: SmallRun, number: int, seed: int) -> Iterator[Case]:
+def cases(small: SmallRun, number: int, seed: int, first: int = 0) -> Iterator[Case]:
     """Write a recording, damage it, and read it in every way."""
     folder = small.folder / "audio files"
     folder.mkdir(exist_ok=True)
-    for index in range(number):
+    for index in range(first, first + number):
         rng = random.Random(f"{seed} audio files {index}")
         kind = rng.choice(KINDS)
         content, damage = _damaged(kind, rng)

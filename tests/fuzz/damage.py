@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,32 @@ def one_less(path: Path, rng: random.Random) -> None:
 
 WAYS = (removed, cut_short, replaced, flipped, doubled, a_folder, a_loop, *([another_value, one_less] * 4))
 """Those that keep JSON readable are drawn more often: they go deepest."""
+
+
+def folder_removed(path: Path, rng: random.Random) -> None:
+    """The folder is gone, with all in it."""
+    shutil.rmtree(path)
+
+
+def folder_emptied(path: Path, rng: random.Random) -> None:
+    """The folder is there, and nothing in it."""
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def a_file(path: Path, rng: random.Random) -> None:
+    """A file in the folder's place."""
+    shutil.rmtree(path)
+    path.write_bytes(rng.choice(CONTENTS))
+
+
+def a_looped_folder(path: Path, rng: random.Random) -> None:
+    """A link to itself in the folder's place."""
+    shutil.rmtree(path)
+    path.symlink_to(path.name)
+
+
+FOLDER_WAYS = (folder_removed, folder_emptied, a_file, a_looped_folder)
 
 
 def _edited(path: Path, rng: random.Random, edit: Callable[[Any, Any], None]) -> None:

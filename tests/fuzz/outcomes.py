@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import resource
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +21,8 @@ LIMIT_S = 120
 """Longer is a hang."""
 MEMORY_MB = 2048
 """A case may add so much to what the process holds at most."""
+KILO = 1024 if sys.platform == "linux" else 1024**2
+"""Of a process's peak, in the system's unit, in a megabyte."""
 CODES = (0, 1, 2, 130)
 
 
@@ -29,6 +34,8 @@ class Case:
     fault: str
     """A traceback's last lines, a hang, memory; empty where the command answered in its own words."""
     seconds: float
+    peak_mb: float = 0.0
+    """The most memory that the process held."""
 
 
 class Hang(BaseException):
@@ -53,7 +60,45 @@ def called(name: str, words: Sequence[str]) -> Case:
         fault = _fault_of(error)
     if (grown := _peak_mb() - held) > MEMORY_MB:
         fault = fault or f"took {grown:.0f} MB"
-    return Case(name, fault, time.monotonic() - began)
+    return Case(name, fault, time.monotonic() - began, _peak_mb())
+
+
+def started(name: str, words: Sequence[str], limit_s: float = LIMIT_S) -> Case:
+    """Give words to the command line in a process of its own, as a shell does."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *words], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        code, peak_mb = _waited(process, began + limit_s)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    fault = ""
+    if code is None:
+        fault = f"did not end within {limit_s:.0f} s"
+    elif "Traceback" in printed:
+        fault = " | ".join(printed.strip().splitlines()[-3:])
+    elif code not in CODES:
+        fault = f"exit code {code}: {printed[-200:]}"
+    elif code and not printed.strip():
+        fault = f"exit code {code} without a word"
+    elif peak_mb > MEMORY_MB:
+        fault = f"took {peak_mb:.0f} MB"
+    return Case(name, fault, time.monotonic() - began, peak_mb)
+
+
+def _waited(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, float]:
+    """A process's exit code, None for one that had to be killed, and the most memory that it held."""
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode, usage.ru_maxrss / KILO
+        if time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            return None, 0.0
+        time.sleep(0.01)
 
 
 def tried(name: str, work: Callable[[], str]) -> Case:
@@ -74,9 +119,10 @@ def tried(name: str, work: Callable[[], str]) -> Case:
 def _fault_of(error: BaseException) -> str:
     import click
 
-    from asr_lab.errors import LabError, TrainingError
+    from asr_lab.errors import LabError, TrainingError, is_of_environment
 
     told = isinstance(error, LabError | TrainingError | click.exceptions.Exit | click.ClickException)
+    told = told or (isinstance(error, OSError) and is_of_environment(error))  # as cli.main has it
     if told or (isinstance(error, SystemExit) and error.code in CODES):
         return ""
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -98,4 +144,4 @@ def _within(seconds: int) -> Iterator[None]:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILO

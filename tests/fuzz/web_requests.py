@@ -35,11 +35,11 @@ HEADERS = (
 PATHS = ("/", "/page.js", "/model.json", "/stream", "/%00", "/../page.js", "//", "/?" + "x=1&" * 50, "*", "/\xff")
 
 
-def cases(small: SmallRun, number: int, seed: int) -> Iterator[Case]:
+def cases(small: SmallRun, number: int, seed: int, first: int = 0) -> Iterator[Case]:
     """Send one client's bytes, and see that the server answers the next one, logs no traceback, and keeps its size."""
     with server_process(small.folder, idle_s=2.0) as process:
         read = 0
-        for index in range(number):
+        for index in range(first, first + number):
             rng = random.Random(f"{seed} web requests {index}")
             kind = rng.choice((_http, _http, _handshake, _messages, _messages, _messages))
             began_s = time.monotonic()

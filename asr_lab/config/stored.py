@@ -1,4 +1,4 @@
-"""A run's files of JSON, read strictly: the shape that was written, or an error that names the file and each key."""
+"""Files of JSON, read strictly: the shape that was written, or an error that names the file and each key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from asr_lab.config.fields import fields
 from asr_lab.config.paths import is_too_deep, spell
 from asr_lab.config.structure import Invalid, structure
-from asr_lab.errors import RunError
+from asr_lab.errors import LabError, RunError
 
 T = TypeVar("T")
 
@@ -31,14 +31,14 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def stored(content: Any, schema: type[T], place: str) -> T:
-    """A JSON value as an attrs class; RunError, which says that `place` is damaged, where it is of another shape."""
+def stored(content: Any, schema: type[T], place: str, kind: type[LabError] = RunError) -> T:
+    """A JSON value as an attrs class; an error, which says that `place` is damaged, where it is of another shape."""
     if not isinstance(content, Mapping):
-        raise RunError(f"{place} is damaged: it holds no object")
+        raise kind(f"{place} is damaged: it holds no object")
     if is_too_deep(content):
-        raise RunError(f"{place} is damaged: it is nested too deep")
+        raise kind(f"{place} is damaged: it is nested too deep")
     try:
         return structure({f.key: content[f.key] for f in fields(cast(type, schema)) if f.key in content}, schema)
     except Invalid as error:
         problems = "; ".join(f"{spell(path)}: {message}" for path, message in error.problems)
-        raise RunError(f"{place} is damaged: {problems}") from error
+        raise kind(f"{place} is damaged: {problems}") from error
