@@ -14,6 +14,7 @@ import pytest
 import asr_lab
 from asr_lab import TrainedModel
 from asr_lab.compiler.build import seeded_model
+from asr_lab.compiler.inputs import read_inputs
 from asr_lab.compiler.load import load_recipe
 from asr_lab.runs.directory import RunDirectory, create_run, runs_root
 from asr_lab.runs.dispatch import prepare, write_request
@@ -55,7 +56,8 @@ def make(recipe: Callable[..., Path]) -> Make:
     def write(*replacements: str) -> RunDirectory:
         document = load_recipe(recipe(*replacements))
         run = create_run(document, runs_root())
-        model = seeded_model(document.value, document.value.tokenizer.build(None).vocab_size)
+        vocabulary = read_inputs(document.value, run.path).vocabulary
+        model = seeded_model(document.value, vocabulary.vocab_size)
         make_talkative(model, document.value.features.build())
         snapshot = Snapshot({"model": model_tensors(model)}, {"progress": {"step": 1}})
         CheckpointStore(run.checkpoints).save(snapshot)
