@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -27,12 +27,31 @@ class Utterance:
     """Length of the whole file that the manifest declares, in seconds; checked against the header."""
 
 
+LeftOutReason = Literal[
+    "unspellable",
+    "too short for its text",
+    "too short as it was drawn",
+    "no text",
+    "no audio",
+    "unreadable",
+    "wrong duration",
+    "second of its id",
+    "bad row",
+]
+"""What reasons are counted as."""
+DRAWN: LeftOutReason = "too short as it was drawn"
+"""Left out once, of the epoch that drew it so."""
+
+
 class BadCut(NamedTuple):
     """An utterance that cannot be used, and why."""
 
     id: str
     audio: str
     reason: str
+    """In words, with what is wrong."""
+    kind: LeftOutReason = "unreadable"
+    """What the reason is counted as."""
 
 
 @attrs.frozen
