@@ -20,6 +20,7 @@ TOO_SHORT = "tokens need frames: a stem with a smaller factor gives more, a bpe 
 REMEDIES: dict[str, str] = {
     "too short for its text": TOO_SHORT,
     DRAWN: TOO_SHORT,
+    "text too long for a decoder": "raise the decoder's max_tokens, or leave long ones out with where",
     "no text": "give them transcripts, or leave them out with where",
     "no audio": "correct their paths, or take them off the list",
     "unreadable": "convert or replace the files",

@@ -86,7 +86,9 @@ def spell(
             text = normalizer(raw)
             tokens, why = _tokens(text, raw, vocabulary, missing)
             if why is None and not alignable(num_samples, tokens):
-                why = too_short(num_samples, tokens, alignable, sample_rate), "too short for its text"
+                fits_some = alignable(LONGEST_S * sample_rate, tokens)
+                kind: LeftOutReason = "too short for its text" if fits_some else "text too long for a decoder"
+                why = too_short(num_samples, tokens, alignable, sample_rate), kind
             if why is not None:
                 bad.append(BadCut(cuts.ids[row], cuts.audio[row], *why))
                 continue

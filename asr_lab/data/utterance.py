@@ -31,6 +31,7 @@ LeftOutReason = Literal[
     "unspellable",
     "too short for its text",
     "too short as it was drawn",
+    "text too long for a decoder",
     "no text",
     "no audio",
     "unreadable",

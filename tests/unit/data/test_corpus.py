@@ -165,3 +165,9 @@ def test_a_thousand_cuts_take_little_memory(tmp_path: Path, letters: Vocabulary)
     arrays = [cuts.start_s, cuts.duration_s, cuts.whole, cuts.channel, cuts.part, cuts.group, cuts.keys]
     total = sum(a.nbytes for a in arrays) + sum(s.num_bytes for s in (cuts.ids, cuts.audio, cuts.texts))
     assert total / 1000 < 250
+
+
+def test_a_text_that_is_too_long_for_a_decoder_is_counted_apart(good: Path, letters: Vocabulary) -> None:
+    cuts = read_cuts([Folder(path=str(good)).build(good)], good)
+    corpus = spell(cuts, letters, NORMALIZER, sample_rate=8000, alignable=lambda samples, tokens: len(tokens) < 8)
+    assert {b.kind for b in corpus.bad} == {"text too long for a decoder"}
