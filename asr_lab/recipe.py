@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -36,7 +36,8 @@ EXECUTION = (
     "launch",
     "log",
     "data.num_workers",
-    "data.max_bad_cuts",
+    "data.max_left_out",
+    "data.max_bad_cuts",  # of runs from before max_left_out
     "train.keep_last",
     "train.save_every_steps",
 )
@@ -142,8 +143,10 @@ class Data:
 
     Training leaves each a processor, half of them at most, unless OMP_NUM_THREADS is set. Execution, not identity.
     """
-    max_bad_cuts: int = attrs.field(default=100, validator=v.between(0, 1_000_000_000))
-    """More utterances than this that cannot be used end the run."""
+    max_left_out: float = attrs.field(default=0.05, validator=v.between(0, 1))
+    """A run ends when more than this share of its training or validation utterances cannot be used."""
+
+    REPLACED: ClassVar[dict[str, str]] = {"max_bad_cuts": "write max_left_out = 0.05, a share of the utterances"}
 
 
 @section

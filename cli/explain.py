@@ -28,20 +28,21 @@ def explain(
     document = load_recipe(recipe, overrides)
     from asr_lab.compiler.graph import recipe_graph
 
-    graph = recipe_graph(document.value)
+    graph, assumes = recipe_graph(document.value), document.value.tokenizer.assumes
     if as_json:
-        _print_json(graph)
+        _print_json(graph, assumes)
     else:
-        _print_table(document.value.name, graph)
+        _print_table(document.value.name, graph, assumes)
 
 
-def _print_json(graph: Graph) -> None:
+def _print_json(graph: Graph, assumes: str) -> None:
     import json
 
     import attrs
 
     nodes = [attrs.asdict(n) for n in graph.nodes]
-    print(json.dumps({"parameters": graph.parameters, "macs_per_s": graph.macs_per_s, "nodes": nodes}, indent=2))
+    sums = {"parameters": graph.parameters, "macs_per_s": graph.macs_per_s, "assumes": assumes}
+    print(json.dumps({**sums, "nodes": nodes}, indent=2))
 
 
 def _runs_of_equals(nodes: Sequence[Node]) -> list[tuple[list[str], Node]]:
@@ -57,7 +58,7 @@ def _runs_of_equals(nodes: Sequence[Node]) -> list[tuple[list[str], Node]]:
     return rows
 
 
-def _print_table(name: str, graph: Graph) -> None:
+def _print_table(name: str, graph: Graph, assumes: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -97,3 +98,5 @@ def _print_table(name: str, graph: Graph) -> None:
         f"forward, per second of audio, over {MEASURED_S} s; an attention decoder at {TOKENS_PER_S} tokens a second.",
         style="dim",
     )
+    if assumes:
+        console.print(f"{assumes}.", style="dim", highlight=False)

@@ -46,14 +46,18 @@ def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
 
 
 def _print_run(console: Console, run: RunDirectory) -> None:
+    from asr_lab.data.left_out import trained_on
     from asr_lab.runs.status import status_of
 
     status = status_of(run)
     best = ""
     if status.best is not None:
         best = f"; best on valid at step {status.best_step:,}, {status.metric.upper()} {status.best:.1%}"
+    record = status.utterances or {}
+    of, left_out = trained_on(record), record.get("left_out")
     lines = [
         f"the run: {run.path}, {status.step:,} steps{best}",
+        *([f"{of}: {run.left_out_file}" if left_out else of] if of else []),
         *([f"training ended by {status.ended_by}"] if status.ended_by else []),
         "next:",
         f"  asrlab transcribe FILE.wav --run {run.name}",

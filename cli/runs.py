@@ -56,7 +56,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
         "share": status.share,
         "metric": status.metric,
         "best": status.best,
-        "test_wer": [{"name": t["name"], "wer": rates_of(t)[MAIN]["value"]} for t in tests if MAIN in rates_of(t)],
+        "test_wer": [{"name": t["name"], "wer": rates_of(t)[MAIN]["value"]} for t in tests if _has_words(t)],
         "hash": resolved and resolved.hash,
         "label": resolved and resolved.name,
         "age_s": round(
@@ -64,6 +64,14 @@ def _row(run: RunDirectory) -> dict[str, Any]:
         ),
         "path": str(run.path),
     }
+
+
+def _has_words(score: dict[str, Any]) -> bool:
+    """Whether there is a WER: the references hold a word."""
+    from asr_lab.evaluation.evaluation_files import rates_of
+    from asr_lab.evaluation.rates import MAIN
+
+    return bool(rates_of(score).get(MAIN, {}).get("reference", 1)) and MAIN in rates_of(score)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

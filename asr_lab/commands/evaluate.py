@@ -104,7 +104,7 @@ def evaluation_document(run: RunDirectory, data: Sequence[str], overrides: Seque
 
     for number, text in enumerate(overrides, start=1):
         _check_harmless(text, number)
-    stored = run.document().overrides  # refused where today's schema does not read the run
+    stored = run.document_as_made().overrides  # refused where today's schema does not read the run
     added = [f"data.test=[{', '.join(inline_toml(dataset_of(text)) for text in data)}]"] if data else []
     try:
         return load_recipe(run.recipe_file, [*stored, *added, *overrides])

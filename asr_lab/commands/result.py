@@ -37,7 +37,7 @@ def result_json(run: RunDirectory) -> dict[str, Any]:
     status, path = status_of(run), run.eval / f"{TEST}.json"
     test = read_evaluation(path) if path.exists() else None
     found = {"run": run.name, "path": str(run.path), "step": status.step, "metric": status.metric}
-    return {**found, "best": status.best, "best_step": status.best_step, "test": test}
+    return {**found, "best": status.best, "best_step": status.best_step, "utterances": status.utterances, "test": test}
 
 
 def _score(content: dict[str, Any], scored: tuple[Scored, ...]) -> SetScore:

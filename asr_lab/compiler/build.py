@@ -12,16 +12,18 @@ import torch
 
 from asr_lab.audio.augmentation import Augmentations
 from asr_lab.compiler.inputs import TOKENIZER, data_root, read_inputs
+from asr_lab.compiler.left_out import left_out_of
 from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
 from asr_lab.data.corpus import Corpus, spell
 from asr_lab.data.cuts import Cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
 from asr_lab.data.evaluation_data import EvaluationData
+from asr_lab.data.left_out import FILE as LEFT_OUT
+from asr_lab.data.left_out import LeftOut
 from asr_lab.data.training_data import TrainingData
-from asr_lab.data.utterance import BadCut
 from asr_lab.devices import best_device, num_workers
-from asr_lab.errors import CheckpointError
+from asr_lab.errors import CheckpointError, DataError
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Encoder, Recipe, Score
@@ -52,8 +54,14 @@ class Experiment:
     test: tuple[EvaluationData, ...]
     decode: DecodeOptions
     score: Score
-    bad: tuple[BadCut, ...]
-    """Training utterances that cannot be used, with their reasons."""
+    left_out: LeftOut
+    """Utterances of `data.train` and `data.valid` that cannot be used."""
+
+    @property
+    def valid_files(self) -> set[tuple[str, str]]:
+        """Id and path of each validation utterance."""
+        return {(one.id, one.audio) for data in self.valid for one in data.utterances}
+
     lineage: Lineage | None
     """Where the first weights came from, with `[init]`."""
     hashes: dict[str, str]
@@ -101,7 +109,8 @@ def _checkpoint(folder: Path, name: str) -> Path:
 def build(document: Document[Recipe], folder: Path) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
-    DataError when data is absent or more utterances are bad than the recipe allows; LabError for what only shows with
+    DataError when data is absent or more utterances are left out than the recipe allows, which are then listed in
+    `folder`; LabError for what only shows with
     the objects built (a pattern that matches no parameter, a vocabulary too large for the text).
     """
     recipe, root = document.value, data_root()
@@ -112,8 +121,11 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         inputs.normalizer,
         sample_rate=recipe.features.sample_rate,
         alignable=alignable(recipe.features, recipe.encoder, recipe.decoder),
-        max_bad_cuts=recipe.data.max_bad_cuts,
     )
+    left_out = left_out_of(recipe, inputs, corpus)
+    if problem := left_out.excess(recipe.data.max_left_out, folder / LEFT_OUT):
+        left_out.write(folder / LEFT_OUT)
+        raise DataError(problem)
     device = best_device()
     features = recipe.features.build().to(device)
     model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
@@ -127,7 +139,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         test=evaluation_sets(recipe, recipe.data.test, root),
         decode=recipe.decode.build(),
         score=recipe.score,
-        bad=corpus.bad,
+        left_out=left_out,
         lineage=lineage,
         hashes=inputs.hashes,
     )
@@ -145,7 +157,6 @@ def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> 
         [d.build(root) for d in datasets],
         root,
         channel=recipe.data.channel,
-        max_bad_cuts=recipe.data.max_bad_cuts,
     )
     return _evaluation_data(recipe, cuts)
 

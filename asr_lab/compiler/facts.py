@@ -29,14 +29,17 @@ class Facts:
     """Of the stack."""
     tokenizer: str
     vocab_size: int
+    assumes: str
+    """What `vocab_size` supposes of a training text that is not read; "" where it is certain."""
     decoders: list[str]
     contexts: list[str]
 
     def __str__(self) -> str:
         layers = ", ".join(f"{n} {kind}" for kind, n in self.layers.items())
+        size = f"{'about ' * bool(self.assumes)}{self.vocab_size}"
         return (
             f"{self.features}, {self.stem} to {self.frame_ms:g} ms, {layers}, D {self.dim}, "
-            f"{'+'.join(self.decoders)} over {self.vocab_size} {self.tokenizer}, {' | '.join(self.contexts)}"
+            f"{'+'.join(self.decoders)} over {size} {self.tokenizer}, {' | '.join(self.contexts)}"
         )
 
 
@@ -56,6 +59,7 @@ def facts(document: Document[Recipe]) -> Facts:
         frame_ms=float(recipe.features.frame_ms * encoder.stem.stride),
         tokenizer=recipe.tokenizer.tag(),
         vocab_size=recipe.tokenizer.size,
+        assumes=recipe.tokenizer.assumes,
         decoders=[d.tag() for d in recipe.decoder],
         contexts=[_context(spec) for spec in encoder.contexts],
     )

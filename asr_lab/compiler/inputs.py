@@ -63,13 +63,12 @@ def data_root() -> Path:
 def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     """The inputs of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
-    DataError when data is absent or more utterances are bad than the recipe allows; LabError for a vocabulary too
-    large for the text.
+    DataError when data is absent, or nothing of it can be used; LabError for a vocabulary too large for the text.
     """
     root, data = data_root(), recipe.data
     train, valid = [d.build(root) for d in data.train], [d.build(root) for d in data.valid]
-    cuts = read_cuts(train, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
-    valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
+    cuts = read_cuts(train, root, channel=data.channel)
+    valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel)
     normalizer = Normalizer(recipe.text.steps)
     return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))
 
@@ -78,7 +77,7 @@ def read_test(recipe: Recipe) -> dict[str, Cuts]:
     """The test sets of a recipe, by name; DataError as in `read_inputs`."""
     root, data = data_root(), recipe.data
     test = [d.build(root) for d in data.test]
-    return read_evaluation_cuts(test, root, channel=data.channel, max_bad_cuts=data.max_bad_cuts)
+    return read_evaluation_cuts(test, root, channel=data.channel)
 
 
 def _vocabulary(recipe: Recipe, folder: Path, cuts: Cuts, normalizer: Normalizer) -> Vocabulary:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from asr_lab.config.imports import ImportCost
 from asr_lab.config.load import Document
 from asr_lab.recipe import Recipe
+from asr_lab.text.normalizer import kind_of
 
 SPEECH_PER_S = 15
 """Characters per second of quick read speech; slower is usual."""
@@ -60,9 +61,14 @@ def _alignment(recipe: Recipe) -> Iterator[str]:
 def _alphabet(recipe: Recipe) -> Iterator[str]:
     """Letters that no training text has left."""
     for step, change in (("lower", str.lower), ("upper", str.upper)):
-        gone = [c for c in getattr(recipe.tokenizer, "alphabet", "") if change(c) != c]
-        if step in recipe.text.steps and gone:
+        gone = [c for c in _declared(recipe) if change(c) != c]
+        if gone and any(kind_of(one) == step for one in recipe.text.steps):
             yield f"tokenizer.alphabet: {''.join(gone[:10])} never stand in a text after {step!r}, which text.steps has"
+
+
+def _declared(recipe: Recipe) -> str:
+    """The characters of an alphabet that the recipe holds."""
+    return "" if recipe.tokenizer.learns else getattr(recipe.tokenizer, "alphabet", "")
 
 
 def _schedule(recipe: Recipe) -> Iterator[str]:
@@ -74,9 +80,15 @@ def _schedule(recipe: Recipe) -> Iterator[str]:
 
 
 def _scoring(recipe: Recipe) -> Iterator[str]:
-    for step in ("lower", "upper", "strip_punctuation", "strip_accents"):
-        if step in recipe.text.steps and step not in recipe.score.normalizer:
+    scored = {kind_of(step): step for step in recipe.score.normalizer}
+    for step in recipe.text.steps:
+        kind = kind_of(step)
+        if kind not in ("lower", "upper", "strip_punctuation", "strip_accents"):
+            continue
+        if kind not in scored:
             yield f"score.normalizer: without {step!r}, which text.steps has; what it takes away counts as errors"
+        elif scored[kind] != step:
+            yield f"score.normalizer: {scored[kind]!r} where text.steps has {step!r}; the difference counts as errors"
 
 
 def _leaks(recipe: Recipe) -> Iterator[str]:

@@ -16,6 +16,7 @@ from asr_lab.errors import Problem
 from asr_lab.models.decode_options import TWO_PASSES
 from asr_lab.recipe import ContextSpec, Recipe
 from asr_lab.slots.datasets import Dataset
+from asr_lab.text.normalizer import kind_of
 
 Found = Iterator[tuple[str, str]]
 STOPS = ("max_epochs", "max_steps", "max_audio_h", "max_wall_min")
@@ -228,14 +229,17 @@ def groups_say_something(document: Document[Recipe]) -> Found:
 
 
 def steps_have_an_effect(document: Document[Recipe]) -> Found:
-    """No normalising step stands twice or is undone by a later one."""
+    """No normalising step stands twice, in whatever language, or is undone by a later one."""
     recipe = document.value
     for path, steps in (("text.steps", recipe.text.steps), ("score.normalizer", recipe.score.normalizer)):
         for i, step in enumerate(steps):
-            if step in steps[:i]:
-                yield f"{path}[{i}]", f"{shown(step)} stands at [{steps.index(step)}] already"
-            later = {"lower": "upper", "upper": "lower"}.get(step)
-            if later in steps[i + 1 :]:
+            kinds = [kind_of(one) for one in steps]
+            first = kinds.index(kinds[i])
+            if first < i:
+                yield f"{path}[{i}]", f"{shown(steps[first])} stands at [{first}] already"
+            other = {"lower": "upper", "upper": "lower"}.get(kinds[i])
+            later = next((one for one in steps[i + 1 :] if kind_of(one) == other), None)
+            if later is not None:
                 yield f"{path}[{i}]", f"{shown(step)} has no effect: {shown(later)} comes after it"
 
 

@@ -10,7 +10,7 @@ import datetime
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
@@ -137,8 +137,7 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
     meant = set()
     for key in data:
         if key not in keys:
-            hint = did_you_mean(key, keys) or f" (have: {', '.join(keys) or 'nothing'})"
-            problems.append(((key,), f"unknown key{hint}"))
+            problems.append(((key,), _unknown(key, keys, getattr(schema, "REPLACED", {}))))
             meant.add(nearest(key, keys))
     values = {}
     for field in known:
@@ -155,6 +154,14 @@ def _section(converter: cattrs.Converter, data: Any, schema: type) -> Any:
         raise Invalid([((error.key,), error.message)]) from None
     except ValueError as error:
         raise Invalid([((), str(error))]) from None
+
+
+def _unknown(key: str, keys: Sequence[str], replaced: Mapping[str, str]) -> str:
+    """What to say of a key that a section does not have; `replaced` are those it had, with what to write now."""
+    if key in replaced:
+        return f"is gone; {replaced[key]}"
+    hint = did_you_mean(key, keys) or f" (have: {', '.join(keys) or 'nothing'})"
+    return f"unknown key{hint}"
 
 
 def _accepted(value: Any, written: Any, field: Field) -> Any:

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.resampling import resampled_length
-from asr_lab.data.cuts import Cuts, check_bad
+from asr_lab.data.cuts import Cuts
 from asr_lab.data.packed import Ragged, Strings
-from asr_lab.data.utterance import BadCut
-from asr_lab.errors import DataError
+from asr_lab.data.utterance import BadCut, LeftOutReason
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
 from asr_lab.units import s_to_samples, samples_to_s
@@ -44,7 +43,9 @@ class Corpus:
     vocabulary: Vocabulary
     alignable: Alignable
     bad: tuple[BadCut, ...]
-    """Every utterance that cannot be used, with its reason."""
+    """Every utterance that cannot be used, with its reason; N and these are all."""
+    missing: str
+    """The characters of its unspellable texts that the vocabulary lacks, by code point."""
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -72,23 +73,24 @@ def spell(
     *,
     sample_rate: int,
     alignable: Alignable = lambda num_samples, tokens: True,
-    max_bad_cuts: int = 100,
 ) -> Corpus:
     """Spell cuts; those with an empty or unspellable text, or more tokens than frames, become bad ones."""
     kept: list[int] = []
     texts: list[str] = []
     tight: list[bool] = []
-    bad = list(cuts.bad)
+    bad, missing = list(cuts.bad), set[str]()
 
     def rows() -> Iterator[list[int]]:
         for row, raw in enumerate(cuts.texts):
             num_samples = s_to_samples(float(cuts.duration_s[row]), sample_rate)
             text = normalizer(raw)
-            tokens, reason = _tokens(text, raw, vocabulary)
-            if reason is None and not alignable(num_samples, tokens):
-                reason = too_short(num_samples, tokens, alignable, sample_rate)
-            if reason is not None:
-                bad.append(BadCut(cuts.ids[row], cuts.audio[row], reason))
+            tokens, why = _tokens(text, raw, vocabulary, missing)
+            if why is None and not alignable(num_samples, tokens):
+                fits_some = alignable(LONGEST_S * sample_rate, tokens)
+                kind: LeftOutReason = "too short for its text" if fits_some else "text too long for a decoder"
+                why = too_short(num_samples, tokens, alignable, sample_rate), kind
+            if why is not None:
+                bad.append(BadCut(cuts.ids[row], cuts.audio[row], *why))
                 continue
             kept.append(row)
             texts.append(text)
@@ -96,9 +98,6 @@ def spell(
             yield tokens
 
     tokens = Ragged.of(rows())
-    check_bad(bad, max_bad_cuts)
-    if not kept:
-        raise DataError(f"no utterance can be trained on; the first bad one is {bad[0].id}: {bad[0].reason}")
     return Corpus(
         cuts=cuts,
         kept=np.array(kept, dtype=np.int64),
@@ -109,6 +108,7 @@ def spell(
         vocabulary=vocabulary,
         alignable=alignable,
         bad=tuple(bad),
+        missing="".join(sorted(missing)),
     )
 
 
@@ -126,12 +126,16 @@ def too_short(num_samples: int, tokens: Sequence[int], alignable: Alignable, sam
     return f"too short for its text: {len(tokens)} tokens need {needed_s:.2f} s, it has {audio_s:.2f} s"
 
 
-def _tokens(text: str, raw: str, vocabulary: Vocabulary) -> tuple[list[int], str | None]:
-    """Token numbers, or why there are none."""
+def _tokens(
+    text: str, raw: str, vocabulary: Vocabulary, missing: set[str]
+) -> tuple[list[int], tuple[str, LeftOutReason] | None]:
+    """Token numbers, or why there are none; characters that the vocabulary lacks are added to `missing`."""
     if not text:
-        return [], "empty text" if not raw.strip() else f"nothing is left of its text {raw[:60]!r} once normalised"
+        left = "empty text" if not raw.strip() else f"nothing is left of its text {raw[:60]!r} once normalised"
+        return [], (left, "no text")
     try:
         tokens = vocabulary.encode(text)
     except UnspellableError as error:
-        return [], f"unspellable: {error}"
-    return tokens, None if tokens else f"its text {text[:60]!r} gives no tokens"
+        missing.update(error.characters)
+        return [], (f"unspellable: {error}", "unspellable")
+    return tokens, None if tokens else (f"its text {text[:60]!r} gives no tokens", "no text")

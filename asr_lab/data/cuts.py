@@ -20,7 +20,7 @@ from asr_lab.data.cache import cache_root
 from asr_lab.data.fingerprint import Fingerprint
 from asr_lab.data.header_index import HeaderIndex
 from asr_lab.data.packed import Strings, StringsBuilder
-from asr_lab.data.utterance import BadCut, DataSource, Joining, Utterance
+from asr_lab.data.utterance import BadCut, DataSource, Joining, LeftOutReason, Utterance
 from asr_lab.data.where import Where
 from asr_lab.errors import DataError
 
@@ -30,7 +30,8 @@ NUM_THREADS = 8
 """Threads that read headers; they wait for the disk more than for the processor."""
 PORTION = 4096
 """Utterances whose headers are read together."""
-MAX_BAD_SHOWN = 10
+NO_AUDIO = ("no such file", "is empty", "holds no samples")
+"""How AudioErrors begin that are of a file without audio, rather than of one that cannot be read."""
 MIX = -1
 _NUMBERS = {"start_s": "d", "duration_s": "d", "whole": "b", "channel": "h", "part": "h", "group": "q", "keys": "Q"}
 
@@ -82,29 +83,18 @@ def read_cuts(
     root: Path,
     *,
     channel: ChannelChoice = "mix",
-    max_bad_cuts: int = 100,
     keep_columns: bool = False,
 ) -> Cuts:
     """All utterances of the sources that fit their `where` and can be used; `root` is where relative paths start.
 
     The others are named with their reason: a file that is missing, empty, not audio or shorter than it says; a
     declared length that is off by more than 0.1 s and 1 %; a second utterance of one id.
-    DataError when there are more than `max_bad_cuts` of them, or when nothing is left.
+    DataError when nothing is left.
     """
     reader = _Reader(root, channel, keep_columns)
     for number, source in enumerate(sources):
         reader.read(number, source)
-        check_bad(reader.bad, max_bad_cuts)
     return reader.cuts()
-
-
-def check_bad(bad: Sequence[BadCut], max_bad_cuts: int) -> None:
-    """DataError naming the first ones when there are more than `max_bad_cuts`."""
-    if len(bad) <= max_bad_cuts:
-        return
-    shown = "\n".join(f"  {b.id}: {b.reason} ({b.audio})" for b in bad[:MAX_BAD_SHOWN])
-    more = f"\n  … and {len(bad) - MAX_BAD_SHOWN} more" if len(bad) > MAX_BAD_SHOWN else ""
-    raise DataError(f"{len(bad)} utterances cannot be used (data.max_bad_cuts = {max_bad_cuts}):\n{shown}{more}")
 
 
 class _Reader:
@@ -149,7 +139,7 @@ class _Reader:
                 for utterance in portion:
                     self._take(utterance, number, given, where, seen)
         self.infos.clear()
-        self.bad += source.bad
+        self.bad += [bad._replace(kind="bad row") for bad in source.bad]
         where.check_columns()
         if len(self.ids) == before:
             raise DataError(_nothing_left(label, where, num_read, self.bad))
@@ -173,17 +163,21 @@ class _Reader:
     def _take(self, utterance: Utterance, number: int, given: DataSource, where: Where, seen: set[str]) -> None:
         info = self.infos[utterance.audio]
         if isinstance(info, AudioError):
-            self._refuse(utterance, info.reason)
+            self._refuse(utterance, info.reason, "no audio" if info.reason.startswith(NO_AUDIO) else "unreadable")
             return
         for cut, channel in self._channels(utterance, info):
             duration_s = length_of(cut, info)
             cut = attrs.evolve(cut, duration_s=duration_s)
             if not where.fits_duration(duration_s):
                 continue
-            reason = f"a second utterance is called {cut.id!r}" if cut.id in seen else None
-            reason = reason or _wrong_channel(channel, info) or _wrong_length(utterance, info)
-            if reason is not None:
-                self._refuse(cut, reason)
+            if cut.id in seen:
+                self._refuse(cut, f"a second utterance is called {cut.id!r}", "second of its id")
+                continue
+            if (reason := _wrong_channel(channel, info)) is not None:
+                self._refuse(cut, reason, "bad row")
+                continue
+            if (reason := _wrong_length(utterance, info)) is not None:
+                self._refuse(cut, reason, "wrong duration")
                 continue
             seen.add(cut.id)
             whole = utterance.duration_s is None or abs(cut.start_s + duration_s - info.duration_s) < 1e-3
@@ -219,8 +213,8 @@ class _Reader:
             path = path.removeprefix(folder)
         self.fingerprint.add(cut.id, path, info.content.hex(), cut.start_s, cut.duration_s, channel, cut.text, value)
 
-    def _refuse(self, utterance: Utterance, reason: str) -> None:
-        self.bad.append(BadCut(utterance.id, utterance.audio, reason))
+    def _refuse(self, utterance: Utterance, reason: str, kind: LeftOutReason) -> None:
+        self.bad.append(BadCut(utterance.id, utterance.audio, reason, kind))
         if self.keep_columns:
             self.refused.append((utterance, reason))
 

@@ -11,7 +11,7 @@ from asr_lab.errors import DataError
 
 
 def read_evaluation_cuts(
-    sources: Sequence[DataSource], root: Path, *, channel: ChannelChoice = "mix", max_bad_cuts: int = 100
+    sources: Sequence[DataSource], root: Path, *, channel: ChannelChoice = "mix"
 ) -> dict[str, Cuts]:
     """The sets by name; sources of one label make one set.
 
@@ -22,7 +22,4 @@ def read_evaluation_cuts(
         if source.weight != 1:
             raise DataError(f"{source.label}: weight = {source.weight:g} means nothing in a set that is scored")
         named.setdefault(source.label, []).append(source)
-    return {
-        name: read_cuts(members, root, channel=channel, max_bad_cuts=max_bad_cuts, keep_columns=True)
-        for name, members in named.items()
-    }
+    return {name: read_cuts(members, root, channel=channel, keep_columns=True) for name, members in named.items()}

@@ -16,7 +16,7 @@ from asr_lab.data.evaluation_data import EvaluationData as EvaluationData
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import Plan, plan_epoch
 from asr_lab.data.reader import AudioReader
-from asr_lab.data.utterance import BadCut
+from asr_lab.data.utterance import DRAWN, BadCut
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
 
@@ -137,15 +137,24 @@ class TrainingData:
         key = int(examples.keys[example])
         try:
             audio = self._reader.joined(cuts, examples.gaps_s[span].tolist())
-        except AudioError as error:
-            return BadCut(name, corpus.cuts.audio[cuts[0]], error.reason)
+        except AudioError:
+            return self._unreadable(cuts)
         audio = self.augmentation.waveform(audio, corpus.sample_rate, key)
         text = " ".join(corpus.texts[m] for m in members)
         tokens = corpus.tokens[members[0]].tolist() if len(members) == 1 else corpus.vocabulary.encode(text)
         if not corpus.alignable(len(audio), tokens):
             reason = too_short(len(audio), tokens, corpus.alignable, corpus.sample_rate)
-            return BadCut(name, corpus.cuts.audio[cuts[0]], f"as drawn: {reason}")
+            return BadCut(name, corpus.cuts.audio[cuts[0]], f"as drawn: {reason}", DRAWN)
         return BatchRow(audio, tokens, name, key, text)
+
+    def _unreadable(self, cuts: Sequence[int]) -> BadCut:
+        """The first of joined utterances that cannot be read: the others are read where they are drawn again."""
+        for cut in cuts:
+            try:
+                self._reader.utterance(cut)
+            except AudioError as error:
+                return BadCut(self.corpus.cuts.ids[cut], self.corpus.cuts.audio[cut], error.reason)
+        raise AssertionError("what cannot be read together has a member that cannot be read")
 
 
 def _step(parts: Sequence[BatchRows], sample_rate: int) -> Step:

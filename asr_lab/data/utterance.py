@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -60,12 +60,32 @@ def brief(value: object, length: int = 60) -> str:
     return shown if len(shown) <= length else f"{shown[:length]}…"
 
 
+LeftOutReason = Literal[
+    "unspellable",
+    "too short for its text",
+    "too short as it was drawn",
+    "text too long for a decoder",
+    "no text",
+    "no audio",
+    "unreadable",
+    "wrong duration",
+    "second of its id",
+    "bad row",
+]
+"""What reasons are counted as."""
+DRAWN: LeftOutReason = "too short as it was drawn"
+"""Left out once, of the epoch that drew it so."""
+
+
 class BadCut(NamedTuple):
     """An utterance that cannot be used, and why."""
 
     id: str
     audio: str
     reason: str
+    """In words, with what is wrong."""
+    kind: LeftOutReason = "unreadable"
+    """What the reason is counted as."""
 
 
 @attrs.frozen

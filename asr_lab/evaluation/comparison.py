@@ -60,10 +60,11 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], resamples: int = 2000, s
     references differ: such rates say nothing of each other.
     """
     if a["normaliser"] != b["normaliser"]:
-        raise DataError(
-            f"not comparable: normalised by {a['normaliser']} and by {b['normaliser']}; "
-            "evaluate both with one score.normalizer"
+        steps = {str(one["normaliser"]).rpartition("/")[0] for one in (a, b)}
+        way = (
+            "evaluate both with one score.normalizer" if len(steps) > 1 else "evaluate the older one anew: asrlab eval"
         )
+        raise DataError(f"not comparable: normalised by {a['normaliser']} and by {b['normaliser']}; {way}")
     ours, theirs = (_by_utterance(Path(one["hypotheses"])) for one in (a, b))
     _check_same(ours, theirs)
     keys = sorted(ours)

@@ -32,5 +32,8 @@ def num_errors(counts: Counts) -> Counts:
 
 
 def error_rate(errors: int, reference: int) -> float:
-    """Errors per unit of the reference; over an empty reference the number of errors, as jiwer has it."""
+    """Errors per unit of the reference; over an empty reference the number of errors, as jiwer has it.
+
+    Tables show a dash there.
+    """
     return errors / max(1, reference)

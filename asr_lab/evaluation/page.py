@@ -7,9 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from asr_lab.data.left_out import trained_on
 from asr_lab.errors import LabError
 from asr_lab.evaluation.evaluation_files import read_evaluation
-from asr_lab.evaluation.percentages import percent, span
+from asr_lab.evaluation.percentages import rate_and_span
 from asr_lab.evaluation.plots import Series, draw_training
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.files import read_jsonl, write_text
@@ -45,7 +46,7 @@ def write_report(run: Path) -> Path:
             continue  # a damaged file is reported where it is asked for; the page shows the rest
     write_text(run / CURVE, picture)
     page = run / "report.html"
-    write_text(page, render(run.name, picture, evaluations, _end_of_training(run)))
+    write_text(page, render(run.name, picture, evaluations, *_end_of_training(run)))
     return page
 
 
@@ -62,10 +63,13 @@ def training_curves(run: Path) -> tuple[Series, Series | None]:
     return loss, Series(f"{metric} on the validation sets", *_columns(valid, "value"), as_percent=True)
 
 
-def _end_of_training(run: Path) -> str:
-    """Why training ended, where the run's events say so."""
-    reasons = [e.get("reason") for e in read_jsonl(run / "events.jsonl") if e.get("state") == TRAINED]
-    return str(reasons[-1]) if reasons else ""
+def _end_of_training(run: Path) -> tuple[str, str]:
+    """Why training ended and what it had, where the run's events say so."""
+    ends = [e for e in read_jsonl(run / "events.jsonl") if e.get("state") == TRAINED]
+    if not ends:
+        return "", ""
+    utterances = ends[-1].get("utterances")
+    return str(ends[-1].get("reason") or ""), trained_on(utterances if isinstance(utterances, dict) else {})
 
 
 def _has_numbers(record: Mapping[str, Any], key: str) -> bool:
@@ -73,10 +77,13 @@ def _has_numbers(record: Mapping[str, Any], key: str) -> bool:
     return isinstance(record.get("step"), int) and isinstance(record.get(key), int | float)
 
 
-def render(title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]], ended: str = "") -> str:
-    """The page's HTML; `ended` says what ended training."""
+def render(
+    title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]], ended: str = "", of: str = ""
+) -> str:
+    """The page's HTML; `ended` says what ended training, `of` what it had."""
     parts = [f"<h1>{escape(title)}</h1>", "<h2>Training</h2>", picture]
     parts += [f'<p class="note">Training ended by {escape(ended)}.</p>'] if ended else []
+    parts += [f'<p class="note">{escape(of[0].upper() + of[1:])}.</p>'] if of else []
     parts += [part for name, content in evaluations for part in _evaluation(name, content)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     lines = ["<!doctype html>", '<html lang="en">', f"<head>{head}<style>{STYLE}</style></head>", "<body>"]
@@ -105,7 +112,7 @@ def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
             lines = [
                 [
                     *(m["label"], f"{m['utterances']:,}", *_rate(m["rates"][MAIN])),
-                    *(percent(m["rates"][name]["value"]) for name in others),
+                    *(_rate(m["rates"][name])[0] for name in others),
                 ]
                 for m in members
             ]
@@ -135,7 +142,7 @@ def _unit(name: str) -> str:
 
 
 def _rate(rate: Mapping[str, Any]) -> list[str]:
-    return [percent(rate["value"]), span(rate["low"], rate["high"])]
+    return list(rate_and_span(rate["value"], rate["low"], rate["high"], rate["reference"]))
 
 
 def _columns(records: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

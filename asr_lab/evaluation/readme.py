@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asr_lab.data.left_out import trained_on
 from asr_lab.errors import DataError
-from asr_lab.evaluation.percentages import percent, with_span
+from asr_lab.evaluation.percentages import NONE, percent, with_span
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.files import write_json, write_text
 
@@ -112,15 +113,20 @@ def _part(content: Mapping[str, Any]) -> list[str]:
     lines += [
         "",
         f"Normalised by `{content['normaliser']}`; {interval['resamples']:,} resamples of {interval['resampled']}s; "
-        f"made by version {content['version']}.",
+        f"made by version {content['version']}{_trained_on(content['about'])}.",
         "",
     ]
     return lines
 
 
+def _trained_on(about: Mapping[str, Any]) -> str:
+    found = trained_on(about.get("trained_on") or {})
+    return f"; {found}" if found else ""
+
+
 def _row(name: str, one: Mapping[str, Any]) -> str:
     found = [one["rates"][key] for key in SHOWN]
-    cells = [with_span(r["value"], r["low"], r["high"]) for r in found]
+    cells = [with_span(r["value"], r["low"], r["high"]) if r["reference"] else NONE for r in found]
     return f"| {name} | {one['utterances']:,} | {one['rates'][MAIN]['reference']:,} | {' | '.join(cells)} |"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr_lab.evaluation.evaluation_files import Evaluation
-from asr_lab.evaluation.percentages import percent, span
+from asr_lab.evaluation.percentages import rate_and_span
 from asr_lab.evaluation.rates import MAIN, rates
-from asr_lab.evaluation.scoring import Scored, SetScore, Slice
+from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,8 +70,8 @@ def _main_table(evaluation: Evaluation) -> Table:
         for name, rate in one.rates.items():
             measure = f"{rates()[name].unit} ({rates()[name].label})"
             counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
-            bold = f"[bold]{percent(rate.value)}[/]"
-            table.add_row(*label, measure, bold, span(rate.low, rate.high), *(f"{count:,}" for count in counts))
+            value, interval = rate_and_span(rate.value, rate.low, rate.high, rate.reference)
+            table.add_row(*label, measure, f"[bold]{value}[/]", interval, *(f"{count:,}" for count in counts))
             label = [""] if several else []
         table.add_section()
     return table
@@ -95,6 +95,11 @@ def new_table(title: str) -> Table:
 
 def _explanation(total: SetScore) -> str:
     drawn = f"{total.resamples:,} resamples of the {total.units:,} {total.resampled}s"
+    if not total.main.reference:
+        return (
+            "The references hold no word, so there is no rate of errors in words: whatever is recognised is an "
+            f"insertion, and counted. Both texts were first normalised: {total.normaliser}."
+        )
     return (
         "rate = (sub + del + ins) / of; 0 is perfect, above 100 % is possible. Had other recordings of the same kind "
         f"been drawn, the rate would probably lie in the interval ({drawn}). "
@@ -116,11 +121,14 @@ def _group_table(name: str, rows: Sequence[Slice]) -> Table:
         cells = [
             f"{row.utterances:,}",
             f"{row.main.reference:,}",
-            percent(row.main.value),
-            span(row.main.low, row.main.high),
+            *rate_and_span(row.main.value, row.main.low, row.main.high, row.main.reference),
         ]
-        table.add_row(row.label, *cells, *(percent(row.rates[name].value) for name in others if name in row.rates))
+        table.add_row(row.label, *cells, *(_value(row.rates[name]) for name in others if name in row.rates))
     return table
+
+
+def _value(rate: Rate) -> str:
+    return rate_and_span(rate.value, rate.low, rate.high, rate.reference)[0]
 
 
 def _heading(one: Scored) -> str:

@@ -12,8 +12,8 @@ from asr_lab.recipe import Encoder
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.slots.features.log_mel import LogMel
-from asr_lab.slots.tokenizers.chars import Chars
 from asr_lab.streaming import Streamable
+from asr_lab.text.characters import CharacterTokenizer
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +23,7 @@ class FamilyConfig:
     features: Features = LogMel()
     encoder: Encoder
     decoder: tuple[Decoder, ...]
-    vocab_size: int = attrs.field(factory=lambda: Chars().size)
+    vocab_size: int = attrs.field(factory=lambda: CharacterTokenizer().vocab_size)
 
 
 class FamilyModel(SpeechModel):

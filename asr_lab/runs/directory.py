@@ -16,10 +16,13 @@ from asr_lab.config.identity import Identity, identify, merge, split
 from asr_lab.config.load import Document
 from asr_lab.config.stored import read_stored
 from asr_lab.config.structure import completed
+from asr_lab.config.words import toml
+from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
 from asr_lab.runs.version import package_version, version_of
+from asr_lab.slots.tokenizers.chars import AUTO
 
 RUNS_VARIABLE = "ASRLAB_RUNS"
 
@@ -105,6 +108,11 @@ class RunDirectory:
         return self.path / "code"
 
     @property
+    def left_out_file(self) -> Path:
+        """The utterances that are not trained on or chosen by, with their reasons."""
+        return self.path / LEFT_OUT
+
+    @property
     def lock(self) -> Path:
         """Its owners, attempt by attempt."""
         return self.path / "lock"
@@ -132,6 +140,14 @@ class RunDirectory:
                 f"{self.path} was made by {made}, and this one ({now}) does not read its recipe; use that version, "
                 f"or train it anew\n{error}"
             ) from error
+
+    def document_as_made(self) -> Document[Recipe]:
+        """As `document`, with the alphabet of the run's time where its recipe leaves that to the default."""
+        document = self.document()
+        alphabet = (self.resolved().experiment.get("tokenizer") or {}).get("alphabet", AUTO)
+        if document.value.tokenizer.tag() != "chars" or not document.value.tokenizer.learns or alphabet == AUTO:
+            return document
+        return load_recipe(self.recipe_file, [*document.overrides, f"tokenizer.alphabet={toml(alphabet)}"])
 
     def write_recipe(self, document: Document[Recipe]) -> None:
         """Store a recipe of the same experiment: its execution and evaluation tables may differ from before."""

@@ -15,7 +15,6 @@ from asr_lab.runs.events import Event, read_events
 from asr_lab.runs.lock import Attempt, Liveness, last_attempt
 
 State = Literal["new", "running", "finished", "stopped", "failed", "dead"]
-CUTS_TOLD = 10
 ENDS = ("done", "stopped", "failed")
 """Phases after which an attempt writes nothing more."""
 
@@ -37,6 +36,7 @@ MAY_HAVE: dict[str, tuple[type, ...]] = {
     "reason": (str,),
     "traceback": (str,),
     "exit": (int,),
+    "utterances": (dict,),
 }
 """What any record may have."""
 
@@ -70,9 +70,9 @@ class RunStatus:
     ended_by: str = ""
     """What ended training: a limit, or patience."""
     notes: list[str] = attrs.field(factory=list)
-    """Warnings of this attempt; of utterances that are left out the first few."""
-    num_cuts: int = 0
-    """Utterances that are left out in this attempt."""
+    """Warnings of this attempt."""
+    utterances: dict[str, Any] | None = None
+    """What training had: utterances `used`, those `given`, and what was `left_out` by reason."""
     time: float = 0.0
     """Of the last event, seconds since 1970."""
     _pace: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=100), init=False)
@@ -89,7 +89,7 @@ class RunStatus:
             raise RunError(f"no usable {', '.join(wrong)} in a record of {event.kind}")
         if event.attempt > self.attempt:
             self.attempt, self.error, self.result, self.reason, self.notes = event.attempt, None, None, "", []
-            self.loss, self.audio_s_per_s, self.num_cuts = None, None, 0
+            self.loss, self.audio_s_per_s = None, None
             self._pace.clear()
         self.time = event.time
         data = event.data
@@ -100,7 +100,7 @@ class RunStatus:
                 self.share = data.get("share", self.share)
                 self.reason = data.get("reason", "")
                 if self.phase == TRAINED:
-                    self.ended_by = self.reason
+                    self.ended_by, self.utterances = self.reason, data.get("utterances")
             case "step":
                 self.phase = "training"
                 self.epoch, self.share = data["epoch"], data["share"]
@@ -110,18 +110,11 @@ class RunStatus:
                 self.metric, self.valid = data["metric"], data["value"]
                 self.best, self.best_step = data["best"], data["best_step"]
             case "warning":
-                self._note(data)
+                self.notes += [] if "cut" in data else [data["message"]]  # runs from before named each utterance
             case "error":
                 self.phase, self.error = "failed", data
             case "done":
                 self.phase, self.result, self.share = "done", data, 1.0
-
-    def _note(self, data: dict[str, Any]) -> None:
-        self.num_cuts += "cut" in data
-        if "cut" not in data or self.num_cuts <= CUTS_TOLD:
-            self.notes.append(data["message"])
-        elif self.num_cuts == CUTS_TOLD + 1:
-            self.notes.append("more utterances are left out; events.jsonl has them all")
 
     @property
     def ended(self) -> bool:

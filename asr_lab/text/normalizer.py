@@ -7,17 +7,33 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
-VERSION = "1"
+from asr_lab.text.letter_case import lower_greek, lower_lithuanian, lower_turkic, upper_turkic
+from asr_lab.text.word_marks import APOSTROPHE_LETTERS, JOINERS, follows_letter, in_word, inner_mark, is_tone
+
+VERSION = "2"
 """Raised whenever a step gives another text than before; scores carry it."""
 
-Step = Literal["nfc", "nfkc", "lower", "upper", "strip_punctuation", "strip_accents", "strip_digits"]
+Step = Literal[
+    "nfc",
+    "nfkc",
+    "lower",
+    "lower:tr",
+    "lower:az",
+    "lower:lt",
+    "lower:el",
+    "upper",
+    "upper:tr",
+    "upper:az",
+    "strip_punctuation",
+    "strip_accents",
+    "strip_digits",
+]
 
-APOSTROPHES = "'’‘ʼ＇`´"
-"""What is typed for an apostrophe."""
 # The Unicode blocks Combining Diacritical Marks, its Extended and its Supplement, and Combining Marks for Symbols.
 _ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF))
-_NOT_PLAIN = re.compile(r"[^\w ]|[_ʼ]")
-_JOINERS = "\u200c\u200d"  # zero width non-joiner, zero width joiner
+_NOT_PLAIN = re.compile(rf"[^\w ]|[_{APOSTROPHE_LETTERS}]")
+# Marks that spell nothing: selectors of glyphs, the grapheme joiner, circles and keys around a character.
+_UNSPELLING = re.compile("[\u034f\u180b-\u180d\u180f\u20dd-\u20e4\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def nfc(text: str) -> str:
@@ -33,28 +49,28 @@ def nfkc(text: str) -> str:
 def strip_punctuation(text: str) -> str:
     """Punctuation and symbols to blanks, hyphens included: `Well-known, isn't it?` to `Well known isn't it`.
 
-    Kept are an apostrophe between letters (written `'`: `l'homme`, `o'neil`, but `dogs` of `dogs'`), and a dot or comma
-    between digits (`3.5`, `1,000`). Signs and units go: `-5 %` to `5`. Invisible characters go without a blank, but for
-    the joiners inside a word, which Persian and the Indic scripts spell with.
+    Kept is what stands inside a word or number of some script (`word_marks`, after UAX 29), spelled one way: an
+    apostrophe between letters (written `'`: `l'homme`, `o'neil`, but `dogs` of `dogs'`), Catalan's `col·lecció`,
+    Hebrew's `צה״ל` and `ג׳ורג׳`, the colon of `EU:s`, a decimal or thousands separator between digits (`3.5`, `1,000`,
+    `٣٫٥`). A full stop between letters ends a word, unlike there. Signs and units go: `-5 %` to `5`. Invisible
+    characters go without a blank, but for the joiners inside a word, which Persian and the Indic scripts spell with;
+    marks stay on their letters and go with what is none.
     """
     return _NOT_PLAIN.sub(_without_punctuation, text)
 
 
 def _without_punctuation(match: re.Match[str]) -> str:
     text, i, c = match.string, match.start(), match[0]
-    if c in APOSTROPHES:
-        return "'" if _in_word(text, i) else " "
-    if c in ".," and text[i - 1 : i].isdecimal() and text[i + 1 : i + 2].isdecimal():
-        return c
     category = unicodedata.category(c)
+    if category[0] == "M":
+        return c if follows_letter(text, i) and not _UNSPELLING.match(c) else ""
     if category == "Cf":
-        return c if c in _JOINERS and _in_word(text, i) else ""
+        return c if c in JOINERS and in_word(text, i) and text[i - 1] not in JOINERS else ""
+    if (mark := inner_mark(text, i)) is not None:
+        return mark
+    if is_tone(c):
+        return c if follows_letter(text, i) else " "
     return " " if category[0] in "PSCZ" else c
-
-
-def _in_word(text: str, i: int) -> bool:
-    before, after = text[i - 1 : i], text[i + 1 : i + 2]
-    return all(c and unicodedata.category(c)[0] in "LMN" for c in (before, after))
 
 
 def strip_accents(text: str) -> str:
@@ -79,12 +95,23 @@ _STEPS: dict[str, Callable[[str], str]] = {
     "nfc": nfc,
     "nfkc": nfkc,
     "lower": str.lower,
+    "lower:tr": lower_turkic,
+    "lower:az": lower_turkic,
+    "lower:lt": lower_lithuanian,
+    "lower:el": lower_greek,
     "upper": str.upper,
+    "upper:tr": upper_turkic,
+    "upper:az": upper_turkic,
     "strip_punctuation": strip_punctuation,
     "strip_accents": strip_accents,
     "strip_digits": strip_digits,
 }
 assert set(_STEPS) == set(get_args(Step))
+
+
+def kind_of(step: Step) -> str:
+    """The step without its language: `lower` of `lower:tr`."""
+    return step.partition(":")[0]
 
 
 class Normalizer:

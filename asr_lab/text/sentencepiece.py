@@ -54,13 +54,13 @@ class SentencePieceTokenizer:
         return int(self._pieces.vocab_size())
 
     def encode(self, text: str) -> list[int]:
-        """The pieces of a text; UnspellableError names the first character that no piece holds."""
+        """The pieces of a text; UnspellableError names the characters that no piece holds."""
         try:
             tokens: list[int] = self._pieces.encode(text)
         except (UnicodeEncodeError, RuntimeError):
             tokens = [_UNKNOWN_ID]
         if _UNKNOWN_ID in tokens or SPACE in text:
-            raise UnspellableError(next(c for c in text if not self._spells(c)), text)
+            raise UnspellableError("".join(c for c in dict.fromkeys(text) if not self._spells(c)), text)
         return tokens
 
     def _spells(self, character: str) -> bool:

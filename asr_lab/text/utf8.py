@@ -23,8 +23,10 @@ class ByteTokenizer:
         """One token per byte; UnspellableError for a surrogate, which UTF-8 does not have."""
         try:
             return [b + FIRST_ID for b in text.encode()]
-        except UnicodeEncodeError as error:
-            raise UnspellableError(text[error.start], text) from None
+        except UnicodeEncodeError:
+            raise UnspellableError(
+                "".join(c for c in dict.fromkeys(text) if 0xD800 <= ord(c) <= 0xDFFF), text
+            ) from None
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text; bytes that are no UTF-8, a character that is not complete yet included, give U+FFFD."""

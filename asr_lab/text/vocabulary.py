@@ -13,12 +13,13 @@ END_ID = 1
 
 
 class UnspellableError(ValueError):
-    """A text holds a character that the tokenizer has no token for."""
+    """A text holds characters that the tokenizer has no token for; `characters` are all of them, each once."""
 
-    def __init__(self, character: str, text: str) -> None:
-        self.character = character
-        name = unicodedata.name(character, "a character without a name")
-        super().__init__(f"no token for {character!r} (U+{ord(character):04X}, {name}) in {text!r}")
+    def __init__(self, characters: str, text: str) -> None:
+        self.characters = characters
+        first = characters[0]
+        name = unicodedata.name(first, "a character without a name")
+        super().__init__(f"no token for {first!r} (U+{ord(first):04X}, {name}) in {text!r}")
 
 
 class Word(NamedTuple):
@@ -39,7 +40,7 @@ class Vocabulary(Protocol):
         """Tokens, V, the blank (0) and the end of text (1) included."""
 
     def encode(self, text: str) -> list[int]:
-        """Token numbers of a text, without blank or end of text; UnspellableError names the character."""
+        """Token numbers of a text, without blank or end of text; UnspellableError names each character."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text; blank and end-of-text tokens are left out. Any sequence decodes, however little sense it makes."""

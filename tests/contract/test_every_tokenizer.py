@@ -36,8 +36,8 @@ def test_texts_come_back(built: tuple[Tokenizer, Vocabulary]) -> None:
 
 def test_tokens_lie_between_the_end_of_text_and_the_size(built: tuple[Tokenizer, Vocabulary]) -> None:
     section, vocabulary = built
-    assert vocabulary.vocab_size == section.size
-    assert all(1 < t < section.size for text in TEXTS for t in vocabulary.encode(text))
+    assert section.assumes or vocabulary.vocab_size == section.size
+    assert all(1 < t < vocabulary.vocab_size for text in TEXTS for t in vocabulary.encode(text))
 
 
 def test_blank_and_end_of_text_decode_to_nothing(built: tuple[Tokenizer, Vocabulary]) -> None:
@@ -55,9 +55,9 @@ def test_words_are_those_of_the_text_and_point_at_their_tokens(built: tuple[Toke
 
 
 def test_any_tokens_decode(built: tuple[Tokenizer, Vocabulary]) -> None:
-    section, vocabulary = built
+    vocabulary = built[1]
     for step in (1, 7, 11):
-        tokens = [i * step % section.size for i in range(section.size)]
+        tokens = [i * step % vocabulary.vocab_size for i in range(vocabulary.vocab_size)]
         assert isinstance(vocabulary.decode(tokens), str)
         vocabulary.words(tokens)
 

@@ -16,6 +16,8 @@ from asr_lab.errors import LabError
 from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.events import Event, read_events
 from asr_lab.runs.find import all_runs
+from asr_lab.runs.job.fit import Fit
+from asr_lab.runs.job.stopping import INTERRUPTED
 from asr_lab.training.metrics import read_metrics
 from cli.main import app
 
@@ -34,7 +36,16 @@ REASONS = {
     "wrong-duration": r"wrong duration: the manifest says 9\.50 s, the file lasts 0\.\d\d s",
     "not-a-number": r"holds samples that are not finite numbers",
 }
-"""What is wrong with each spoiled utterance, which is its id too, and how the event words it."""
+"""What is wrong with each spoiled utterance, which is its id too, and how its row words it."""
+COUNTED = {
+    "no audio": {"missing", "zero-length", "no-samples"},
+    "unreadable": {"truncated", "not-audio", "not-a-number"},
+    "no text": {"empty-text"},
+    "too short for its text": {"u-over-t"},
+    "unspellable": {"unspellable"},
+    "wrong duration": {"wrong-duration"},
+}
+"""What each is counted as."""
 RECIPE = """
 name = "spoiled"
 seed = 3
@@ -46,6 +57,7 @@ num_mels = 24
 
 [tokenizer]
 type = "chars"
+alphabet = " abcdefghijklmnopqrstuvwxyz'"
 
 [encoder]
 dim = 24
@@ -133,61 +145,112 @@ def only_run() -> RunDirectory:
     return run
 
 
-def named(run: RunDirectory) -> list[Event]:
-    return [event for event in read_events(run.events_file) if "cut" in event.data]
+def left_out(run: RunDirectory) -> list[dict[str, str]]:
+    with run.left_out_file.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def test_each_spoiled_cut_is_named_with_its_own_reason_and_the_rest_is_trained_on(spoiled: list[Record]) -> None:
+def told(run: RunDirectory) -> list[Event]:
+    return [event for event in read_events(run.events_file) if "left_out" in event.data]
+
+
+def test_each_spoiled_cut_is_listed_with_its_own_reason_and_the_rest_is_trained_on(spoiled: list[Record]) -> None:
     done = asrlab_run()
     assert done.exit_code == 0, done.output
-    events = named(only_run())
-    reasons: dict[str, set[str]] = {}
-    for event in events:
-        cut = event.data["cut"]
-        reasons.setdefault(cut["id"], set()).add(cut["reason"])
-        assert cut["id"] in event.data["message"]
-        assert cut["reason"] in event.data["message"]
-        assert Path(cut["audio"]).name == next(row["audio"] for row in spoiled if row["id"] == cut["id"])
-    assert reasons.keys() == REASONS.keys()
-    assert len({reason for found in reasons.values() for reason in found}) == len(REASONS)
-    for kind, found in reasons.items():
-        (reason,) = found
-        assert re.match(REASONS[kind], reason), (kind, reason)
+    rows = left_out(only_run())
+    assert list(rows[0]) == ["id", "path", "reason", "detail"]
+    assert sorted(row["id"] for row in rows) == sorted(REASONS)
+    for row in rows:
+        assert re.match(REASONS[row["id"]], row["detail"]), row
+        assert row["id"] in COUNTED[row["reason"]]
+        assert Path(row["path"]).name == next(one["audio"] for one in spoiled if one["id"] == row["id"])
+    first, last = told(only_run())  # nine before training; the tenth shows when it is read
+    assert first.data["left_out"] == {
+        "used": 191,
+        "given": 200,
+        "left_out": {reason: len(ids - {"not-a-number"}) for reason, ids in COUNTED.items()},
+    }
+    counts = {reason: len(ids) for reason, ids in COUNTED.items()}
+    assert last.data["left_out"] == {"used": 190, "given": 200, "left_out": counts}
+    for event in (first, last):
+        assert "\n" not in event.data["message"]
+        assert 'write tokenizer.alphabet = " \'7abcdefghijklmnopqrstuvwxyz"' in event.data["message"]
+        assert str(only_run().left_out_file) in event.data["message"]
+    assert "trained on 190 of 200 utterances" in done.output
+    assert "190 of 200 utterances" in (only_run().path / "report.html").read_text()
     steps = list(read_metrics(only_run().metrics_file))
     assert {step["epoch"] for step in steps} >= {0, 1}
     assert np.isfinite([step["loss"] for step in steps]).all()
 
 
-def test_a_second_utterance_of_one_name_is_named(spoiled: list[Record], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("spoiled")
+def test_the_list_is_the_same_after_a_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert asrlab_run("--set", "train.save_every_steps=1").exit_code == 0
+    whole = only_run()
+    expected = whole.left_out_file.read_bytes()
+    (whole.path.rename(tmp_path / "whole"))
+    stopped = Fit._is_save_due
+
+    def stop_after_reading(fit: Fit) -> bool:
+        if fit.step >= 4 and "not-a-number" in fit.attempt.run.left_out_file.read_text():
+            fit.attempt.stop.reason = "a test"
+        return stopped(fit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Fit, "_is_save_due", stop_after_reading)
+        assert asrlab_run("--set", "train.save_every_steps=1").exit_code == INTERRUPTED
+    with only_run().left_out_file.open("a") as table:
+        table.write("torn\tby a")  # as a kill leaves it
+    assert asrlab_run("--set", "train.save_every_steps=1").exit_code == 0
+    assert only_run().left_out_file.read_bytes() == expected
+    assert len([event for event in told(only_run()) if event.attempt == 2]) == 1
+
+
+def test_a_second_utterance_of_one_name_is_listed(spoiled: list[Record], tmp_path: Path) -> None:
     table = tmp_path / "data" / "digits" / "manifest.tsv"
     last = spoiled[-1]
     table.write_text(table.read_text() + "\t".join({**last, "text": "another"}.values()) + "\n")
-    done = asrlab_run()
+    done = asrlab_run("--set", "data.max_left_out=0.06")
     assert done.exit_code == 0, done.output
-    found = {event.data["cut"]["id"]: event.data["cut"]["reason"] for event in named(only_run())}
-    assert found.keys() == {*REASONS, last["id"]}
-    assert found[last["id"]] == f"a second utterance is called {last['id']!r}"
+    (row,) = (row for row in left_out(only_run()) if row["id"] not in REASONS)
+    assert (row["id"], row["reason"]) == (last["id"], "second of its id")
+    assert row["detail"] == f"a second utterance is called {last['id']!r}"
 
 
 @pytest.mark.usefixtures("spoiled")
-def test_more_spoiled_cuts_than_allowed_end_the_run_and_are_named() -> None:
-    refused = asrlab_run("--set", "data.max_bad_cuts=8")
+def test_more_than_the_share_end_the_run_before_it_trains_with_what_to_do() -> None:
+    refused = asrlab_run("--set", "data.max_left_out=0.04")
     assert isinstance(refused.exception, LabError)  # main turns it into exit code 2
     message = str(refused.exception)
-    assert "9 utterances cannot be used (data.max_bad_cuts = 8)" in message
-    for kind in REASONS.keys() - {"not-a-number"}:
-        assert re.search(rf"^  {kind}: {REASONS[kind]}", message, flags=re.MULTILINE), kind
+    assert message.startswith("9 of 200 training utterances (3 no audio, ")
+    assert "more than data.max_left_out = 0.04 allows; correct their paths" in message
+    assert "write tokenizer.alphabet = " in message
+    assert "\n" not in message
+    assert {row["id"] for row in left_out(only_run())} == REASONS.keys() - {"not-a-number"}
+    assert not only_run().metrics_file.exists()
     (error,) = (e for e in read_events(only_run().events_file) if e.kind == "error")
     assert (error.data["exit"], error.data["message"]) == (2, message)
 
 
 @pytest.mark.usefixtures("spoiled")
 def test_one_that_shows_only_when_it_is_read_counts_too() -> None:
-    refused = asrlab_run("--set", "data.max_bad_cuts=9")
+    refused = asrlab_run("--set", "data.max_left_out=0.045")
     assert isinstance(refused.exception, LabError)
-    assert "not-a-number" in str(refused.exception)
+    assert str(refused.exception).startswith("10 of 200 training utterances")
+    assert "not-a-number" in {row["id"] for row in left_out(only_run())}
 
 
 @pytest.mark.usefixtures("spoiled")
-def test_as_many_as_allowed_are_allowed() -> None:
-    assert asrlab_run("--set", "data.max_bad_cuts=10").exit_code == 0
+def test_the_old_key_is_answered_with_the_new_one() -> None:
+    refused = asrlab_run("--set", "data.max_bad_cuts=10")
+    assert isinstance(refused.exception, LabError)
+    assert "data.max_bad_cuts: is gone; write max_left_out = 0.05" in str(refused.exception)
+
+
+@pytest.mark.usefixtures("spoiled")
+def test_an_alphabet_of_the_training_text_spells_all_of_it() -> None:
+    text = Path("spoiled.toml").read_text()
+    Path("spoiled.toml").write_text("\n".join(line for line in text.split("\n") if not line.startswith("alphabet")))
+    assert asrlab_run().exit_code == 0
+    assert "unspellable" not in {row["id"] for row in left_out(only_run())}
+    assert "7" in (only_run().path / "tokenizer" / "alphabet.txt").read_text()

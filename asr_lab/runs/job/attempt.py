@@ -12,7 +12,7 @@ from asr_lab.runs.job.stopping import Stopper
 from asr_lab.runs.lock import RunLock
 
 if TYPE_CHECKING:
-    from asr_lab.data.utterance import BadCut
+    from asr_lab.data.left_out import LeftOut
 
 
 @attrs.frozen
@@ -28,7 +28,7 @@ class Attempted:
         """Write down what whoever watches the run should know."""
         self.events.write("warning", {"message": message})
 
-    def warn_of(self, cut: BadCut) -> None:
-        """Write down an utterance that cannot be used, and why."""
-        message = f"{cut.id} is left out: {cut.reason} ({cut.audio})"
-        self.events.write("warning", {"message": message, "cut": cut._asdict()})
+    def warn_of_left_out(self, left_out: LeftOut) -> None:
+        """Write down in a line what is left out so far; nothing where nothing is."""
+        if line := left_out.line(self.run.left_out_file):
+            self.events.write("warning", {"message": line, "left_out": left_out.record()})

@@ -96,9 +96,11 @@ def _work(attempt: Attempted) -> bool:
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(store, selection, experiment)
     parts = {"resumed_from": resumed, "determinism": determinism, "init": _lineage(experiment)}
-    _record(attempt, experiment, recipe, parts)
-    for cut in experiment.bad:
-        attempt.warn_of(cut)
+    is_changed = _record(attempt, experiment, recipe, parts)
+    if resumed is not None and not is_changed:
+        experiment.left_out.take_up(run.left_out_file, experiment.valid_files)
+    experiment.left_out.write(run.left_out_file)
+    attempt.warn_of_left_out(experiment.left_out)
     with _open_metrics(run, recipe, resumed or 0) as metrics:
         if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
             return False
@@ -159,8 +161,11 @@ def _open_metrics(run: RunDirectory, recipe: Recipe, step: int) -> Iterator[Metr
         writer.close()
 
 
-def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: dict[str, Any]) -> None:
-    """Compare with the attempt before, and write down what this one runs on; RunError when a change isn't accepted."""
+def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: dict[str, Any]) -> bool:
+    """Compare with the attempt before, and write down what this one runs on: whether that has changed.
+
+    RunError when a change isn't accepted.
+    """
     run = attempt.run
     request, code, host = AttemptRequest.read(run), running_code(), this_host()
     found = changes(run, code, experiment.hashes)
@@ -187,6 +192,7 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
 
     hashes = experiment.hashes | ({"test": hash_of_sets(experiment.test)} if experiment.test else {})
     add_provenance(run, record_attempt(attempt.lock.attempt, code, hashes, host, parts))
+    return bool(found)
 
 
 def _score(
@@ -206,6 +212,7 @@ def _score(
         if chosen != step:
             experiment.learner.load(store.find(str(chosen)))
         about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
+        about["trained_on"] = experiment.left_out.record()
         results = score_test(experiment, recipe, run.eval, about)
     attempt.lock.check()
     write_report(attempt.run.path)

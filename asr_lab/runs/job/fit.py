@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
-from asr_lab.data.cuts import check_bad
+from asr_lab.data.left_out import Split, append_row
 from asr_lab.data.utterance import BadCut
+from asr_lab.errors import DataError
 from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.job.selection import Selection
 from asr_lab.runs.job.validation import validate
@@ -39,12 +41,12 @@ class Fit:
     _saved_step: int | None = attrs.field(default=None, init=False)
     _told_at: float = attrs.field(default=0.0, init=False)
     _share: float = attrs.field(default=0.0, init=False)
-    _bad: dict[str, BadCut] = attrs.field(init=False)
-    """Utterances that this attempt could not use, by name."""
+    _num_told: int = attrs.field(init=False)
+    """Utterances of those left out that were told of."""
 
-    @_bad.default
-    def _bad_before_training(self) -> dict[str, BadCut]:
-        return {cut.id: cut for cut in self.experiment.bad}
+    @_num_told.default
+    def _num_told_before_training(self) -> int:
+        return len(self.experiment.left_out)
 
     def train(self) -> bool:
         """Take the steps that are left; False when a signal ended it before, with all saved."""
@@ -66,7 +68,9 @@ class Fit:
         value = self._validate() if self.step != self.selection.step else None
         if value is not None or self.step != self._saved_step:
             self._save(value)
-        self.attempt.events.write("state", {"state": TRAINED, "step": self.step, "share": 1.0, "reason": self._end()})
+        self._tell_left_out()
+        record = {"state": TRAINED, "step": self.step, "share": 1.0, "reason": self._end()}
+        self.attempt.events.write("state", {**record, "utterances": self.experiment.left_out.record()})
         return True
 
     def _end(self) -> str:
@@ -98,6 +102,9 @@ class Fit:
         self._say("validating")
         began = time.monotonic()
         value, sets = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric)
+        for data in self.experiment.valid:
+            self._leave_out(data.bad, "valid")
+        self._tell_left_out()
         is_best = self.selection.take(self.step, value)
         record = {"step": self.step, "metric": self.selection.metric, "value": value, "is_best": is_best, "sets": sets}
         record |= {"best": self.selection.best, "best_step": self.selection.best_step}
@@ -120,8 +127,7 @@ class Fit:
         self._share = report.share
         if report.step % self.recipe.log.every_steps == 0 or report.skipped:
             self.metrics.write(report.record())
-        for cut in report.bad:
-            self._leave_out(cut)
+        self._leave_out(report.bad, "train")
         if report.skipped:
             self.attempt.warn(f"step {report.step} is skipped: {report.cause}")
         if time.monotonic() - self._told_at >= STEP_EVENT_S:
@@ -129,12 +135,20 @@ class Fit:
             record = {key: getattr(report, key) for key in ("step", "epoch", "loss", "lr", "audio_s_per_s", "share")}
             self.attempt.events.write("step", record)
 
-    def _leave_out(self, cut: BadCut) -> None:
-        """Name an utterance that showed to be unusable when it was read, once; DataError when they are too many."""
-        if cut.id not in self._bad:
-            self._bad[cut.id] = cut
-            self.attempt.warn_of(cut)
-            check_bad(list(self._bad.values()), self.recipe.data.max_bad_cuts)
+    def _leave_out(self, cuts: Sequence[BadCut], split: Split) -> None:
+        """List utterances that showed to be unusable when they were read, once; DataError when they are too many."""
+        left_out, path = self.experiment.left_out, self.attempt.run.left_out_file
+        rows = [row for cut in cuts if (row := left_out.add(cut, split)) is not None]
+        for row in rows:
+            append_row(path, row)
+        if rows and (problem := left_out.excess(self.recipe.data.max_left_out, path)):
+            raise DataError(problem)
+
+    def _tell_left_out(self) -> None:
+        """One line where reading has found more of them since the last."""
+        if len(self.experiment.left_out) > self._num_told:
+            self._num_told = len(self.experiment.left_out)
+            self.attempt.warn_of_left_out(self.experiment.left_out)
 
     def _say(self, state: str) -> None:
         self.attempt.events.write("state", {"state": state, "step": self.step, "share": self._share})

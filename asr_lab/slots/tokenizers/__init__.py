@@ -21,7 +21,12 @@ class Tokenizer(Slot):
 
     @property
     def size(self) -> int:  # type: ignore[empty-body]
-        """Tokens, V, the blank and the end of text included."""
+        """Tokens, V, the blank and the end of text included; what `assumes` says where that is not known yet."""
+
+    @property
+    def assumes(self) -> str:
+        """What `size` supposes of a training text that is not read; "" where it needs none."""
+        return ""
 
     @property
     def learns(self) -> bool:

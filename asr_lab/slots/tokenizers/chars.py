@@ -1,8 +1,8 @@
-"""One token per character of a declared alphabet."""
+"""One token per character of an alphabet: that of the training text, or a declared one."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -10,35 +10,44 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.tokenizers import Tokenizer
-from asr_lab.text.characters import ENGLISH, CharacterTokenizer
+from asr_lab.text.characters import CharacterTokenizer, no_alphabet, read_alphabet, take_alphabet
 
-
-def _no_alphabet(characters: str) -> str | None:
-    if not characters:
-        return "must hold at least one character"
-    twice = [c for c, n in Counter(characters).items() if n > 1]
-    if twice:
-        return f"must hold each character once, has {', '.join(map(repr, twice))} more often"
-    odd = [c for c in characters if c != " " and (c.isspace() or not _is_scalar(c))]
-    if odd:
-        return f"may hold no white space but the blank (texts have no other), has {', '.join(map(repr, odd))}"
-    return None
-
-
-def _is_scalar(character: str) -> bool:
-    return not 0xD800 <= ord(character) <= 0xDFFF
+AUTO = "auto"
+AUTO_SIZE = 64
+"""Characters that an alphabet counts with while its text is not known."""
 
 
 @section
 class Chars(Tokenizer):
-    """One token per character of a declared alphabet; a text with any other character is named and left out."""
+    """One token per character; a training text with a character outside the alphabet is left out."""
 
-    alphabet: str = attrs.field(default=ENGLISH, validator=v.checked_by(_no_alphabet))
-    """Every character (code point) that a text may hold, the blank between words included; a combining mark is one."""
+    alphabet: str = attrs.field(default=AUTO, validator=v.checked_by(no_alphabet))
+    """`"auto"`: every character that the training text holds after `text.steps`, kept with the run.
+
+    Or the characters (code points) themselves, the blank between words included; a combining mark is one.
+    """
 
     @property
     def size(self) -> int:
-        return len(self.alphabet) + 2
+        return (AUTO_SIZE if self.learns else len(self.alphabet)) + 2
+
+    @property
+    def assumes(self) -> str:
+        if not self.learns:
+            return ""
+        return f'tokenizer.alphabet = "auto" is counted as {AUTO_SIZE} characters; the training text decides'
+
+    @property
+    def learns(self) -> bool:
+        return self.alphabet == AUTO
+
+    def train(self, texts: Iterable[str], folder: Path) -> None:
+        if self.learns:
+            take_alphabet(texts, folder)
 
     def build(self, folder: Path | None = None) -> CharacterTokenizer:
-        return CharacterTokenizer(self.alphabet)
+        if not self.learns:
+            return CharacterTokenizer(self.alphabet)
+        if folder is None:
+            raise ValueError("an alphabet of the training text is read from the folder that it was written into")
+        return CharacterTokenizer(read_alphabet(folder))

@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from asr_lab.compiler.build import seeded_model
+from asr_lab.compiler.inputs import read_inputs
 from asr_lab.compiler.load import load_recipe
 from asr_lab.runs.directory import RunDirectory, create_run, runs_root
 from asr_lab.training.state import Snapshot, model_tensors
@@ -95,7 +96,7 @@ def make(tmp_path: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         path.write_text(text)
         document = load_recipe(path)
         run = create_run(document, runs_root())
-        vocabulary = document.value.tokenizer.build(None)
+        vocabulary = read_inputs(document.value, run.path).vocabulary
         tensors = model_tensors(seeded_model(document.value, vocabulary.vocab_size))
         CheckpointStore(run.checkpoints).save(Snapshot({"model": tensors}, {"progress": {"step": 1}}))
         return run

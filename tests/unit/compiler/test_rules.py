@@ -126,6 +126,10 @@ def test_an_upsampling_layer_gives_ctc_the_frames_that_the_stem_took() -> None:
         (["train.max_steps=500"], "schedule.warmup_steps: 500 steps of warm-up in a run of 500"),
         (["train.max_wall_min=5"], "train.max_wall_min: a run that the clock ends does not repeat itself"),
         (["score.normalizer=['nfc', 'lower']"], "score.normalizer: without 'strip_punctuation'"),
+        (
+            ["text.steps=['nfc', 'lower:tr', 'strip_punctuation']"],
+            "score.normalizer: 'lower' where text.steps has 'lower:tr'",
+        ),
         (["data.test=[{ name = 'x', type = 'folder', path = 'a' }]"], "data.test[0]: also in data.train"),
     ],
 )
@@ -148,5 +152,5 @@ def test_a_recipe_has_nothing_to_note_by_itself() -> None:
 def test_the_facts_are_those_of_the_tables() -> None:
     found = facts(recipe("encoder.contexts=[{ chunk_ms = 240, left_ms = 480 }, { chunk = 'whole' }]"))
     assert str(found) == (
-        "log_mel, frame_stack to 40 ms, 1 macaron/attention, D 32, ctc over 30 chars, 240+480 ms | whole"
+        "log_mel, frame_stack to 40 ms, 1 macaron/attention, D 32, ctc over about 66 chars, 240+480 ms | whole"
     )

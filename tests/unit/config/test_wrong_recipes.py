@@ -621,6 +621,18 @@ WRONG = [
     ),
     Wrong("a step twice", '"lower"]', '"lower", "nfc"]', ["9 text.steps[2]: 'nfc' stands at [0] already"]),
     Wrong(
+        "a step twice, in a language too",
+        '"lower"]',
+        '"lower", "lower:tr"]',
+        ["9 text.steps[2]: 'lower' stands at [1] already"],
+    ),
+    Wrong(
+        "a language's step that is undone",
+        '"lower"]',
+        '"lower:tr", "upper:tr"]',
+        ["9 text.steps[1]: 'lower:tr' has no effect: 'upper:tr' comes after it"],
+    ),
+    Wrong(
         "two settings with nothing to look at",
         'valid = [{ type = "folder", path = "b" }]\n',
         "",

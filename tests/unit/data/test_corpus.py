@@ -33,14 +33,27 @@ REASONS = {
 }
 
 
-def corpus_of(folder: Path, vocabulary: Vocabulary, max_bad_cuts: int = 100, **settings: Any) -> Corpus:
+KINDS = {
+    "u003": "no audio",
+    "u011": "no audio",
+    "u020": "unreadable",
+    "u034": "no text",
+    "u045": "too short for its text",
+    "u056": "unspellable",
+    "u067": "wrong duration",
+    "u078": "unreadable",
+    "u089": "second of its id",
+    "u100": "no text",
+}
+
+
+def corpus_of(folder: Path, vocabulary: Vocabulary, **settings: Any) -> Corpus:
     return spell(
-        read_cuts([Folder(path=str(folder), **settings).build(folder)], folder, max_bad_cuts=max_bad_cuts),
+        read_cuts([Folder(path=str(folder), **settings).build(folder)], folder),
         vocabulary,
         NORMALIZER,
         sample_rate=8000,
         alignable=lambda num_samples, tokens: len(tokens) <= num_samples // 160,
-        max_bad_cuts=max_bad_cuts,
     )
 
 
@@ -72,13 +85,10 @@ def test_a_text_that_fits_into_no_audio_is_too_long() -> None:
     assert reason == "its text is too long for a decoder, however long the audio: 7 tokens"
 
 
-def test_too_many_bad_cuts_end_it_naming_the_first(with_bad: Path, letters: Vocabulary) -> None:
-    with pytest.raises(DataError, match=r"10 utterances cannot be used \(data.max_bad_cuts = 9\)") as caught:
-        corpus_of(with_bad, letters, max_bad_cuts=9)
-    for name in REASONS:
-        assert name in str(caught.value)
-    with pytest.raises(DataError, match="cannot be used"):
-        corpus_of(with_bad, letters, max_bad_cuts=0)
+def test_each_is_counted_by_its_kind_and_what_cannot_be_spelled_is_kept(with_bad: Path, letters: Vocabulary) -> None:
+    corpus = corpus_of(with_bad, letters)
+    assert {b.id: b.kind for b in corpus.bad} == KINDS
+    assert corpus.missing == "ß"
 
 
 def test_texts_tokens_and_lengths_belong_together(good: Path, letters: Vocabulary) -> None:
@@ -155,3 +165,9 @@ def test_a_thousand_cuts_take_little_memory(tmp_path: Path, letters: Vocabulary)
     arrays = [cuts.start_s, cuts.duration_s, cuts.whole, cuts.channel, cuts.part, cuts.group, cuts.keys]
     total = sum(a.nbytes for a in arrays) + sum(s.num_bytes for s in (cuts.ids, cuts.audio, cuts.texts))
     assert total / 1000 < 250
+
+
+def test_a_text_that_is_too_long_for_a_decoder_is_counted_apart(good: Path, letters: Vocabulary) -> None:
+    cuts = read_cuts([Folder(path=str(good)).build(good)], good)
+    corpus = spell(cuts, letters, NORMALIZER, sample_rate=8000, alignable=lambda samples, tokens: len(tokens) < 8)
+    assert {b.kind for b in corpus.bad} == {"text too long for a decoder"}

@@ -95,3 +95,12 @@ def test_other_references_are_refused_with_an_example(tmp_path: Path, references
     b = written(tmp_path, "b", references, ["other", *references[1:]])
     with pytest.raises(DataError, match=r"references that differ: 1; that of u0 is .* in A, 'other' in B"):
         compare(a, b)
+
+
+def test_evaluations_of_two_versions_of_the_normaliser_are_refused_by_name(
+    tmp_path: Path, references: list[str]
+) -> None:
+    new = written(tmp_path, "a", references, references)
+    old = {**new, "normaliser": "nfc/1"}
+    with pytest.raises(DataError, match=r"normalised by nfc/1 and by nfc/2; evaluate the older one anew: asrlab eval"):
+        compare(old, new)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import math
+
 import jiwer
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from asr_lab.evaluation.bootstrap import exact_interval, rate_interval, resampling_units
 from asr_lab.evaluation.error_counts import count_errors
+from asr_lab.evaluation.evaluation_files import Evaluation, evaluation_json
+from asr_lab.evaluation.page import render
+from asr_lab.evaluation.report import print_evaluation
 from asr_lab.evaluation.scoring import SetScore, score, set_hash
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.text.normalizer import Normalizer
@@ -62,7 +69,7 @@ def test_the_rate_is_that_of_jiwer() -> None:
 def test_both_texts_are_normalised_and_the_score_says_how() -> None:
     found = scored([("One", "ONE  ")])
     assert found.rates["wer"].errors == 0
-    assert found.normaliser == "nfc+lower/1"
+    assert found.normaliser == "nfc+lower/2"
 
 
 def test_words_against_an_empty_reference_are_insertions() -> None:
@@ -70,6 +77,21 @@ def test_words_against_an_empty_reference_are_insertions() -> None:
     assert (found.rates["wer"].insertions, found.rates["wer"].reference, found.rates["wer"].value) == (2, 1, 2.0)
     assert scored([("", "")]).rates["wer"].value == 0
     assert scored([("", "a b")]).rates["wer"].value == jiwer.wer([""], ["a b"])
+
+
+def test_a_set_without_a_word_in_its_references_has_counts_and_no_rate() -> None:
+    for pairs in ([("", "hello there"), (" ", "")], [("", "")], [("", "")] * 20):
+        found = scored(pairs)
+        for rate in found.rates.values():
+            assert all(math.isfinite(value) for value in (rate.value, rate.low, rate.high))
+        assert found.rates["wer"].insertions == sum(len(hypothesis.split()) for _, hypothesis in pairs)
+        console = Console(file=io.StringIO(), width=200)
+        print_evaluation(console, Evaluation(found, (found,)))
+        page = render("x", "", [("test", evaluation_json(Evaluation(found, (found,)), ""))])
+        (row,) = (line for line in console.file.getvalue().splitlines() if "(WER)" in line)  # type: ignore[attr-defined]
+        assert row.split()[2:4] == ["–", "–"]
+        assert "references hold no word" in console.file.getvalue()  # type: ignore[attr-defined]
+        assert "x: words (WER)</td><td>–</td><td>–</td>" in page
 
 
 def test_no_error_in_few_words_is_not_taken_for_perfection() -> None:

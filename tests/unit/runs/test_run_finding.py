@@ -15,6 +15,7 @@ from asr_lab.runs.directory import RunDirectory, create_run, identity_of, runs_r
 from asr_lab.runs.dispatch import prepare, write_request
 from asr_lab.runs.find import all_runs, changed_defaults, find_run, newest_running, run_of
 from asr_lab.runs.lock import RunLock
+from asr_lab.slots.tokenizers.chars import Chars
 
 Write = Callable[..., Path]
 
@@ -187,3 +188,14 @@ def test_a_run_whose_recipe_todays_schema_refuses_names_the_version_that_made_it
         with pytest.raises(RunError, match=rf"made by {version}, and this one .* does not read its recipe") as caught:
             read()
         assert "features.speaker_s: unknown key" in str(caught.value)
+
+
+def test_a_run_from_before_alphabets_were_taken_from_the_text_is_loaded_with_its_own(recipe: Write) -> None:
+    run = made(recipe())
+    content = json.loads(run.resolved_file.read_text())
+    assert content["experiment"]["tokenizer"] == {"type": "chars", "alphabet": "auto"}
+    content["experiment"]["tokenizer"]["alphabet"] = "cba 'é\""
+    run.resolved_file.write_text(json.dumps(content))
+    assert evaluation_document(run, (), ()).value.tokenizer == Chars(alphabet="cba 'é\"")
+    drift = changed_defaults(run, identity_of(load_recipe(recipe()).value))
+    assert [(change.path, change.new) for change in drift] == [("tokenizer.alphabet", "auto")]

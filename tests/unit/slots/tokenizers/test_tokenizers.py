@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_lab.errors import DataError
 from asr_lab.slots.tokenizers.bpe import BPE
 from asr_lab.slots.tokenizers.bytes import Bytes, ByteTokenizer
 from asr_lab.slots.tokenizers.chars import Chars
 from asr_lab.slots.tokenizers.unigram import Unigram
+from asr_lab.text.characters import ENGLISH
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary, Word
 from asr_lab.tokenizers import CharacterTokenizer, Tokenizer
 
@@ -107,7 +109,9 @@ def test_fingerprints_tell_tokenizers_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "section", [Chars(), Bytes(), BPE(vocab_size=32), Unigram(vocab_size=32)], ids=lambda s: s.tag()
+    "section",
+    [Chars(alphabet=ENGLISH), Bytes(), BPE(vocab_size=32), Unigram(vocab_size=32)],
+    ids=lambda s: s.tag(),
 )
 def test_the_size_is_known_before_it_is_built(section: Tokenizer, tmp_path: Path) -> None:
     section.train(["hello world", "the quick brown fox jumps over the lazy dog"] * 3, tmp_path)
@@ -115,6 +119,46 @@ def test_the_size_is_known_before_it_is_built(section: Tokenizer, tmp_path: Path
     assert tokenizer.vocab_size == section.size
     assert tokenizer.decode(tokenizer.encode("hello fox")) == "hello fox"
     assert section.learns == any(tmp_path.iterdir())
+
+
+def test_an_alphabet_is_taken_from_the_training_text_by_code_point_and_kept(tmp_path: Path) -> None:
+    Chars().train(["ça va", "größe", "ça va"], tmp_path / "one")
+    Chars().train(["größe", "ça va"], tmp_path / "two")
+    one, two = Chars().build(tmp_path / "one"), Chars().build(tmp_path / "two")
+    assert one.alphabet == two.alphabet == " aegrvßçö"
+    assert (tmp_path / "one" / "alphabet.txt").read_text(encoding="utf-8") == one.alphabet
+    assert one.fingerprint() == Chars(alphabet=one.alphabet).build().fingerprint()
+    with pytest.raises(UnspellableError, match="no token for 'x'") as caught:
+        one.encode("xaxy")
+    assert caught.value.characters == "xy"
+
+
+def test_the_blank_is_in_every_alphabet_that_is_taken_and_halves_of_surrogates_are_in_none(tmp_path: Path) -> None:
+    Chars().train(["one\udc80", "two"], tmp_path)
+    assert Chars().build(tmp_path).alphabet == " enotw"
+
+
+def test_no_text_gives_no_alphabet(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no training text to take an alphabet from"):
+        Chars().train([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such file"), (b"", "at least one"), (b"aba", "'a' more often"), (b"\xff", "cannot be read")],
+)
+def test_a_kept_alphabet_that_is_damaged_is_named(content: bytes | None, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "alphabet.txt").write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        Chars().build(tmp_path)
+    assert "alphabet.txt" in str(caught.value)
+
+
+def test_without_text_an_alphabet_counts_64_characters_and_says_so() -> None:
+    assert (Chars().size, Chars(alphabet="abc").size) == (66, 5)
+    assert "64 characters" in Chars().assumes
+    assert Chars(alphabet="abc").assumes == ""
 
 
 def test_sizes_are_bounded() -> None:
