@@ -19,11 +19,18 @@ import typer
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import accepted_recipes
 import run_directories
 from outcomes import Case
 from small_run import small_run
 
-KINDS = {"run_directories": run_directories.cases}
+import recipes
+
+KINDS = {
+    "run_directories": run_directories.cases,
+    "recipes": recipes.cases,
+    "accepted_recipes": accepted_recipes.cases,
+}
 
 
 def fuzz(
