@@ -119,7 +119,7 @@ class Init:
     """Where weights come from at the first step."""
 
     from_: str
-    """A run (path, name or hash prefix) or a checkpoint's path."""
+    """A run (path, name or hash prefix; those under ASRLAB_RUNS) or a checkpoint's path."""
     skip: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))
     """Patterns over parameter names that keep their fresh values."""
     freeze: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))

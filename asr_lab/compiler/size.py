@@ -11,7 +11,7 @@ from asr_lab.recipe import Recipe
 
 
 @attrs.frozen
-class Part:
+class ModelPart:
     """A part of a model, where it is written."""
 
     path: str
@@ -20,16 +20,16 @@ class Part:
     """Of all its layers together."""
 
 
-def parts(recipe: Recipe) -> list[Part]:
+def parts(recipe: Recipe) -> list[ModelPart]:
     """The stem, each block times its layers, and the decoders; blocks must be named and fit the dimension."""
     encoder = recipe.encoder
-    stem = Part("encoder.stem", encoder.stem.num_parameters(recipe.features.dim, encoder.dim))
+    stem = ModelPart("encoder.stem", encoder.stem.num_parameters(recipe.features.dim, encoder.dim))
     layers = [
-        Part(spell(("encoder", "block", name)), times * encoder.block[name].num_parameters(encoder.dim))
+        ModelPart(spell(("encoder", "block", name)), times * encoder.block[name].num_parameters(encoder.dim))
         for name, times in Counter(encoder.layer_names).items()
     ]
     heads = [
-        Part(f"decoder[{i}]", decoder.num_parameters(encoder.dim, recipe.tokenizer.size))
+        ModelPart(f"decoder[{i}]", decoder.num_parameters(encoder.dim, recipe.tokenizer.size))
         for i, decoder in enumerate(recipe.decoder)
     ]
     return [stem, *layers, *heads]
