@@ -193,7 +193,7 @@ def cases(small: SmallRun, number: int, seed: int) -> Iterator[Case]:
         else:
             sets = overrides(data, rng)
         file.write_bytes(content)
-        command = rng.choice(["check"] * 8 + ["diff", "explain"])
+        command = rng.choice(["check"] * 30 + ["diff"] * 8 + ["explain"] * 2)
         words = {
             "check": ["check", str(file)],
             "explain": ["explain", str(file)],

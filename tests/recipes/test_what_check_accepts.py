@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fuzz"))
 from accepted_recipes import accepted, built, of_tones, trained
 from small_run import write_tones
 
-BUILT, TRAINED = 40, 12
+BUILT, TRAINED = 25, 10
 
 
 @pytest.fixture(scope="module")
