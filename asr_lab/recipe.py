@@ -44,13 +44,17 @@ EXECUTION = (
 """Tables and keys that may change between attempts of one run."""
 EVALUATION = ("data.test", "decode", "score")
 """Tables that never retrain."""
+MAX_LAYERS = 1000
+"""No stack is deeper."""
+MAX_SETS = 500
+"""No split has more datasets."""
 
 
 @section
 class Text:
     """What is done to transcripts before training; scoring has its own."""
 
-    steps: tuple[Step, ...] = ("nfc", "lower", "strip_punctuation")
+    steps: tuple[Step, ...] = attrs.field(default=("nfc", "lower", "strip_punctuation"), validator=v.max_len(32))
     """Normalising steps, in order."""
 
 
@@ -60,11 +64,11 @@ class ContextSpec:
 
     chunk: Literal["whole"] | None = None
     """`"whole"` = offline: every frame sees the whole utterance."""
-    chunk_ms: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    chunk_ms: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 600_000)))
     """Frames of one chunk of this length see each other, in milliseconds."""
-    left_ms: float | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    left_ms: float | None = attrs.field(default=None, validator=v.optional(v.between(0, 600_000)))
     """What is seen before the chunk, in milliseconds."""
-    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    weight: float = attrs.field(default=1.0, validator=v.between(1e-6, 1e6))
     """How often this context is drawn in training, relative to the others."""
 
 
@@ -74,7 +78,7 @@ class Stack:
 
     repeat: int = attrs.field(default=1, validator=v.between(1, 1000))
     """How often the blocks follow one another."""
-    blocks: tuple[str, ...] = attrs.field(validator=v.min_len(1))
+    blocks: tuple[str, ...] = attrs.field(validator=v.sized(1, MAX_LAYERS))
     """Names from `encoder.block`, in order."""
 
 
@@ -86,14 +90,19 @@ class Encoder:
     """Dimension of the stack, D."""
     stem: Stem
     """What lowers the frame rate."""
-    contexts: tuple[ContextSpec, ...] = attrs.field(default=(ContextSpec(chunk="whole"),), validator=v.min_len(1))
+    contexts: tuple[ContextSpec, ...] = attrs.field(default=(ContextSpec(chunk="whole"),), validator=v.sized(1, 100))
     """Contexts the model is trained for; one is drawn per step."""
-    stack: tuple[Stack, ...] = attrs.field(validator=v.min_len(1))
+    stack: tuple[Stack, ...] = attrs.field(validator=v.sized(1, MAX_LAYERS))
     """The layers, bottom to top."""
-    block: dict[str, Block] = attrs.field(validator=v.min_len(1))
+    block: dict[str, Block] = attrs.field(validator=v.sized(1, 50))
     """The blocks that the stack names."""
     dropout: float = attrs.field(default=0.1, validator=v.all_of(v.ge(0), v.lt(1)))
     """Dropout rate inside blocks and attention decoders."""
+
+    def __attrs_post_init__(self) -> None:
+        layers = sum(part.repeat * len(part.blocks) for part in self.stack)
+        if layers > MAX_LAYERS:
+            raise v.KeyProblem("stack", f"must be of at most {MAX_LAYERS} layers, is of {layers:,}")
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -111,10 +120,10 @@ class Init:
     """Where weights come from at the first step."""
 
     from_: str
-    """A run (path, name or hash prefix) or a checkpoint's path."""
-    skip: tuple[str, ...] = ()
+    """A run (path, name or hash prefix; those under ASRLAB_RUNS) or a checkpoint's path."""
+    skip: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))
     """Patterns over parameter names that keep their fresh values."""
-    freeze: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))
     """Patterns over parameter names that are not trained."""
 
 
@@ -130,11 +139,11 @@ class Determinism:
 class Data:
     """What is learned from, chosen by, and scored on."""
 
-    train: tuple[Dataset, ...] = attrs.field(validator=v.min_len(1))
+    train: tuple[Dataset, ...] = attrs.field(validator=v.sized(1, MAX_SETS))
     """Sets to train on."""
-    valid: tuple[Dataset, ...] = ()
+    valid: tuple[Dataset, ...] = attrs.field(default=(), validator=v.max_len(MAX_SETS))
     """Sets that selection and early stopping look at."""
-    test: tuple[Dataset, ...] = ()
+    test: tuple[Dataset, ...] = attrs.field(default=(), validator=v.max_len(MAX_SETS))
     """Sets read once, after training."""
     channel: Literal["mix", "first", "split"] = "mix"
     """Stereo recordings: the mean of the channels, the first one, or each channel an utterance of its own."""
@@ -153,15 +162,15 @@ class Data:
 class Train:
     """The loop."""
 
-    batch_s: float = attrs.field(validator=v.gt(0))
+    batch_s: float = attrs.field(validator=v.above(0, 1e7))
     """Padded seconds of audio per step, over all processes."""
     max_epochs: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000)))
     """Stop after this many passes over the training data."""
     max_steps: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000_000)))
     """Stop after this many optimizer steps."""
-    max_audio_h: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    max_audio_h: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 1e9)))
     """Stop after this many hours of audio, padding not counted."""
-    max_wall_min: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    max_wall_min: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 1e9)))
     """Stop after this many minutes of training, over all attempts; such a run is not repeatable."""
     valid_every_steps: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000_000)))
     """Validate after so many steps; default: once an epoch."""
@@ -188,7 +197,7 @@ class Decode:
     attention); auto = the attention decoder if any."""
     beam: int = attrs.field(default=1, validator=v.between(1, 1000))
     """Hypotheses kept; 1 is greedy."""
-    length_penalty: float = attrs.field(default=0.6, validator=v.ge(0))
+    length_penalty: float = attrs.field(default=0.6, validator=v.between(0, 10))
     """Power on the length that attention scores are divided by."""
     ctc_weight: float = attrs.field(default=0.3, validator=v.all_of(v.ge(0), v.le(1)))
     """Share of CTC in `joint` and `rescoring`."""
@@ -202,7 +211,7 @@ class Decode:
 class Score:
     """How hypotheses are compared with references."""
 
-    normalizer: tuple[Step, ...] = ("nfc", "lower", "strip_punctuation")
+    normalizer: tuple[Step, ...] = attrs.field(default=("nfc", "lower", "strip_punctuation"), validator=v.max_len(32))
     """Steps on references and hypotheses alike."""
     bootstrap: int = attrs.field(default=1000, validator=v.between(100, 1_000_000))
     """Resamples behind the 95 % interval."""
@@ -232,8 +241,8 @@ class Recipe:
     text: Text = Text()
     tokenizer: Tokenizer
     encoder: Encoder
-    decoder: tuple[Decoder, ...] = attrs.field(validator=v.min_len(1))
-    augment: tuple[Augment, ...] = ()
+    decoder: tuple[Decoder, ...] = attrs.field(validator=v.sized(1, 32))
+    augment: tuple[Augment, ...] = attrs.field(default=(), validator=v.max_len(100))
     init: Init | None = None
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()

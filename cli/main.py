@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from asr_lab import slots
-from asr_lab.errors import LabError, TrainingError, is_of_environment, of_environment
+from asr_lab.errors import LabError, TrainingError, is_of_environment, of_environment, printable
 
 COMMANDS = (
     "run",
@@ -104,11 +104,11 @@ def _open_standard_files() -> None:
 
 
 def _as_note(message: Warning | str, *_: object, **__: object) -> str:
-    return f"note: {message}\n"
+    return f"note: {printable(str(message))}\n"
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     return code
 
 

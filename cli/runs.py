@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from asr_lab.errors import printable
 from cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -102,4 +103,4 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     Console().print(table)
     for row in rows:
         if row["problem"] is not None:
-            print(f"note: {row['problem']}", file=sys.stderr)
+            print(f"note: {printable(str(row['problem']))}", file=sys.stderr)

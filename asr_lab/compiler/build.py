@@ -106,8 +106,10 @@ def _checkpoint(folder: Path, name: str) -> Path:
     return find_checkpoint(Path(name))
 
 
-def build(document: Document[Recipe], folder: Path) -> Experiment:
+def build(document: Document[Recipe], folder: Path, start: Path | None = None) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
+
+    `start` is the run or checkpoint that `[init] from` names; by default what it says is a path.
 
     DataError when data is absent or more utterances are left out than the recipe allows, which are then listed in
     `folder`; LabError for what only shows with
@@ -129,7 +131,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
     device = best_device()
     features = recipe.features.build().to(device)
     model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
-    lineage = _initialise(recipe, model)
+    lineage = _initialise(recipe, model, start)
     return Experiment(
         learner=_learner(recipe, model, features, corpus, root),
         model=model,
@@ -186,10 +188,10 @@ def _evaluation_data(recipe: Recipe, sets: Mapping[str, Cuts]) -> tuple[Evaluati
     return tuple(EvaluationData(name, cuts, sample_rate=rate, batch_s=batch_s) for name, cuts in sets.items())
 
 
-def _initialise(recipe: Recipe, model: SpeechModel) -> Lineage | None:
+def _initialise(recipe: Recipe, model: SpeechModel, start: Path | None) -> Lineage | None:
     if recipe.init is None:
         return None
-    return initialise(model, Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
+    return initialise(model, start or Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
 
 
 def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus, root: Path) -> Learner:

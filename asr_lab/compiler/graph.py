@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -10,10 +11,9 @@ import attrs
 import torch
 from torch import nn
 
-from asr_lab.compiler.cost import Unfilled, macs, weightless
+from asr_lab.compiler.cost import Costs, Unfilled
 from asr_lab.compiler.facts import kind
-from asr_lab.compiler.model import build_model
-from asr_lab.models.model import SpeechModel
+from asr_lab.compiler.model import build_context
 from asr_lab.nn.decoder import DecoderHead, Targets
 from asr_lab.recipe import Encoder, Recipe
 from asr_lab.slots.decoders import Decoder
@@ -75,19 +75,21 @@ def recipe_graph(recipe: Recipe, vocab_size: int | None = None) -> Graph:
 
 def graph(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> Graph:
     """The graph of the model of these sections."""
+    names = encoder.layer_names
     with torch.device("meta"), Unfilled():
         extractor = features.build()
-        model = build_model(features, encoder, decoders, vocab_size)
-    model.eval()
-    tracer = _Tracer(model, Fraction(features.frame_ms), features.dim)
-    stem, *layers = model.encoder
+        stem = encoder.stem.build(features.dim, encoder.dim)
+        layers = {name: encoder.block[name].build(encoder.dim, encoder.dropout) for name in dict.fromkeys(names)}
+        heads = [d.build(encoder.dim, vocab_size, encoder.dropout) for d in decoders]
+    context = build_context(encoder.contexts[0], features.frame_ms)
+    tracer = _Tracer(context, features.frame_ms, features.dim)
     nodes = [_features_node(features, extractor), tracer.layer("stem", encoder.stem.tag(), stem, encoder.stem)]
-    for number, (name, layer) in enumerate(zip(encoder.layer_names, layers, strict=True)):
+    for number, name in enumerate(names):
         block = encoder.block[name]
-        nodes.append(tracer.layer(f"layers.{number}", kind(block), layer, block))
-    for section, head, tap in zip(decoders, model.heads, model.taps, strict=True):
-        nodes.append(tracer.head(section, head, tap))
-    return Graph(tuple(nodes), model.contexts[0][0])
+        nodes.append(tracer.layer(f"layers.{number}", kind(block), layers[name], block))
+    for section, head in zip(decoders, heads, strict=True):
+        nodes.append(tracer.head(section, head, len(names) if section.tap is None else section.tap))
+    return Graph(tuple(nodes), context)
 
 
 def _features_node(features: Features, extractor: Streamable[Any]) -> Node:
@@ -100,24 +102,22 @@ def _features_node(features: Features, extractor: Streamable[Any]) -> Node:
 
 
 class _Tracer:
-    """Follows frames through a meta model; of layers of one table and one input shape one runs."""
+    """Follows frames through meta layers; of layers of one table and one input shape one runs."""
 
-    def __init__(self, model: SpeechModel, frame_ms: Fraction, dim: int) -> None:
-        self.model = model
-        self.context = model.contexts[0][0]
+    def __init__(self, context: Context, frame_ms: Fraction, dim: int) -> None:
+        self.context = context
         self.frame_ms = frame_ms
         self.frames = Frames.whole(torch.zeros(1, s_to_frames(MEASURED_S, frame_ms), dim))
         self.reached: list[tuple[Frames, Fraction]] = []
         """Frames and their rate after each part of the encoder."""
+        self._costs = Costs()
         self._known: dict[tuple[Any, Context, tuple[int, ...]], tuple[int, Frames]] = {}
 
     def layer(self, name: str, kind: str, layer: Streamable[Any], section: Any) -> Node:
         """The node of the encoder's next part."""
         key = (section, self.context, tuple(self.frames.x.shape))
         if key not in self._known:
-            ghost = weightless(layer)
-            state = ghost.initial_state(1, self.context)
-            cost, (_, frames) = macs(lambda: ghost(state, self.frames, self.context))
+            cost, (_, frames) = self._costs.of(layer.eval(), self.frames, self._step)
             self._known[key] = cost, frames
         cost, self.frames = self._known[key]
         hop = layer.hop_frames(self.context)
@@ -128,20 +128,24 @@ class _Tracer:
         shape = ("B", "T" if layer.ratio == 1 else f"T*{layer.ratio}", str(self.frames.x.shape[-1]))
         return Node(name, kind, shape, float(self.frame_ms), hop_ms, look_ms, _count(layer), cost / MEASURED_S)
 
-    def head(self, section: Decoder, head: nn.Module, tap: int) -> Node:
-        """The node of a decoder that reads after `tap` parts."""
-        assert isinstance(head, DecoderHead)
-        frames, frame_ms = self.reached[tap - 1]
+    def _step(self, layer: Streamable[Any], frames: Frames) -> tuple[Any, Frames]:
+        return layer(layer.initial_state(1, self.context), frames, self.context)
+
+    def head(self, section: Decoder, head: DecoderHead, tap: int) -> Node:
+        """The node of a decoder that reads after `tap` layers."""
+        frames, frame_ms = self.reached[tap]
         count = TOKENS_PER_S * MEASURED_S
         while count > 1 and not section.fits(frames.x.shape[1], range(count)):
             count -= 1
-        targets = Targets(torch.zeros(1, count, dtype=torch.int64), torch.tensor([count]))
-        ghost = weightless(head)
-        cost, logits = macs(lambda: ghost.logits(frames, targets))
+        cost, logits = self._costs.of(head.eval(), frames, functools.partial(_logits, count))
         rate_ms = float(frame_ms) if logits.shape[1] == frames.x.shape[1] else 0.0
         shape = ("B", "T" if rate_ms else "U", str(logits.shape[2]))
         tag = section.tag()
         return Node(f"decoder.{tag}", tag, shape, rate_ms, rate_ms or None, 0.0, _count(head), cost / MEASURED_S)
+
+
+def _logits(count: int, head: DecoderHead, frames: Frames) -> torch.Tensor:
+    return head.logits(frames, Targets.of([[0] * count], frames.x.device))
 
 
 def _count(module: nn.Module) -> int:

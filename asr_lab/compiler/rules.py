@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from asr_lab.compiler.bounds import model_is_bounded, updates_are_bounded
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
@@ -249,11 +250,13 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     contexts_are_whole_frames,
     streams_can_stream,
     dims_fit,
+    model_is_bounded,
     decoders_fit,
     decoding_is_possible,
     training_ends,
     ranks_take_part_of_a_batch,
     groups_say_something,
+    updates_are_bounded,
     datasets_make_sense,
     steps_have_an_effect,
 )

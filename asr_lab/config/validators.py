@@ -174,6 +174,11 @@ def between(low: float, high: float) -> Demands:
     return all_of(ge(low), le(high))
 
 
+def above(low: float, high: float) -> Demands:
+    """More than `low` and at most `high`."""
+    return all_of(gt(low), le(high))
+
+
 def min_len(count: int) -> Bound:
     """A text, list or table of at least so many elements."""
     return Bound("min_len", count)
@@ -182,6 +187,11 @@ def min_len(count: int) -> Bound:
 def max_len(count: int) -> Bound:
     """A text, list or table of at most so many elements."""
     return Bound("max_len", count)
+
+
+def sized(least: int, most: int) -> Demands:
+    """A text, list or table of `least` to `most` elements."""
+    return all_of(min_len(least), max_len(most))
 
 
 def matches_re(pattern: str) -> Bound:

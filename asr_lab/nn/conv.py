@@ -48,7 +48,7 @@ class DepthwiseConv(nn.Module):
             ahead = F.pad(x[:, side:], (0, 0, 0, chunks * chunk_frames - frames)).view(-1, chunk_frames, dim)
             ahead = F.pad(ahead[:, 1:], (0, 0, 0, reach))  # (B * chunks, chunk_frames - 1 + reach, D)
             more: Tensor = _Depthwise.apply(ahead, weight[:, side + 1 : side + 1 + reach], torch.zeros_like(bias))
-            return y + more.view(len(x), chunks * chunk_frames, dim)[:, :frames]
+            return y + more.reshape(len(x), chunks * chunk_frames, dim)[:, :frames]
 
 
 class _Depthwise(torch.autograd.Function):

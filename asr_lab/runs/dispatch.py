@@ -21,7 +21,7 @@ from asr_lab.errors import RunError
 from asr_lab.recipe import Recipe
 from asr_lab.runs.code_snapshot import Code, running_code, snapshot_environment, take_snapshot
 from asr_lab.runs.directory import RunDirectory, create_run, identity_of
-from asr_lab.runs.find import changed_defaults, run_of
+from asr_lab.runs.find import changed_defaults, find_weights, run_of
 from asr_lab.runs.lock import Liveness, last_attempt, process_started
 from asr_lab.runs.provenance import RecordChange, changes, refusal
 from asr_lab.runs.request import AttemptRequest
@@ -54,6 +54,8 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     identity, code = identity_of(document.value), running_code()
     run = None if again else run_of(identity, root)
     if run is None:
+        if document.value.init is not None:
+            find_weights(document.value.init.from_, root)  # where it names nothing, torch need not be loaded
         try:
             return Prepared(create_run(document, root, again), "new", RunStatus(), code)
         except RunError:

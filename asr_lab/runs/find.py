@@ -62,6 +62,14 @@ def find_run(argument: str, root: Path) -> RunDirectory:
     raise RunError(f"no run {argument!r} under {root}{known}")
 
 
+def find_weights(argument: str, root: Path) -> Path:
+    """What `[init] from` names: the path of a checkpoint or run where there is one, else a run by name or hash prefix.
+
+    RunError when none fits, or more than one does.
+    """
+    return Path(argument) if Path(argument).exists() else find_run(argument, root).path
+
+
 def newest_running(root: Path) -> RunDirectory:
     """The newest run that a process trains now; RunError when none does."""
     for run in reversed(all_runs(root)):

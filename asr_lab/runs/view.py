@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from asr_lab.errors import printable
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import EventReader
 from asr_lab.runs.lock import Liveness
@@ -52,7 +53,7 @@ class LiveView:
     def show(self, status: RunStatus) -> None:
         """Redraw the line; warnings stay above it."""
         self._num_notes = _show_notes(
-            status, self._num_notes, lambda note: self._console.print(f"note: {note}", style="yellow")
+            status, self._num_notes, lambda note: self._console.print(f"note: {printable(note)}", style="yellow")
         )
         self._progress.update(self._task, completed=status.share, line=describe(status))
 
@@ -90,7 +91,7 @@ def open_view(run: RunDirectory) -> View:
     """A live line when stderr is a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
         return LiveView(run, Console(stderr=True))
-    return PlainView(run, lambda line: print(line, file=sys.stderr, flush=True))
+    return PlainView(run, lambda line: print(printable(line), file=sys.stderr, flush=True))
 
 
 def describe(status: RunStatus) -> str:

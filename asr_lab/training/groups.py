@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from asr_lab.errors import LabError
+from asr_lab.errors import LabError, shown_name
 
 
 class GroupRule(Protocol):
@@ -69,7 +69,7 @@ def require_matches(patterns: Sequence[str], names: Iterable[str], where: str) -
     for pattern in patterns:
         if not any(fnmatchcase(n, pattern) for n in names):
             near = nearest(pattern, names)
-            raise LabError(f"{where}: {pattern!r} matches no parameter; near it: {', '.join(near)}")
+            raise LabError(f"{where}: {pattern!r} matches no parameter; near it: {', '.join(map(shown_name, near))}")
 
 
 def nearest(pattern: str, names: Sequence[str], count: int = 3) -> list[str]:

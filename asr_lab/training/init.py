@@ -54,9 +54,12 @@ def weights_of(snapshot: Snapshot, *, averaged: bool = True) -> dict[str, Tensor
 
 
 def load_weights(model: nn.Module, folder: Path, *, averaged: bool = True) -> None:
-    """Give a model the weights of a checkpoint of its own kind; CheckpointError names everything that differs."""
+    """Give a model the weights of a checkpoint of its own kind; CheckpointError names everything that differs,
+    and what is not finite."""
     weights = weights_of(checkpoint.read(folder), averaged=averaged)
     state.restore_tensors(state.model_tensors(model), weights, f"{folder}: the model")
+    if broken := state.not_finite(weights):
+        raise CheckpointError(f"{folder}: its weights are not sound:\n  " + "\n  ".join(broken))
 
 
 def initialise(model: nn.Module, path: Path, skip: Sequence[str] = (), freeze: Sequence[str] = ()) -> Lineage:
@@ -77,6 +80,9 @@ def initialise(model: nn.Module, path: Path, skip: Sequence[str] = (), freeze: S
     if problems := state.mismatches(wanted, offered):
         advice = "name them in init.skip, with patterns, if they are to keep their fresh values"
         raise CheckpointError(f"{folder}: its weights do not fit ({advice}):\n  " + "\n  ".join(problems))
+    if broken := state.not_finite({name: offered[name] for name in wanted}):
+        advice = "name another checkpoint, or let them keep their fresh values with init.skip"
+        raise CheckpointError(f"{folder}: its weights are not sound ({advice}):\n  " + "\n  ".join(broken))
     state.restore_tensors(wanted, offered, str(folder))
     frozen = []
     for name, parameter in model.named_parameters():

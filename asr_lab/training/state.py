@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from asr_lab.errors import CheckpointError
+from asr_lab.errors import CheckpointError, shown_name
 
 PARTS = ("model", "optimizer", "average", "rng")
 """The kinds of tensors in a checkpoint; each is a file of its own."""
+MOST_LINES = 40
+"""Of what a checkpoint's file names and the model does not have."""
 
 
 @attrs.frozen
@@ -80,11 +82,22 @@ def restore_tensors(target: Mapping[str, Tensor], source: Mapping[str, Tensor], 
 def mismatches(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:
     """A line for each name that only one side has and each shape or type that differs."""
     lines = [f"{name}: not in the checkpoint" for name in target if name not in source]
-    lines += [f"{name}: in the checkpoint only" for name in source if name not in target]
+    lines += _few([f"{shown_name(name)}: in the checkpoint only" for name in source if name not in target])
     for name in target:
         if name in source and (own := _kind(target[name])) != (other := _kind(source[name])):
             lines.append(f"{name}: {own} here, {other} in the checkpoint")
     return lines
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """A line for each tensor that holds NaN or infinity."""
+    counts = {name: int((~torch.isfinite(tensor)).sum()) for name, tensor in tensors.items()}
+    return _few([f"{shown_name(n)}: {c:,} of its values are not finite" for n, c in counts.items() if c])
+
+
+def _few(lines: list[str]) -> list[str]:
+    """As many as a person reads: a file may hold any number of names."""
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"… and {len(lines) - MOST_LINES:,} more"]
 
 
 def _kind(tensor: Tensor) -> str:
@@ -101,7 +114,8 @@ def restore_optimizer(optimizer: Optimizer, model: nn.Module, source: Mapping[st
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     own = {names[id(p)]: p for p in parameters}
     if strangers := sorted(set(by_name) - set(own)):
-        raise CheckpointError(f"the optimizer does not train what the checkpoint has state for: {', '.join(strangers)}")
+        named = ", ".join(_few([shown_name(name) for name in strangers]))
+        raise CheckpointError(f"the optimizer does not train what the checkpoint has state for: {named}")
     for name, entries in by_name.items():
         for key, value in entries.items():
             if isinstance(value, Tensor) and value.ndim and value.shape != own[name].shape:

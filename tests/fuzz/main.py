@@ -19,6 +19,7 @@ import typer
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import accepted_recipes
 import audio_files
 import rows
 import run_directories
@@ -26,8 +27,12 @@ import web_requests
 from outcomes import Case, started
 from small_run import small_run
 
+import recipes
+
 KINDS: dict[str, Callable[..., Iterator[Case]]] = {
     "run_directories": run_directories.cases,
+    "recipes": recipes.cases,
+    "accepted_recipes": accepted_recipes.cases,
     "rows": rows.cases,
     "audio_files": audio_files.cases,
     "web_requests": web_requests.cases,

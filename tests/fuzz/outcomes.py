@@ -44,16 +44,29 @@ class Hang(BaseException):
 
 def called(name: str, words: Sequence[str]) -> Case:
     """Give words to the command line in this process."""
+    return judged(name, lambda: told_by(words)[0])
+
+
+def told_by(words: Sequence[str]) -> tuple[str, BaseException | None]:
+    """Give words to the command line: a fault in its exit code, if any, and the error that it told."""
     from cli.main import app
 
+    try:
+        code = app(list(words), standalone_mode=False, prog_name="asrlab") or 0
+    except BaseException as error:
+        if isinstance(error, Hang) or _fault_of(error):
+            raise
+        return "", error
+    return "" if code in CODES else f"exit code {code!r}", None
+
+
+def judged(name: str, action: Callable[[], str | None]) -> Case:
+    """What an action comes to, which returns what is wrong or nothing."""
     began, held = time.monotonic(), _peak_mb()
-    fault = ""
     output = io.StringIO()
     try:
         with _within(LIMIT_S), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            code = app(list(words), standalone_mode=False, prog_name="asrlab") or 0
-        if code not in CODES:
-            fault = f"exit code {code!r}"
+            fault = action() or ""
     except Hang:
         fault = f"did not end within {LIMIT_S} s"
     except BaseException as error:

@@ -73,7 +73,7 @@ def small_run(folder: Path) -> SmallRun:
     from cli.main import app
 
     tones = folder / "data" / "tones"
-    _write_tones(tones)
+    write_tones(tones)
     for name in ("data", "runs", "cache"):
         os.environ[f"ASRLAB_{name.upper()}"] = str(folder / name)
     (folder / "small.toml").write_text(RECIPE)
@@ -82,7 +82,8 @@ def small_run(folder: Path) -> SmallRun:
     return SmallRun(folder, run)
 
 
-def _write_tones(folder: Path, rate: int = 8000) -> None:
+def write_tones(folder: Path, rate: int = 8000) -> None:
+    """Make recordings of two words each, and their manifest."""
     import numpy as np
     import soundfile
 

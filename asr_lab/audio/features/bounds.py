@@ -11,6 +11,8 @@ Name = Literal["whisper", "kaldi", "nemo"]
 Floor = Literal["utterance", "fixed"]
 Level = Literal["none", "utterance", "running"]
 
+MAX_FILTER_VALUES = 1 << 24
+"""No bank of filters is larger, filters times points of the spectrum."""
 LINEAR_HZ = 200.0 / 3
 """Hz per mel on Slaney's scale, below the break (Auditory Toolbox 1998)."""
 BREAK_HZ = 1000.0
@@ -69,7 +71,13 @@ def check_bands(
     low, high = frequency_range(name, sample_rate, low_hz, high_hz)
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(f"mel filters from {low:g} to {high:g} Hz do not fit into 0 to {sample_rate / 2:g} Hz")
-    spacing = sample_rate / num_points(name, window)
+    points = num_points(name, window)
+    if num_mels * points > MAX_FILTER_VALUES:
+        raise ValueError(
+            f"{num_mels} mel filters over {points} points of the spectrum are more than {MAX_FILTER_VALUES:,} values: "
+            "choose fewer (num_mels), a shorter window (window_ms) or a lower sample_rate"
+        )
+    spacing = sample_rate / points
     empty = _num_empty(name, num_mels, low, high, spacing, sample_rate / 2)
     if empty:
         raise ValueError(

@@ -28,7 +28,7 @@ def keep(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.de
     Mersenne Twister took a quarter of a small conformer's step. The same seed gives the same bits with any number of
     threads.
     """
-    cut = round(rate * RESOLUTION)
+    cut = min(round(rate * RESOLUTION), RESOLUTION - 1)  # a rate that rounds to 1 keeps a place now and then
     if device.type != "cpu" or cut == 0:
         return F.dropout(torch.ones(shape, dtype=dtype, device=device), rate)
     count = math.prod(shape)

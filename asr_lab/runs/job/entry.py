@@ -29,6 +29,7 @@ from asr_lab.errors import (
 from asr_lab.runs.code_snapshot import running_code
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.events import EventWriter, read_events
+from asr_lab.runs.find import find_weights
 from asr_lab.runs.job.attempt import Attempted
 from asr_lab.runs.job.fit import Fit
 from asr_lab.runs.job.selection import Selection
@@ -89,7 +90,8 @@ def _work(attempt: Attempted) -> bool:
         return True
     attempt.events.write("state", {"state": "building"})
     _share_processors(recipe)
-    experiment = build(document, run.path)
+    start = None if recipe.init is None else find_weights(recipe.init.from_, run.path.parent)
+    experiment = build(document, run.path, start)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last)
     store.clean()

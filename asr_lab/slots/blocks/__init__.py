@@ -28,6 +28,10 @@ class Block(Slot):
         """What does not fit the stack's dimension: (key path below this table, message)."""
         return []
 
+    def num_parameters(self, dim: int) -> int:
+        """Parameters of the layer, known without building it; 0 where a choice of your own does not say."""
+        return 0
+
     def build(self, dim: int, dropout: float) -> Streamable[Any]:
         """The layer, (B, T, dim) to (B, T * ratio, dim)."""
         raise NotImplementedError
@@ -43,6 +47,10 @@ class Mixer(Slot):
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         """What does not fit the stack's dimension: (key path below this table, message)."""
         return []
+
+    def num_parameters(self, dim: int) -> int:
+        """Parameters of the layer, known without building it; 0 where a choice of your own does not say."""
+        return 0
 
     def build(self, dim: int, dropout: float) -> Streamable[Any]:
         """The layer, (B, T, dim) to (B, T, dim)."""

@@ -9,6 +9,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.blocks import Mixer
+from asr_lab.slots.parameters import linear
 
 if TYPE_CHECKING:
     from asr_lab.nn.attention import Attention as AttentionLayer
@@ -34,6 +35,10 @@ class Attention(Mixer):
         if self.position == "relative" and dim % 2:
             return [("position", f"relative needs an even encoder.dim, got {dim}")]
         return []
+
+    def num_parameters(self, dim: int) -> int:
+        by_distance = linear(dim, dim, bias=False) + dim if self.position == "relative" else 0
+        return linear(dim, 3 * dim) + linear(dim, dim) + by_distance
 
     def build(self, dim: int, dropout: float) -> AttentionLayer:
         from asr_lab.nn.attention import Attention as AttentionLayer

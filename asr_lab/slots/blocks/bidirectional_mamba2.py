@@ -10,6 +10,7 @@ from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Mixer
+from asr_lab.slots.parameters import linear
 
 if TYPE_CHECKING:
     from asr_lab.nn.mamba2 import BidirectionalMamba2 as BidirectionalMamba2Layer
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class BidirectionalMamba2(Mixer):
     """Two Mamba-2 mixers, one from each end of the utterance, summed; twice the cost of one, and it cannot stream."""
 
-    state_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
+    state_dim: int = attrs.field(default=64, validator=v.between(1, 4096))
     """Numbers remembered per inner channel and direction, N."""
-    head_dim: int = attrs.field(default=64, validator=v.between(1, 65_536))
+    head_dim: int = attrs.field(default=64, validator=v.between(1, 4096))
     """Inner channels that share a decay, P."""
     expand: int = attrs.field(default=2, validator=v.between(1, 64))
     """Inner channels per channel of the stack, in each direction."""
@@ -39,6 +40,12 @@ class BidirectionalMamba2(Mixer):
         if (self.expand * dim) % self.head_dim:
             return [("head_dim", f"must divide expand * encoder.dim = {self.expand * dim}, got {self.head_dim}")]
         return []
+
+    def num_parameters(self, dim: int) -> int:
+        inner, heads = self.expand * dim, self.expand * dim // self.head_dim
+        convolved = inner + 2 * self.state_dim
+        projected = linear(dim, inner + convolved + heads, bias=False) + linear(inner, dim, bias=False)
+        return 2 * (projected + linear(self.conv_width, convolved) + 3 * heads + inner)
 
     def build(self, dim: int, dropout: float) -> BidirectionalMamba2Layer:
         from asr_lab.nn.mamba2 import BidirectionalMamba2 as BidirectionalMamba2Layer

@@ -10,6 +10,7 @@ from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
+from asr_lab.slots.parameters import feed_forward, linear, norm
 
 if TYPE_CHECKING:
     from asr_lab.nn.blocks import Macaron as MacaronLayer
@@ -63,6 +64,11 @@ class Macaron(Block):
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]
+
+    def num_parameters(self, dim: int) -> int:
+        around = norm(dim) + linear(dim, 2 * dim) + linear(dim, dim)
+        conv = around + linear(self.conv.kernel_frames, dim)
+        return self.mixer.num_parameters(dim) + conv + 2 * feed_forward(dim, self.expansion * dim) + 5 * norm(dim)
 
     def build(self, dim: int, dropout: float) -> MacaronLayer:
         from asr_lab.nn.blocks import Macaron as MacaronLayer

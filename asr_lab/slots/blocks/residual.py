@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
+from asr_lab.slots.parameters import norm
 
 if TYPE_CHECKING:
     from asr_lab.nn.blocks import Residual as ResidualLayer
@@ -25,6 +26,9 @@ class Residual(Block):
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]
+
+    def num_parameters(self, dim: int) -> int:
+        return self.mixer.num_parameters(dim) + norm(dim)
 
     def build(self, dim: int, dropout: float) -> ResidualLayer:
         from asr_lab.nn.blocks import Residual as ResidualLayer

@@ -10,6 +10,7 @@ from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.blocks import Block, Mixer
+from asr_lab.slots.parameters import feed_forward, norm
 
 if TYPE_CHECKING:
     from asr_lab.nn.blocks import Transformer as TransformerLayer
@@ -30,6 +31,9 @@ class Transformer(Block):
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         return [(f"mixer.{key}", message) for key, message in self.mixer.dim_problems(dim)]
+
+    def num_parameters(self, dim: int) -> int:
+        return self.mixer.num_parameters(dim) + feed_forward(dim, self.expansion * dim) + 2 * norm(dim)
 
     def build(self, dim: int, dropout: float) -> TransformerLayer:
         from asr_lab.nn.blocks import Transformer as TransformerLayer

@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.blocks import Block
+from asr_lab.slots.parameters import linear
 
 if TYPE_CHECKING:
     from asr_lab.nn.blocks import Upsample as UpsampleLayer
@@ -28,6 +29,9 @@ class Upsample(Block):
     @property
     def ratio(self) -> Fraction:
         return Fraction(self.factor)
+
+    def num_parameters(self, dim: int) -> int:
+        return linear(dim, self.factor * dim)
 
     def build(self, dim: int, dropout: float) -> UpsampleLayer:
         from asr_lab.nn.blocks import Upsample as UpsampleLayer

@@ -23,9 +23,9 @@ class Join:
     """At most this many in one; the number is drawn uniformly from `min_utterances` to it."""
     min_utterances: int = attrs.field(default=1, validator=v.between(1, 1000))
     """At least this many in one, where there are so many left."""
-    max_s: float = attrs.field(default=30.0, validator=v.gt(0))
+    max_s: float = attrs.field(default=30.0, validator=v.above(0, 86_400))
     """No joined utterance is longer, in seconds before speed perturbation."""
-    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=v.rising(0))
+    gap_s: tuple[float, float] = attrs.field(default=(0.05, 0.3), validator=v.rising(0, 60))
     """Silence between two, in seconds, drawn uniformly from this range."""
     same: str | None = "speaker"
     """Only utterances that agree in this column are joined; "" joins any."""
@@ -46,9 +46,9 @@ class Join:
 class Dataset(Slot):
     """Utterances with transcripts."""
 
-    name: str = ""
+    name: str = attrs.field(default="", validator=v.max_len(100))
     """A label for tables; sets of one name are scored as one."""
-    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    weight: float = attrs.field(default=1.0, validator=v.between(1e-6, 1000))
     """How often an epoch passes over this set: 2 = twice, 0.5 = a drawn half."""
     where: dict[str, Any] = attrs.field(factory=dict)
     """Keep only utterances that fit: `min_s`, `max_s`, or a column with a value, a list of values, or a pattern with

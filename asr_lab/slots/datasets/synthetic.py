@@ -32,7 +32,7 @@ class Synthetic(Dataset):
     alone, where splits share the ten words and differ in voices."""
     sentences: str | None = None
     """A text file with a sentence a line instead of the grammar; a relative path is under ASRLAB_DATA."""
-    language: str = attrs.field(default="en-us", validator=v.min_len(1))
+    language: str = attrs.field(default="en-us", validator=v.sized(1, 50))
     """eSpeak NG's name of the language or accent: `en-us`, `en-gb-scotland`, `de`, `fr`, …"""
     voices: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1000)))
     """Speakers, drawn from the split's own; default: all of them."""

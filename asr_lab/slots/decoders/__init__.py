@@ -21,7 +21,7 @@ class Decoder(Slot):
     at_several_layers: ClassVar[bool] = False
     """Whether there may be several of this kind; the deepest is used, the others help to train the layers below."""
 
-    weight: float = attrs.field(default=1.0, validator=v.gt(0))
+    weight: float = attrs.field(default=1.0, validator=v.between(1e-6, 1e6))
     """Share of the loss; the weights of all decoders are divided by their sum."""
     tap: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 10_000)))
     """Read the frames after this many layers of the stack; default: after the last."""
@@ -33,6 +33,10 @@ class Decoder(Slot):
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
         """Whether a text can be learned from so many encoder frames; an utterance that does not fit is left out."""
         return num_frames > 0
+
+    def num_parameters(self, dim: int, vocab_size: int) -> int:
+        """Parameters of the head, known without building it; 0 where a choice of your own does not say."""
+        return 0
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> DecoderHead:
         """The head over (B, T, dim) frames; token 0 is the blank, token 1 the end of text."""

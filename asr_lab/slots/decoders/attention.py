@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.decoders import Decoder
+from asr_lab.slots.parameters import feed_forward, linear, norm
 from asr_lab.text.vocabulary import BLANK_ID, END_ID
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class AttentionDecoder(Decoder):
     """A pre-norm transformer decoder whose embedding is its output layer, as Whisper's (Radford et al., 2212.04356)."""
 
-    num_layers: int = attrs.field(default=6, validator=v.between(1, 1000))
+    num_layers: int = attrs.field(default=6, validator=v.between(1, 100))
     """Layers, each of self-attention, attention to the frames, and a feed-forward part."""
     num_heads: int = attrs.field(default=4, validator=v.between(1, 4096))
     """Heads of each attention; they divide the dimension."""
@@ -45,6 +46,12 @@ class AttentionDecoder(Decoder):
     def fits(self, num_frames: int, tokens: Sequence[int]) -> bool:
         """A text no longer than the longest that a search gives."""
         return num_frames > 0 and len(tokens) <= self.max_tokens
+
+    def num_parameters(self, dim: int, vocab_size: int) -> int:
+        layer = linear(dim, 3 * dim) + 3 * linear(dim, dim) + linear(dim, 2 * dim) + 3 * norm(dim)
+        layer += feed_forward(dim, self.expansion * dim)
+        places = (self.max_tokens + 1) * dim if self.positions == "learned" else 0
+        return self.num_layers * layer + vocab_size * dim + places + 2 * norm(dim)
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> AttentionDecoderHead:
         from asr_lab.nn.attention_decoder.head import AttentionDecoderHead

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asr_lab.config.section import section
 from asr_lab.slots.decoders import Decoder
+from asr_lab.slots.parameters import linear, norm
 from asr_lab.text.vocabulary import BLANK_ID, END_ID
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class CTC(Decoder):
         from asr_lab.nn.ctc.alignment import required_frames
 
         return num_frames >= max(1, required_frames(tokens))
+
+    def num_parameters(self, dim: int, vocab_size: int) -> int:
+        return norm(dim) + linear(dim, vocab_size)
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> CTCHead:
         from asr_lab.nn.ctc.head import CTCHead

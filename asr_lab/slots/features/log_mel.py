@@ -30,13 +30,13 @@ class LogMel(Features):
     """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds."""
     num_mels: int = attrs.field(default=80, validator=v.between(4, 1024))
     """Mel bands, F."""
-    window_ms: float = attrs.field(default=25.0, validator=v.gt(0))
+    window_ms: float = attrs.field(default=25.0, validator=v.between(1, 1000))
     """Length of a frame's window."""
-    hop_ms: float = attrs.field(default=10.0, validator=v.gt(0))
+    hop_ms: float = attrs.field(default=10.0, validator=v.between(1, 1000))
     """From one frame to the next."""
-    low_hz: float | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    low_hz: float | None = attrs.field(default=None, validator=v.optional(v.between(0, 384_000)))
     """Where the first band begins; default: the convention's (Kaldi 20, others 0)."""
-    high_hz: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    high_hz: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 384_000)))
     """Where the last band ends; default: half the sample rate."""
 
     def __attrs_post_init__(self) -> None:

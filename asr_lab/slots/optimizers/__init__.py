@@ -23,11 +23,11 @@ def wrong_betas(betas: tuple[float, float]) -> str | None:
 class Group:
     """Parameters with settings of their own."""
 
-    match: tuple[str, ...] = attrs.field(validator=v.min_len(1))
+    match: tuple[str, ...] = attrs.field(validator=v.sized(1, 1000))
     """Patterns over parameter names; `*` matches anything. The first group that matches takes the parameter."""
-    lr_scale: float = attrs.field(default=1.0, validator=v.ge(0))
+    lr_scale: float = attrs.field(default=1.0, validator=v.between(0, 1e6))
     """Factor on the learning rate."""
-    weight_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0)))
+    weight_decay: float | None = attrs.field(default=None, validator=v.optional(v.between(0, 1e6)))
     """Weight decay of this group; default: the optimizer's."""
 
 
@@ -39,13 +39,13 @@ DEFAULT_GROUPS = (Group(match=("*.bias", "*norm*", "*.dt_bias", "*.A_log", "*.D"
 class Optimizer(Slot):
     """The update rule; the schedule scales its peak learning rate."""
 
-    peak_lr: float = attrs.field(default=1e-3, validator=v.gt(0))
+    peak_lr: float = attrs.field(default=1e-3, validator=v.above(0, 1))
     """Learning rate at the schedule's highest point."""
-    weight_decay: float = attrs.field(default=1e-3, validator=v.ge(0))
+    weight_decay: float = attrs.field(default=1e-3, validator=v.between(0, 1e6))
     """Decoupled weight decay."""
-    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.gt(0)))
+    clip_norm: float | None = attrs.field(default=1.0, validator=v.optional(v.between(1e-9, 1e9)))
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
-    group: tuple[Group, ...] = DEFAULT_GROUPS
+    group: tuple[Group, ...] = attrs.field(default=DEFAULT_GROUPS, validator=v.max_len(100))
     """Settings for parameters by name."""
 
     @property

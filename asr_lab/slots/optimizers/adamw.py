@@ -21,7 +21,7 @@ class AdamW(Optimizer):
 
     betas: tuple[float, float] = attrs.field(default=(0.9, 0.98), validator=v.checked_by(wrong_betas))
     """Decay rates of the first and second moments."""
-    eps: float = attrs.field(default=1e-8, validator=v.gt(0))
+    eps: float = attrs.field(default=1e-8, validator=v.between(1e-20, 1))
     """Added to the denominator."""
 
     def build(self, model: nn.Module) -> TorchOptimizer:

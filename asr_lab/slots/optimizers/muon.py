@@ -31,7 +31,7 @@ class Muon(Optimizer):
     """Patterns over the names of linear layers' matrices that AdamW moves all the same; by default output layers."""
     betas: tuple[float, float] = attrs.field(default=(0.9, 0.98), validator=v.checked_by(wrong_betas))
     """AdamW's decay rates of the first and second moments."""
-    eps: float = attrs.field(default=1e-8, validator=v.gt(0))
+    eps: float = attrs.field(default=1e-8, validator=v.between(1e-20, 1))
     """Added to AdamW's denominator."""
 
     def build(self, model: nn.Module) -> TorchOptimizer:

@@ -12,5 +12,5 @@ from asr_lab.config.section import Slot, section
 class Parallel(Slot):
     """How the work of one step is shared."""
 
-    max_rank_batch_s: float | None = attrs.field(default=None, validator=v.optional(v.gt(0)))
+    max_rank_batch_s: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 1e7)))
     """Padded seconds of audio that one process takes at once; accumulation follows from `train.batch_s`."""

@@ -22,6 +22,10 @@ class Stem(Slot):
         """Why this stem needs the whole utterance; None when it streams."""
         return None
 
+    def num_parameters(self, num_features: int, dim: int) -> int:
+        """Parameters of the layer, known without building it; 0 where a choice of your own does not say."""
+        return 0
+
     def build(self, num_features: int, dim: int) -> Streamable[Any]:
         """The layer from (B, T, num_features) to (B, T / stride, dim)."""
         raise NotImplementedError

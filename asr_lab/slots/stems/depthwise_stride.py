@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.slots.parameters import linear
 from asr_lab.slots.stems import Stem
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ class DepthwiseStride(Stem):
     @property
     def stride(self) -> int:
         return self.factor
+
+    def num_parameters(self, num_features: int, dim: int) -> int:
+        stages = self.factor.bit_length() - 2
+        stage = 9 * self.channels + linear(self.channels, self.channels)
+        out = linear(self.channels * math.ceil(num_features / self.factor), dim)
+        return linear(9, self.channels) + stages * stage + out
 
     def build(self, num_features: int, dim: int) -> DepthwiseStrideLayer:
         from asr_lab.nn.stems import DepthwiseStride as DepthwiseStrideLayer

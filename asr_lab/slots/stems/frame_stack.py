@@ -8,6 +8,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.slots.parameters import linear, norm
 from asr_lab.slots.stems import Stem
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class FrameStack(Stem):
     @property
     def stride(self) -> int:
         return self.factor
+
+    def num_parameters(self, num_features: int, dim: int) -> int:
+        return linear(self.factor * num_features, dim) + (norm(dim) if self.norm == "layer" else 0)
 
     def build(self, num_features: int, dim: int) -> FrameStackLayer:
         from asr_lab.nn.stems import FrameStack as FrameStackLayer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asr_lab.config.section import section
+from asr_lab.slots.parameters import linear
 from asr_lab.slots.stems import Stem
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class WhisperConv(Stem):
     @property
     def stride(self) -> int:
         return 2
+
+    def num_parameters(self, num_features: int, dim: int) -> int:
+        return linear(3 * num_features, dim) + linear(3 * dim, dim)
 
     def build(self, num_features: int, dim: int) -> WhisperConvLayer:
         from asr_lab.nn.stems import WhisperConv as WhisperConvLayer

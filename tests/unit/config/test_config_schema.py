@@ -110,7 +110,7 @@ def test_bounds_are_read_off_the_validators() -> None:
     known = {f.key: f.bounds for s in sections() for f in fields(s) if s.__name__ in ("Encoder", "Train", "Recipe")}
     assert [str(b) for b in known["dropout"]] == ["at least 0.0", "below 1.0"]
     assert [str(b) for b in known["average_decay"]] == ["at least 0.0", "below 1.0"]
-    assert [str(b) for b in known["stack"]] == ["not empty"]
+    assert [str(b) for b in known["stack"]] == ["not empty", "of at most 1000 elements"]
     assert demands(None) == ()
 
 
@@ -154,7 +154,7 @@ def test_describe_lists_choices_keys_and_single_keys() -> None:
     assert keys["channels"].takes == "a whole number, at least 1, at most 65536"
     assert keys["channels"].default == "256"
     (key,) = describe(Recipe, "train.batch_s").entries
-    assert (key.takes, key.default) == ("a number, above 0.0", "required")
+    assert (key.takes, key.default) == ("a number, above 0.0, at most 10000000.0", "required")
 
 
 def test_describe_goes_through_lists_optional_tables_and_slots_in_slots() -> None:
@@ -179,11 +179,11 @@ def test_describe_says_what_is_there_instead(place: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-def test_every_whole_number_has_an_upper_bound() -> None:
-    """Something loops or allocates by each of them."""
+def test_every_number_has_bounds() -> None:
+    """Something loops, allocates or overflows by each of them."""
     for section in sections():
         for field in fields(section):
-            if without_none(field.type) is int:
+            if without_none(field.type) in (int, float):
                 kinds = {bound.kind for bound in field.bounds}
                 assert kinds & {"le", "lt"}, f"{name_of(section)}.{field.key} has no upper bound"
                 assert kinds & {"ge", "gt"}, f"{name_of(section)}.{field.key} has no lower bound"

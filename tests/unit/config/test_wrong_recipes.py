@@ -326,7 +326,7 @@ WRONG = [
         "a range that falls",
         "max_utterances = 3",
         "max_utterances = 3, gap_s = [0.5, 0.1]",
-        ["52 data.train[0].join.gap_s: must rise from 0 or more, got [0.5, 0.1]"],
+        ["52 data.train[0].join.gap_s: must rise within 0 and 60, got [0.5, 0.1]"],
     ),
     Wrong(
         "a letter twice in the alphabet",

@@ -13,7 +13,7 @@ from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, create_run, identity_of, runs_root
 from asr_lab.runs.dispatch import prepare, write_request
-from asr_lab.runs.find import all_runs, changed_defaults, find_run, newest_running, run_of
+from asr_lab.runs.find import all_runs, changed_defaults, find_run, find_weights, newest_running, run_of
 from asr_lab.runs.lock import RunLock
 from asr_lab.slots.tokenizers.chars import Chars
 
@@ -119,6 +119,17 @@ def test_an_argument_is_a_path_a_name_a_label_or_a_hash_prefix(recipe: Write) ->
     other = made(recipe(), "seed=8")
     with pytest.raises(RunError, match=f"fits several runs: {run.name}, {other.name}"):
         find_run("tiny", runs_root())
+
+
+def test_first_weights_are_named_by_path_name_label_or_hash_prefix(recipe: Write, tmp_path: Path) -> None:
+    run = made(recipe())
+    for argument in (str(run.path), run.name, "tiny", run.resolved().hash[:8]):
+        assert find_weights(argument, runs_root()).resolve() == run.path.resolve()
+    assert find_weights(str(tmp_path), runs_root()) == tmp_path
+    with pytest.raises(RunError, match="no run 'absent' under"):
+        find_weights("absent", runs_root())
+    with pytest.raises(RunError, match="no run 'absent' under"):
+        prepare(load_recipe(recipe(), ['init={from="absent"}']), runs_root())
 
 
 def test_without_an_argument_the_newest_whole_checkpoint_decides(recipe: Write) -> None:

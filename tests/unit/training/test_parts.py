@@ -17,6 +17,7 @@ from asr_lab.training.average import WeightAverage
 from asr_lab.training.determinism import apply_determinism
 from asr_lab.training.init import initialise, load_weights
 from asr_lab.training.limits import Limits, Progress
+from asr_lab.training.state import mismatches
 from asr_lab.training.store import CheckpointStore
 
 
@@ -184,6 +185,24 @@ def test_weights_that_do_not_fit_are_all_named(lab: Any, tmp_path: Path) -> None
         initialise(model, tmp_path / "saved", skip=["heads.*"], freeze=["enc.*"])
     with pytest.raises(CheckpointError, match="neither a checkpoint nor a run"):
         initialise(model, tmp_path)
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(lab: Any, tmp_path: Path) -> None:
+    learner = lab.learner()
+    with torch.no_grad():
+        learner.average.tensors()["heads.0.output.bias"][:2] = torch.tensor([torch.nan, torch.inf])
+    learner.save(tmp_path / "saved")
+    with pytest.raises(CheckpointError, match=r"heads\.0\.output\.bias: 2 of its values are not finite"):
+        initialise(lab.model(), tmp_path / "saved")
+    initialise(lab.model(), tmp_path / "saved", skip=["heads.*"])
+
+
+def test_names_out_of_a_file_are_escaped_and_short() -> None:
+    names = ["\x1b[2Jgone", "n" * 5000, *(f"stranger.{i}" for i in range(200))]
+    lines = mismatches({}, dict.fromkeys(names, torch.zeros(1)))
+    assert lines[0] == "\\x1b[2Jgone: in the checkpoint only"
+    assert max(map(len, lines)) < 110
+    assert lines[-1] == "… and 162 more"
 
 
 def test_a_model_for_evaluation_gets_averaged_or_last_weights(lab: Any, tmp_path: Path) -> None:
