@@ -15,7 +15,7 @@ from asr_lab.compiler.extent import Extent, extent, limits_of
 from asr_lab.compiler.inputs import TOKENIZER, data_root, read_inputs
 from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
-from asr_lab.data.corpus import Corpus, spell
+from asr_lab.data.corpus import Alignable, Corpus, spell
 from asr_lab.data.cuts import Cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
 from asr_lab.data.evaluation_data import EvaluationData
@@ -56,6 +56,8 @@ class Experiment:
     """Training utterances that cannot be used, with their reasons."""
     lineage: Lineage | None
     """Where the first weights came from, with `[init]`."""
+    alignable: Alignable
+    """Whether a text can be learned from so many samples."""
     extent: Extent
     """How long the run will be."""
     hashes: dict[str, str]
@@ -137,6 +139,7 @@ def build(document: Document[Recipe], folder: Path) -> Experiment:
         score=recipe.score,
         bad=corpus.bad,
         lineage=lineage,
+        alignable=corpus.alignable,
         extent=length,
         hashes=inputs.hashes,
     )

@@ -37,12 +37,13 @@ def transcribe_set(
     decode: DecodeOptions,
     device: torch.device | str = "cpu",
     show: bool = False,
-    spell: Callable[[str], Sequence[int]] | None = None,
+    spell: Callable[[str, int], Sequence[int]] | None = None,
 ) -> list[DecodedUtterance]:
     """The best hypothesis of every utterance of a set, in the set's order, references as its manifest writes them.
 
     The model is in eval mode meanwhile, in its widest context (`evaluation_context`). `show` draws progress on stderr
-    when that is a terminal. With `spell`, the tokens of a transcript (none where there are none), each has its loss.
+    when that is a terminal. With `spell`, the tokens of a transcript beside so many samples (none where there is
+    nothing to learn), each has its loss.
     """
     context = evaluation_context(model)
     texts: dict[str, str] = {}
@@ -65,10 +66,11 @@ def transcribe_set(
 
 
 def _losses(
-    model: SpeechModel, encoded: Sequence[Frames], batch: Batch, spell: Callable[[str], Sequence[int]]
+    model: SpeechModel, encoded: Sequence[Frames], batch: Batch, spell: Callable[[str, int], Sequence[int]]
 ) -> dict[str, float]:
-    """The loss of each utterance whose transcript has tokens, and frames enough for them."""
-    spelled = [(row, tokens) for row, text in enumerate(batch.texts) if (tokens := spell(text))]
+    """The finite loss of each utterance whose transcript has tokens."""
+    known = [spell(text, size) for text, size in zip(batch.texts, batch.audio_lengths.tolist(), strict=True)]
+    spelled = [(row, tokens) for row, tokens in enumerate(known) if tokens]
     if not spelled:
         return {}
     rows, tokens = zip(*spelled, strict=True)

@@ -12,7 +12,7 @@ import attrs
 
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.text.normalizer import Normalizer
-from asr_lab.text.vocabulary import UnspellableError, Vocabulary
+from asr_lab.text.vocabulary import UnspellableError
 from asr_lab.training.rank import Rank
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Val
             data,
             DecodeOptions(),
             learner.device,
-            spell=functools.partial(_tokens, normalizer, experiment.vocabulary),
+            spell=functools.partial(_tokens, normalizer, experiment),
         )
         losses += [one.loss for one in decoded if one.loss is not None]
         pairs = [(normalizer(one.reference), normalizer(one.hypothesis)) for one in decoded]
@@ -72,12 +72,13 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Val
     return Validation(Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf), found)
 
 
-def _tokens(normalizer: Normalizer, vocabulary: Vocabulary, text: str) -> Sequence[int]:
-    """The tokens of a transcript; none where it cannot be spelled."""
+def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_samples: int) -> Sequence[int]:
+    """The tokens of a transcript; none where it cannot be spelled, or learned from so many samples."""
     try:
-        return vocabulary.encode(normalizer(text))
+        tokens = experiment.vocabulary.encode(normalizer(text))
     except UnspellableError:
         return ()
+    return tokens if experiment.alignable(num_samples, tokens) else ()
 
 
 def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
