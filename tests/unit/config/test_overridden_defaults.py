@@ -50,7 +50,7 @@ def test_what_is_set_to_what_it_is_changes_nothing(path: str) -> None:
 
 
 def test_the_default_stands_beside_what_is_set() -> None:
-    assert data("optimizer.peak_lr=3e-3")["optimizer"] == {"type": "adamw", "peak_lr": 3e-3}
+    assert data("optimizer.peak_lr=3e-3")["optimizer"] == {"type": "muon", "peak_lr": 3e-3}
     assert data("schedule.warmup=0.1")["schedule"] == {"type": "cosine", "warmup": 0.1}
     assert data("text.steps[1]=upper")["text"]["steps"] == ["nfc", "upper", "strip_punctuation"]
     assert data("encoder.contexts.0.weight=2")["encoder"]["contexts"] == [{"chunk": "whole", "weight": 2}]
@@ -60,14 +60,14 @@ def test_the_default_stands_beside_what_is_set() -> None:
 
 
 def test_another_choice_may_be_set_before_and_after() -> None:
-    for order in (("optimizer.type=muon", "optimizer.momentum=0.9"), ("optimizer.peak_lr=1", "optimizer.type=muon")):
-        assert value(*order).optimizer.tag() == "muon"
+    for order in (("optimizer.type=adamw", "optimizer.eps=1"), ("optimizer.peak_lr=1", "optimizer.type=adamw")):
+        assert value(*order).optimizer.tag() == "adamw"
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.momentum=0.9", "optimizer.momentum: unknown key (have: peak_lr,"),
+        ("optimizer.rho=0.9", "optimizer.rho: unknown key (have: weight_decay,"),
         ("augment[0].probability=1", "augment is empty: set the whole list, augment=[…]"),
         ("data.test[2].name=x", "data.test is empty"),
         ("encoder.contexts[1].weight=2", "there is no encoder.contexts[1]: it has 1, from [0] on"),
