@@ -10,7 +10,6 @@ from asr_lab.config.identity import Identity
 from asr_lab.errors import LabError, RunError
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.lock import Liveness
-from asr_lab.runs.status import status_of
 
 
 def all_runs(root: Path) -> list[RunDirectory]:
@@ -75,6 +74,8 @@ def newest_running(root: Path) -> RunDirectory:
 
 
 def _is_finished(run: RunDirectory) -> bool:
+    from asr_lab.runs.status import status_of  # numpy comes with it
+
     try:
         return status_of(run).phase == "done"
     except RunError:
