@@ -20,7 +20,7 @@ from asr_lab.slots.features import Features
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.inline import Inline
 from asr_lab.slots.optimizers import Optimizer
-from asr_lab.slots.optimizers.adamw import AdamW
+from asr_lab.slots.optimizers.muon import Muon
 from asr_lab.slots.parallel import Parallel
 from asr_lab.slots.parallel.single import Single
 from asr_lab.slots.precision import Precision
@@ -179,7 +179,7 @@ class Train:
     keep_last: int = attrs.field(default=2, validator=v.between(1, 1_000_000))
     """Checkpoints kept besides the best."""
     patience: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000)))
-    """Stop when this many validations in a row bring no better WER."""
+    """Stop when this many validations in a row bring nothing better (metric, then CER, then loss)."""
     average_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0), v.lt(1)))
     """Keep an exponential average of the weights with this decay; it is what is validated and scored."""
     max_nonfinite: int = attrs.field(default=10, validator=v.between(0, 1_000_000_000))
@@ -244,7 +244,7 @@ class Recipe:
     decoder: tuple[Decoder, ...] = attrs.field(validator=v.sized(1, 32))
     augment: tuple[Augment, ...] = attrs.field(default=(), validator=v.max_len(100))
     init: Init | None = None
-    optimizer: Optimizer = AdamW()
+    optimizer: Optimizer = Muon()
     schedule: Schedule = Cosine()
     precision: Precision = FP32()
     determinism: Determinism = Determinism()

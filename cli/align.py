@@ -37,12 +37,13 @@ def align(
     """
     if as_ctm and as_json:
         raise LabError("--ctm and --json cannot both be printed")
+    from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     pairs, bad = _pairs(audio, text)
     found = find_run(run, runs_root())
-    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
+    print(weights_line(found, checkpoint), file=sys.stderr)
     from asr_lab.commands.align import aligner_of
     from asr_lab.recognition.alignment import ctm_lines
 

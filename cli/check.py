@@ -23,7 +23,10 @@ def check(
 
     Example: asrlab check recipes/*.toml
     """
+    from asr_lab.compiler.effects import line, without_effect
+    from asr_lab.compiler.extent import extent_of
     from asr_lab.compiler.facts import facts
+    from asr_lab.compiler.inputs import data_root
     from asr_lab.compiler.load import load_recipe
     from asr_lab.compiler.notes import import_notes, notes
     from asr_lab.config.imports import import_costs
@@ -35,7 +38,8 @@ def check(
         try:
             with import_costs() as costs:
                 document = load_recipe(path, overrides)
-            good.append((facts(document), [*notes(document), *import_notes(costs)]))
+            idle = without_effect(document, extent_of(document.value, data_root()))
+            good.append((facts(document), [*notes(document), *map(line, idle), *import_notes(costs)]))
         except LabError as error:
             wrong.append(str(error))
             for hint in import_notes(costs):

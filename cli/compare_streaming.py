@@ -60,12 +60,13 @@ def compare_streaming(
 
     Exit code 1 when the proof fails. Example: asrlab compare-streaming speech_ssm --chunk-ms 160,320,whole
     """
+    from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     chunks_ms = _milliseconds(chunks)
     found = find_run(run, runs_root())
-    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
+    print(weights_line(found, checkpoint), file=sys.stderr if as_json else sys.stdout)
     from rich.console import Console
 
     from asr_lab.commands.compare_streaming import content_of, prepare, write

@@ -33,11 +33,12 @@ def eval(
 
     Example: asrlab eval --data '{type = "folder", path = "fsdd", where = {split = "test"}}' --set decode.beam=4
     """
+    from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     found = find_run(run, runs_root())
-    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr if as_json else sys.stdout)
+    print(weights_line(found, checkpoint), file=sys.stderr if as_json else sys.stdout)
     from asr_lab.commands.evaluate import evaluate_run
     from asr_lab.devices import best_device
 

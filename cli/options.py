@@ -11,7 +11,5 @@ Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help
 AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Go on although code, data or packages changed.")]
 Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="The page that is written anew.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Run = Annotated[
-    str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest with a checkpoint.")
-]
+Run = Annotated[str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest finished one.")]
 Checkpoint = Annotated[str, typer.Option(metavar="best|last|average|PATH", help="Which weights.")]

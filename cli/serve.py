@@ -49,11 +49,12 @@ def serve(
         raise MissingPackageError(
             f"the live page needs {', '.join(missing)}; install the extra: pip install 'asr-lab[serve]'"
         )
+    from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     found = find_run(run, runs_root())
-    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
+    print(weights_line(found, checkpoint), file=sys.stderr)
     from asr_lab.commands.streaming_run import streaming_run_of
     from asr_lab.serving.server import bind
 

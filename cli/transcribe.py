@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STDIN = Path("-")
 RunOption = Annotated[
-    str, typer.Option("--run", metavar="RUN", help="Path, name or hash prefix; none = the newest with a checkpoint.")
+    str, typer.Option("--run", metavar="RUN", help="Path, name or hash prefix; none = the newest finished one.")
 ]
 
 
@@ -48,11 +48,12 @@ def transcribe(
     Example: asrlab transcribe interview.mp3 memo.opus --run digits --json
     """
     _check(files, stream or microphone, chunk_ms, sample_rate, microphone)
+    from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.find import find_run
 
     found = find_run(run, runs_root())
-    print(f"{found.path}, checkpoint {checkpoint}", file=sys.stderr)
+    print(weights_line(found, checkpoint), file=sys.stderr)
     if stream or microphone:
         from asr_lab.commands.streaming_run import streaming_run_of
 

@@ -33,7 +33,7 @@ def load(
 ) -> TrainedModel:
     """The trained model of a run.
 
-    `run` is a path, a name or a prefix of a hash, as on the command line; "" = the newest with a checkpoint. Names are
+    `run` is a path, a name or a prefix of a hash, as on the command line; "" = the newest finished one. Names are
     looked up under `root`, by default `ASRLAB_RUNS`, by default `runs/`. `checkpoint` is `best`, `last`, `average`, or
     a checkpoint's path. `device` is a torch device; None = a GPU where there is one. `overrides` change how it decodes:
     `["decode.beam=4"]`.

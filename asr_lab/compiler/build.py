@@ -11,11 +11,12 @@ import attrs
 import torch
 
 from asr_lab.audio.augmentation import Augmentations
+from asr_lab.compiler.extent import Extent, extent, limits_of
 from asr_lab.compiler.inputs import TOKENIZER, data_root, read_inputs
 from asr_lab.compiler.left_out import left_out_of
 from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
-from asr_lab.data.corpus import Corpus, spell
+from asr_lab.data.corpus import Alignable, Corpus, spell
 from asr_lab.data.cuts import Cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
 from asr_lab.data.evaluation_data import EvaluationData
@@ -34,7 +35,6 @@ from asr_lab.streaming import Streamable
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.init import Lineage, find_checkpoint, initialise, load_weights
 from asr_lab.training.learner import Learner
-from asr_lab.training.limits import Limits
 from asr_lab.training.store import CheckpointStore
 from asr_lab.units import samples_per_frame
 
@@ -64,6 +64,10 @@ class Experiment:
 
     lineage: Lineage | None
     """Where the first weights came from, with `[init]`."""
+    alignable: Alignable
+    """Whether a text can be learned from so many samples."""
+    extent: Extent
+    """How long the run will be."""
     hashes: dict[str, str]
     """Of what the recipe names but does not hold: `data`, `tokenizer`, `normalizer`."""
 
@@ -88,7 +92,7 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
     path. All but `last` take averaged weights where the run keeps them. CheckpointError when there is none, or it is
     damaged, or does not fit.
     """
-    found = _checkpoint(folder, checkpoint)
+    _, found = find_weights(folder, checkpoint)
     vocabulary = recipe.tokenizer.build(folder / TOKENIZER if recipe.tokenizer.learns else None)
     model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
     if checkpoint == "average" and recipe.train.average_decay is None:
@@ -97,13 +101,17 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
     return Loaded(model.eval(), recipe.features.build(), vocabulary, found, recipe.features.sample_rate)
 
 
-def _checkpoint(folder: Path, name: str) -> Path:
+def find_weights(folder: Path, name: str) -> tuple[str, Path]:
+    """What a run's weights are (`best`, `last`, `average`, or the path given) and the folder that holds them.
+
+    `best` is `last` where nothing was validated. CheckpointError when there are none, or they are damaged.
+    """
     store = CheckpointStore(folder / "checkpoints")
     if name == "best" and store.has_best:
-        return store.find("best")
+        return name, store.find("best")
     if name in ("best", "last", "average"):
-        return store.find("last")
-    return find_checkpoint(Path(name))
+        return "last" if name == "best" else name, store.find("last")
+    return name, find_checkpoint(Path(name))
 
 
 def build(document: Document[Recipe], folder: Path, start: Path | None = None) -> Experiment:
@@ -132,8 +140,10 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
     features = recipe.features.build().to(device)
     model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model, start)
+    data = _training_data(recipe, corpus, root)
+    length = extent(recipe.train, data.num_steps(0), data.audio_s(0))
     return Experiment(
-        learner=_learner(recipe, model, features, corpus, root),
+        learner=_learner(recipe, model, features, data, length),
         model=model,
         features=features,
         vocabulary=inputs.vocabulary,
@@ -143,6 +153,8 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
         score=recipe.score,
         left_out=left_out,
         lineage=lineage,
+        alignable=corpus.alignable,
+        extent=length,
         hashes=inputs.hashes,
     )
 
@@ -194,33 +206,31 @@ def _initialise(recipe: Recipe, model: SpeechModel, start: Path | None) -> Linea
     return initialise(model, start or Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
 
 
-def _learner(recipe: Recipe, model: SpeechModel, features: Streamable[Any], corpus: Corpus, root: Path) -> Learner:
-    augmentations = Augmentations([a.build(root) for a in recipe.augment])
-    data = TrainingData(
+def _training_data(recipe: Recipe, corpus: Corpus, root: Path) -> TrainingData:
+    return TrainingData(
         corpus,
         seed=recipe.seed,
         batch_s=recipe.train.batch_s,
         max_rank_batch_s=recipe.parallel.max_rank_batch_s,
-        augmentation=augmentations,
+        augmentation=Augmentations([a.build(root) for a in recipe.augment]),
         num_workers=num_workers(recipe.data.num_workers),
     )
-    train = recipe.train
+
+
+def _learner(
+    recipe: Recipe, model: SpeechModel, features: Streamable[Any], data: TrainingData, length: Extent
+) -> Learner:
     return Learner(
         model,
         features,
         data,
         recipe.optimizer.build(model),
-        recipe.schedule.build(),
+        recipe.schedule.build(length.num_steps),
         recipe.precision.build(),
-        [augmentations],
+        [data.augmentation],
         seed=recipe.seed,
-        limits=Limits(
-            max_epochs=train.max_epochs,
-            max_steps=train.max_steps,
-            max_audio_h=train.max_audio_h,
-            max_wall_min=train.max_wall_min,
-        ),
+        limits=limits_of(recipe.train),
         clip_norm=recipe.optimizer.clip_norm,
-        average_decay=train.average_decay,
-        max_nonfinite=train.max_nonfinite,
+        average_decay=recipe.train.average_decay,
+        max_nonfinite=recipe.train.max_nonfinite,
     )

@@ -32,7 +32,7 @@ def notes(document: Document[Recipe]) -> list[str]:
         *_packages(recipe),
         *_alignment(recipe),
         *_alphabet(recipe),
-        *_schedule(recipe),
+        *_clock(recipe),
         *_scoring(recipe),
         *_leaks(recipe),
     ]
@@ -71,10 +71,7 @@ def _declared(recipe: Recipe) -> str:
     return "" if recipe.tokenizer.learns else getattr(recipe.tokenizer, "alphabet", "")
 
 
-def _schedule(recipe: Recipe) -> Iterator[str]:
-    warmup, steps = getattr(recipe.schedule, "warmup_steps", None), recipe.train.max_steps
-    if isinstance(warmup, int) and steps is not None and warmup >= steps:
-        yield f"schedule.warmup_steps: {warmup} steps of warm-up in a run of {steps}; the peak is never reached"
+def _clock(recipe: Recipe) -> Iterator[str]:
     if recipe.train.max_wall_min is not None:
         yield "train.max_wall_min: a run that the clock ends does not repeat itself"
 

@@ -172,6 +172,20 @@ def training_ends(document: Document[Recipe]) -> Found:
         yield "train.max_wall_min", "ends the run by the clock, so determinism.level = 'bitwise' cannot hold"
 
 
+def warm_up_is_given_once(document: Document[Recipe]) -> Found:
+    """The warm-up is a number of steps or a share, of a run whose steps can be counted beforehand."""
+    schedule, train = document.value.schedule, document.value.train
+    if schedule.warmup_steps is not None and schedule.warmup is not None:
+        for key, other in (("warmup_steps", "warmup"), ("warmup", "warmup_steps")):
+            yield f"schedule.{key}", f"cannot stand beside schedule.{other}: give one of the two"
+    elif schedule.warmup and train.max_wall_min is not None and not any(getattr(train, key) for key in STOPS[:-1]):
+        yield (
+            "schedule.warmup",
+            f"is a share of the run's steps, which are not known where train.max_wall_min alone ends it: "
+            f"give schedule.warmup_steps, or {', '.join(STOPS[:-2])} or {STOPS[-2]} too",
+        )
+
+
 def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Found:
     """One process takes at most the whole batch."""
     recipe = document.value
@@ -254,6 +268,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     decoders_fit,
     decoding_is_possible,
     training_ends,
+    warm_up_is_given_once,
     ranks_take_part_of_a_batch,
     groups_say_something,
     updates_are_bounded,

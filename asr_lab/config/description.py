@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from asr_lab.config.defaults import shortest
 from asr_lab.config.docs import summary
 from asr_lab.config.fields import Field, docs, fields, is_optional
 from asr_lab.config.hints import not_among
@@ -80,23 +81,8 @@ def _entry(field: Field, doc: str) -> Entry:
     takes = ", ".join([expected(field.type), *(str(b) for b in field.bounds)])
     if not doc and is_table(inside(field.type)):
         doc = summary(inside(field.type))
-    default = "required" if field.required else toml(_shortest(field.default_value()))
+    default = "required" if field.required else toml(shortest(field.default_value()))
     return Entry(field.key, f"{takes} or none" if is_optional(field.type) else takes, default, doc)
-
-
-def _shortest(value: Any) -> Any:
-    """A value as plain data, without the keys of a table that are at their own defaults."""
-    if isinstance(value, tuple):
-        return [_shortest(v) for v in value]
-    if not attrs.has(type(value)):
-        return value
-    section: type = type(value)
-    plain = {"type": value.tag()} if isinstance(value, Slot) else {}
-    for field in fields(section):
-        one = getattr(value, field.name)
-        if field.required or one != field.default_value():
-            plain[field.key] = _shortest(one)
-    return plain
 
 
 def _slots(schema: type, seen: set[type]) -> Iterator[type[Slot]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+from collections.abc import Iterable
 from typing import Any, Union, get_args, get_origin
 
 import attrs
@@ -58,7 +59,8 @@ class Field:
 def fields(section: type) -> tuple[Field, ...]:
     """The keys of a section, in the order of its class."""
     found = []
-    for attribute in attrs.fields(attrs.resolve_types(section)):
+    attributes = attrs.fields(attrs.resolve_types(section))
+    for attribute in attributes:
         required = attribute.default is attrs.NOTHING
         found.append(
             Field(
@@ -66,7 +68,7 @@ def fields(section: type) -> tuple[Field, ...]:
                 name=attribute.name,
                 type=attribute.type,
                 required=required,
-                default=None if required else attribute.default,
+                default=None if required else _where_nothing_is_written(attribute, attributes),
                 demands=tuple(_in_kind(d, attribute.type) for d in demands(attribute.validator)),
                 absent=attribute.metadata.get(ABSENT, None if attribute.default is None else attrs.NOTHING),
             )
@@ -79,6 +81,14 @@ def _in_kind(demand: Demand, annotation: Any) -> Demand:
     if isinstance(demand, Bound) and isinstance(demand.limit, int) and without_none(annotation) is float:
         return Bound(demand.kind, float(demand.limit))
     return demand
+
+
+def _where_nothing_is_written(attribute: attrs.Attribute[Any], attributes: Iterable[attrs.Attribute[Any]]) -> Any:
+    """A field's default; one that depends on other keys, where they are at theirs."""
+    default: Any = attribute.default
+    if not (isinstance(default, attrs.Factory) and default.takes_self):  # type: ignore[arg-type]
+        return default
+    return default.factory(types.SimpleNamespace(**{other.name: other.default for other in attributes}))
 
 
 def _made(value: Any) -> Any:

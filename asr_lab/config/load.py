@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import tomli
 
+from asr_lab.config.defaults import default_at
 from asr_lab.config.lines import line_numbers
 from asr_lab.config.override import Override, apply
 from asr_lab.config.paths import MAX_DEPTH, is_too_deep, parse, spell
@@ -66,7 +68,7 @@ def loads(text: str, schema: type[T], file: str = "<string>", overrides: Sequenc
     """The section that a TOML text spells; RecipeError holds all problems."""
     written = _parse(text, file)
     lines = line_numbers(text)
-    data, applied, problems = apply(written, overrides)
+    data, applied, problems = apply(written, overrides, functools.partial(default_at, schema))
     try:
         value = structure(data, schema)
     except Invalid as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -12,6 +12,8 @@ import tomli
 from asr_lab.config.hints import shown
 from asr_lab.config.paths import MAX_DEPTH, Path, is_too_deep, parse, spell
 from asr_lab.errors import Problem
+
+DefaultAt = Callable[[dict[str, Any], Path], Any]
 
 
 @attrs.frozen
@@ -40,9 +42,14 @@ def read(text: str, number: int) -> Override:
     return override
 
 
-def apply(data: dict[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], list[Override], list[Problem]]:
+def apply(
+    data: dict[str, Any], texts: Sequence[str], default_at: DefaultAt = lambda data, path: None
+) -> tuple[dict[str, Any], list[Override], list[Problem]]:
     """The data with overrides put in, in order, so that the last one wins; the overrides, numbers between dots made
-    list indices where a list stands; and what is wrong with the rest."""
+    list indices where a list stands; and what is wrong with the rest.
+
+    `default_at(data, path)` is the table or list that stands where the data write none, None for an empty table.
+    """
     done, problems = [], []
     for number, text in enumerate(texts, start=1):
         path: Path = ()
@@ -50,7 +57,7 @@ def apply(data: dict[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], l
             override = read(text, number)
             path = override.path
             changed = copy.deepcopy(data)
-            done.append(attrs.evolve(override, path=_put(changed, path, override.value)))
+            done.append(attrs.evolve(override, path=_put(changed, path, override.value, default_at)))
             data = changed
         except ValueError as error:
             problems.append(Problem(spell(path), str(error), f"--set #{number}"))
@@ -70,14 +77,17 @@ def _value(text: str) -> Any:
     return document["v"][0] if len(document) == 1 and len(document["v"]) == 1 else text
 
 
-def _put(data: dict[str, Any], path: Path, value: Any) -> Path:
+def _put(data: dict[str, Any], path: Path, value: Any, default_at: DefaultAt) -> Path:
     """Set the value at a path and return it as it stands in the data."""
     place: Any = data
     reached: Path = ()
     for part in path[:-1]:
         part = _step(place, part, reached)
         reached = (*reached, part)
-        place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+        if isinstance(place, dict) and part not in place:
+            default = default_at(data, reached)
+            place[part] = {} if default is None else default
+        place = place[part]
     last = _step(place, path[-1], reached)
     place[last] = value
     return (*reached, last)
@@ -91,6 +101,8 @@ def _step(place: Any, part: str | int, reached: Path) -> str | int:
             part = int(part)
         if isinstance(part, str):
             raise ValueError(f"{name} is a list: take an element of it, {name}[0].{part}")
+        if part >= len(place) and not place:
+            raise ValueError(f"{name} is empty: set the whole list, {name}=[…]")
         if part >= len(place):
             raise ValueError(f"there is no {name}[{part}]: it has {len(place)}, from [0] on")
         return part

@@ -104,6 +104,10 @@ class TrainingData:
         """Steps of an epoch."""
         return self.plan(epoch)[1].num_steps
 
+    def audio_s(self, epoch: int) -> float:
+        """Seconds of audio in an epoch, padding not counted."""
+        return float(self.plan(epoch)[0].durations_s.sum())
+
     def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
         """The steps of an epoch from `start_step` on; where it starts changes nothing in them."""
         examples, plan = self.plan(epoch)

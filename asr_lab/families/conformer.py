@@ -54,7 +54,7 @@ class ConformerConfig(FamilyConfig):
             stack=(Stack(repeat=11, blocks=("conf",)),),
             block={"conf": Macaron(mixer=Attention(num_heads=4), conv=Convolution(kernel_frames=9, causal=True))},
         )
-        features = LogMel(convention="nemo", floor="fixed", num_mels=80)
+        features = LogMel(convention="nemo", floor="fixed", level="none", num_mels=80)
         return cls(features=features, encoder=encoder, decoder=(CTC(),), **sizes(vocab_size))
 
 

@@ -38,7 +38,7 @@ class SSMConfig(FamilyConfig):
                 "att": Macaron(mixer=Attention(num_heads=heads), conv=conv),
             },
         )
-        features = LogMel(convention="nemo", floor="fixed", num_mels=80)
+        features = LogMel(convention="nemo", floor="fixed", level="none", num_mels=80)
         return cls(features=features, encoder=encoder, decoder=(CTC(),), **sizes(vocab_size))
 
     @classmethod

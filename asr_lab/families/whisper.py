@@ -37,7 +37,7 @@ class WhisperConfig(FamilyConfig):
             },
         )
         decoder = (CTC(weight=0.3), AttentionDecoder(weight=0.7, num_layers=decoder_layers, num_heads=heads))
-        features = LogMel(convention="whisper", floor="utterance", num_mels=80)
+        features = LogMel(convention="whisper", floor="utterance", level="none", num_mels=80)
         return cls(features=features, encoder=encoder, decoder=decoder, **sizes(vocab_size))
 
     @classmethod

@@ -63,9 +63,13 @@ class SpeechModel(nn.Module):
 
     def forward(self, features: Frames, targets: Targets, context: Context = WHOLE) -> Losses:
         """The loss of each utterance; the context is in feature frames."""
+        return self.losses(self.encode(features, context), targets)
+
+    def losses(self, encoded: Sequence[Frames], targets: Targets) -> Losses:
+        """The loss of each utterance, from what each head reads."""
         total: Tensor | float = 0.0
         parts: dict[str, Tensor] = {}
-        for index, (head, frames) in enumerate(zip(self.heads, self.encode(features, context), strict=True)):
+        for index, (head, frames) in enumerate(zip(self.heads, encoded, strict=True)):
             assert isinstance(head, DecoderHead)
             loss = head.loss(frames, targets)
             is_used = self.head_by_kind[head.kind] == index
@@ -78,9 +82,13 @@ class SpeechModel(nn.Module):
         self, features: Frames, decode: DecodeOptions | None = None, context: Context = WHOLE
     ) -> list[list[Hypothesis]]:
         """Hypotheses of each utterance, best first; ValueError when the model lacks the decoder that is asked for."""
+        self._passes(decode or DecodeOptions())  # before the work
+        return self.search_in(self.encode(features, context), decode)
+
+    def search_in(self, frames: Sequence[Frames], decode: DecodeOptions | None = None) -> list[list[Hypothesis]]:
+        """Hypotheses of each utterance, best first, from what each head reads."""
         decode = decode or DecodeOptions()
         passes = self._passes(decode)
-        frames = self.encode(features, context)
         options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
         first, *rest = [(head, frames[self.head_by_kind[head.kind]]) for head in passes]
         found = first[0].search(first[1], options)

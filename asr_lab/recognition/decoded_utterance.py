@@ -21,3 +21,5 @@ class DecodedUtterance:
     duration_s: float = 0.0
     audio: str = ""
     """Path of the recording."""
+    loss: float | None = None
+    """The training loss of its transcript, where it was asked for and the model can give it."""

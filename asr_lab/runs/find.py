@@ -40,16 +40,18 @@ def changed_defaults(run: RunDirectory, identity: Identity) -> list[KeyChange]:
 
 
 def find_run(argument: str, root: Path) -> RunDirectory:
-    """The run that an argument names: a path, a name, a prefix of a hash; "" = the newest with a whole checkpoint.
+    """The run that an argument names: a path, a name, a prefix of a hash; "" = the newest that is finished.
 
-    Raises RunError when none fits, or more than one does.
+    Where none is finished, "" is the newest with a whole checkpoint. Raises RunError when none fits, or more than one
+    does.
     """
     runs = all_runs(root)
     if not argument:
         usable = [run for run in runs if has_checkpoint(run)]
         if not usable:
             raise RunError(f"no run under {root} has a checkpoint; train one with: asrlab run RECIPE")
-        return max(usable, key=lambda run: run.checkpoints.stat().st_mtime)
+        newest_first = sorted(usable, key=lambda run: run.checkpoints.stat().st_mtime, reverse=True)
+        return next(filter(_is_finished, newest_first), newest_first[0])
     if (Path(argument) / "resolved.json").exists():
         return RunDirectory(Path(argument))
     exact = [run for run in runs if run.name == argument]
@@ -77,6 +79,15 @@ def newest_running(root: Path) -> RunDirectory:
             if Liveness(run.lock).holder() is not None:
                 return run
     raise RunError(f"nothing runs under {root}; what there is: asrlab runs")
+
+
+def _is_finished(run: RunDirectory) -> bool:
+    from asr_lab.runs.status import status_of  # numpy comes with it
+
+    try:
+        return status_of(run).phase == "done"
+    except RunError:
+        return False
 
 
 def _fits(run: RunDirectory, argument: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 
 
@@ -41,6 +43,21 @@ class Limits:
     def __attrs_post_init__(self) -> None:
         if all(limit is None for limit in attrs.astuple(self)):
             raise ValueError("a run needs a limit: max_epochs, max_steps, max_audio_h or max_wall_min")
+
+    def num_steps(self, epoch_steps: int, epoch_audio_s: float) -> int | None:
+        """The run's length, were every pass as long as one of `epoch_steps` and `epoch_audio_s` is.
+
+        Passes differ by a few steps where augmentation changes durations. Wall time is left out: None where nothing
+        else limits.
+        """
+        lengths = []
+        if self.max_epochs is not None:
+            lengths.append(self.max_epochs * epoch_steps)
+        if self.max_steps is not None:
+            lengths.append(self.max_steps)
+        if self.max_audio_h is not None:
+            lengths.append(math.ceil(3600 * self.max_audio_h / epoch_audio_s * epoch_steps))
+        return min(lengths, default=None)
 
     def share(self, progress: Progress, epoch_steps: int) -> float:
         """Share of the run done, 0..1: of the limit that is nearest; wall time only where nothing else limits.

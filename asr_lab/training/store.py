@@ -15,6 +15,7 @@ import attrs
 from asr_lab.errors import CheckpointError
 from asr_lab.files import write_json
 from asr_lab.training import checkpoint
+from asr_lab.training.rank import Rank
 from asr_lab.training.state import Snapshot
 
 _NAME = re.compile(r"step-(\d{8,})")
@@ -27,14 +28,20 @@ class Saved:
 
     step: int
     folder: Path
-    value: float | None
-    """The validation score it was saved with; lower is better."""
+    rank: Rank | None
+    """How good validation found it; None where it was saved without one."""
+
+
+def saved_in(folder: Path) -> Saved:
+    """The checkpoint in a folder, not verified; CheckpointError when its state cannot be read."""
+    numbers = checkpoint.read_numbers(folder)
+    return Saved(int(numbers["progress"]["step"]), folder, _rank(numbers))
 
 
 class CheckpointStore:
     """The folder `checkpoints/` of a run: `step-00001234/`, the last `keep_last` of them and the best, and `best.json`.
 
-    The best is the earliest of those with the lowest value. Only the owner of the run may write; `clean` comes first.
+    The best is the latest of those with the lowest rank. Only the owner of the run may write; `clean` comes first.
     """
 
     def __init__(self, folder: Path, keep_last: int = 2) -> None:
@@ -50,21 +57,22 @@ class CheckpointStore:
         self._write_best()
         return removed
 
-    def save(self, snapshot: Snapshot, *, value: float | None = None, job: Mapping[str, Any] | None = None) -> Saved:
+    def save(self, snapshot: Snapshot, *, rank: Rank | None = None, job: Mapping[str, Any] | None = None) -> Saved:
         """Write a checkpoint for the snapshot's step, then `best.json`, then remove those no longer kept.
 
-        `value` is the validation score, lower is better; `job` is anything JSON can hold that the caller wants back
+        `rank` is what validation found; `job` is anything JSON can hold that the caller wants back
         (`read(...).numbers["job"]`): its own state goes with the weights or not at all.
         """
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"a checkpoint's value is a finite number, got {value}")
+        if rank is not None and not math.isfinite(rank.value):
+            raise ValueError(f"a checkpoint's value is a finite number, got {rank.value}")
         step = int(snapshot.numbers["progress"]["step"])
         folder = self.folder / f"step-{step:08d}"
-        numbers = {**snapshot.numbers, "value": value, "job": dict(job or {})}
+        value, ties = (None, []) if rank is None else (rank.value, rank.ties())
+        numbers = {**snapshot.numbers, "value": value, "ties": ties, "job": dict(job or {})}
         checkpoint.write(folder, Snapshot(snapshot.tensors, numbers))
         self._write_best()
         self._prune()
-        return Saved(step, folder, value)
+        return Saved(step, folder, rank)
 
     def all(self) -> list[Saved]:
         """The checkpoints by step, oldest first, not verified; those whose state cannot be read are left out."""
@@ -72,10 +80,10 @@ class CheckpointStore:
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if match := _NAME.fullmatch(path.name):
                 try:
-                    value = checkpoint.read_numbers(path).get("value")
+                    numbers = checkpoint.read_numbers(path)
                 except CheckpointError:
                     continue
-                found.append(Saved(int(match[1]), path, value if isinstance(value, int | float) else None))
+                found.append(Saved(int(match[1]), path, _rank(numbers)))
         return sorted(found, key=lambda s: s.step)
 
     def newest(self) -> tuple[Saved, Snapshot] | None:
@@ -88,7 +96,7 @@ class CheckpointStore:
             except CheckpointError as error:
                 warnings.warn(f"checkpoint passed over, it is damaged: {error}", stacklevel=2)
                 continue
-            return Saved(int(match[1]), path, snapshot.numbers.get("value")), snapshot
+            return Saved(int(match[1]), path, _rank(snapshot.numbers)), snapshot
         return None
 
     @property
@@ -97,12 +105,12 @@ class CheckpointStore:
         return (self.folder / BEST).exists() or self.best() is not None
 
     def best(self) -> Saved | None:
-        """The checkpoint with the lowest value, the earliest of them."""
+        """The checkpoint with the lowest rank, the latest of them."""
         return next(iter(self._ranked()), None)
 
     def _ranked(self) -> list[Saved]:
-        """Those with a value, best first."""
-        return sorted((s for s in self.all() if s.value is not None), key=lambda s: (s.value, s.step))
+        """Those with a rank, best first."""
+        return sorted((s for s in self.all() if s.rank is not None), key=lambda s: (s.rank, -s.step))
 
     def find(self, name: str) -> Path:
         """The folder of `last`, `best`, or a step's number or name; CheckpointError when absent or damaged.
@@ -114,7 +122,7 @@ class CheckpointStore:
             return self._first_whole(name, saved[::-1])
         if name == "best":
             ranked, lost = self._ranked(), self._lost_best(saved)
-            rest = [s for s in saved[::-1] if s.value is None] if ranked or lost else []
+            rest = [s for s in saved[::-1] if s.rank is None] if ranked or lost else []
             return self._first_whole(name, [*ranked, *rest], lost)
         number = name.removeprefix("step-")
         chosen = next((s for s in saved if number.isdigit() and s.step == int(number)), None)
@@ -159,13 +167,20 @@ class CheckpointStore:
     def _write_best(self) -> None:
         best = self.best()
         path = self.folder / BEST
-        if best is None:
+        if best is None or best.rank is None:
             path.unlink(missing_ok=True)
         else:
-            write_json(path, {"step": best.step, "value": best.value, "folder": best.folder.name})
+            named = {"step": best.step, "value": best.rank.value, "ties": best.rank.ties()}
+            write_json(path, {**named, "folder": best.folder.name})
 
     def _prune(self) -> None:
         saved, best = self.all(), self.best()
         for old in saved[: -self.keep_last]:
             if old != best:
                 checkpoint.remove(old.folder)
+
+
+def _rank(numbers: Mapping[str, Any]) -> Rank | None:
+    value = numbers.get("value")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Rank.of(float(value), numbers.get("ties")) if is_number else None  # type: ignore[arg-type]

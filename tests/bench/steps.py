@@ -139,7 +139,7 @@ def _learner(recipe: Recipe) -> tuple[Learner, NoiseData]:
         recipe.features.build(),
         data,
         recipe.optimizer.build(model),
-        recipe.schedule.build(),
+        recipe.schedule.build(1000),
         recipe.precision.build(),
         [Augmentations([a.build() for a in recipe.augment])],
         seed=recipe.seed,

@@ -32,7 +32,6 @@ WHOLE_ONLY: dict[str, list[tuple[str, str]]] = {
     "conformer_tiny": [_LEVEL, _CENTRED],
     "digits": [_LEVEL, _CENTRED],
     "hybrid": [_LEVEL, _CENTRED],
-    "quickstart": [_LEVEL, _CENTRED],
     "speech_conformer": [_LEVEL, _CENTRED],
     "speech_whisper": [_FLOOR],
     "whisper_base": [_FLOOR],

@@ -25,7 +25,7 @@ HASHES = {
     "conformer_tiny": "c93be9de",
     "digits": "b47ef6c5",
     "hybrid": "7c805137",
-    "quickstart": "78fe50c9",
+    "quickstart": "80c90b63",
     "speech_conformer": "11ce75f2",
     "speech_fast_conformer": "09f35770",
     "speech_ssm": "11210e58",
@@ -39,7 +39,14 @@ HASHES = {
     "whisper_small": "283043bd",
     "whisper_tiny": "674fe27a",
 }
-ABSENCES = {"slots.augments.spec_augment.SpecAugment.max_warp_share": 0.0}
+ABSENCES = {
+    "slots.augments.spec_augment.SpecAugment.max_warp_share": 0.0,
+    # Runs from before warmed up by the steps that they state.
+    **{
+        f"slots.schedules.{tag}.{name}.warmup": None
+        for tag, name in (("constant", "Constant"), ("cosine", "Cosine"), ("noam", "Noam"), ("wsd", "WSD"))
+    },
+}
 """Each key that was added since, and what its absence stands for in recipes and runs from before."""
 
 

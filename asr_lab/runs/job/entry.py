@@ -79,6 +79,7 @@ def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
 def _work(attempt: Attempted) -> bool:
     """Build, train what is left to train, score the test sets; False when it was asked to end before."""
     from asr_lab.compiler.build import build
+    from asr_lab.compiler.effects import line, without_effect
     from asr_lab.training.determinism import apply_determinism
     from asr_lab.training.store import CheckpointStore
 
@@ -103,6 +104,8 @@ def _work(attempt: Attempted) -> bool:
         experiment.left_out.take_up(run.left_out_file, experiment.valid_files)
     experiment.left_out.write(run.left_out_file)
     attempt.warn_of_left_out(experiment.left_out)
+    for problem in without_effect(document, experiment.extent):
+        attempt.warn(line(problem))
     with _open_metrics(run, recipe, resumed or 0) as metrics:
         if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
             return False

@@ -15,6 +15,7 @@ from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.job.selection import Selection
 from asr_lab.runs.job.validation import validate
 from asr_lab.text.normalizer import Normalizer
+from asr_lab.training.rank import Rank
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
@@ -57,17 +58,17 @@ class Fit:
             for report in self.experiment.learner.steps():
                 self._log(report)
                 is_due = self._is_validation_due()
-                value = self._validate() if is_due else None
+                rank = self._validate() if is_due else None
                 if is_due or self._is_save_due():
-                    self._save(value)
+                    self._save(rank)
                 if self.attempt.stop.reason is not None:
                     self._end_early(self.attempt.stop.reason)
                     return False
                 if self.selection.is_over:
                     break
-        value = self._validate() if self.step != self.selection.step else None
-        if value is not None or self.step != self._saved_step:
-            self._save(value)
+        rank = self._validate() if self.step != self.selection.step else None
+        if rank is not None or self.step != self._saved_step:
+            self._save(rank)
         self._tell_left_out()
         record = {"state": TRAINED, "step": self.step, "share": 1.0, "reason": self._end()}
         self.attempt.events.write("state", {**record, "utterances": self.experiment.left_out.record()})
@@ -95,27 +96,29 @@ class Fit:
         every = self.recipe.train.save_every_steps
         return every is not None and self.step % every == 0
 
-    def _validate(self) -> float | None:
-        """The error rate of the weights that would be kept; None without validation sets."""
+    def _validate(self) -> Rank | None:
+        """How good the weights are that would be kept; None without validation sets."""
         if not self.experiment.valid:
             return None
         self._say("validating")
         began = time.monotonic()
-        value, sets = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric)
+        found = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric)
         for data in self.experiment.valid:
             self._leave_out(data.bad, "valid")
         self._tell_left_out()
-        is_best = self.selection.take(self.step, value)
-        record = {"step": self.step, "metric": self.selection.metric, "value": value, "is_best": is_best, "sets": sets}
+        rank = found.rank
+        is_best = self.selection.take(self.step, rank)
+        record = {"step": self.step, "metric": self.selection.metric, "value": rank.value, "is_best": is_best}
+        record |= {"sets": found.sets, **dict(zip(("cer", "loss"), rank.ties(), strict=True))}
         record |= {"best": self.selection.best, "best_step": self.selection.best_step}
         self.attempt.events.write("valid", {**record, "seconds": round(time.monotonic() - began, 3)})
         self._say("training")
-        return value
+        return rank
 
-    def _save(self, value: float | None) -> None:
+    def _save(self, rank: Rank | None) -> None:
         self.attempt.lock.check()
         self.metrics.sync()
-        self.store.save(self.experiment.learner.snapshot(), value=value, job={"selection": self.selection.state()})
+        self.store.save(self.experiment.learner.snapshot(), rank=rank, job={"selection": self.selection.state()})
         self._saved_step = self.step
 
     def _end_early(self, reason: str) -> None:

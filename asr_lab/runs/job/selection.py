@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from asr_lab.training.rank import Rank
+
 
 @attrs.define
 class Selection:
@@ -18,6 +20,8 @@ class Selection:
     """Validations in a row without a better one that end training; None = any number."""
     best: float | None = None
     """The lowest error rate, as a fraction."""
+    ties: list[float | None] = attrs.field(factory=list)
+    """The character error rate and the loss that it came with, which decide between equals."""
     best_step: int | None = None
     """The step it was reached at."""
     num_worse: int = 0
@@ -25,14 +29,19 @@ class Selection:
     step: int = 0
     """Of the last validation."""
 
-    def take(self, step: int, value: float) -> bool:
-        """Take in a validation at a step; whether it is the best so far. Among equals the first stays."""
+    def take(self, step: int, rank: Rank) -> bool:
+        """Take in a validation at a step; whether it is the best so far.
+
+        The later of equals is, though patience counts it as one without a better.
+        """
         self.step = step
-        if not math.isnan(value) and (self.best is None or value < self.best):
-            self.best, self.best_step, self.num_worse = value, step, 0
-            return True
-        self.num_worse += 1
-        return False
+        before = None if self.best is None else Rank.of(self.best, self.ties)
+        rank = rank._replace(cer=_known(rank.cer), loss=_known(rank.loss))
+        is_best = not math.isnan(rank.value) and (before is None or rank <= before)
+        self.num_worse = 0 if is_best and rank != before else self.num_worse + 1
+        if is_best:
+            self.best, self.best_step, self.ties = rank.value, step, rank.ties()
+        return is_best
 
     @property
     def is_over(self) -> bool:
@@ -41,9 +50,20 @@ class Selection:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"best": self.best, "best_step": self.best_step, "num_worse": self.num_worse, "step": self.step}
+        return {
+            "best": self.best,
+            "best_step": self.best_step,
+            "ties": self.ties,
+            "num_worse": self.num_worse,
+            "step": self.step,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
         self.best, self.best_step = state["best"], state["best_step"]
         self.num_worse, self.step = state["num_worse"], state["step"]
+        self.ties = state.get("ties", [])
+
+
+def _known(value: float) -> float:
+    return math.inf if math.isnan(value) else value

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.text.normalizer import Normalizer
+from asr_lab.text.vocabulary import UnspellableError
+from asr_lab.training.rank import Rank
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
@@ -15,12 +21,23 @@ if TYPE_CHECKING:
 
 TEST = "test"
 """What the scores of `data.test` are called in `eval/`."""
+TIE = "cer"
+"""The rate that decides between equals of the metric."""
 KEPT = ("name", "rates", "normaliser", "utterances")
 """What the record of a finished run repeats of a score."""
 
 
-def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> tuple[float, dict[str, float]]:
-    """The error rate over all validation sets as one, and each set's own; `metric` is the name of a rate.
+@attrs.frozen
+class Validation:
+    """How good the weights are on all validation sets as one."""
+
+    rank: Rank
+    sets: dict[str, float]
+    """Each set's error rate under the metric."""
+
+
+def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Validation:
+    """The error rates and the loss over all validation sets as one; `metric` is the name of a rate.
 
     Decoding is greedy and the normaliser that of training, whatever `[decode]` and `[score]` say: selection decides
     the weights, and those tables must not.
@@ -31,17 +48,37 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> tup
 
     learner = experiment.learner
     model = learner.averaged()
-    rate = rates()[metric]
-    total, found = UnitErrors(0, 0, 0, 0), {}
+    totals = {name: UnitErrors(0, 0, 0, 0) for name in (metric, TIE)}
+    found, losses = {}, []
     for data in experiment.valid:
         decoded = transcribe_set(
-            model, experiment.features, experiment.vocabulary, data, DecodeOptions(), learner.device
+            model,
+            experiment.features,
+            experiment.vocabulary,
+            data,
+            DecodeOptions(),
+            learner.device,
+            spell=functools.partial(_tokens, normalizer, experiment),
         )
-        counts = [rate.count(normalizer(t.reference), normalizer(t.hypothesis)) for t in decoded]
-        own = UnitErrors(*map(sum, zip(*counts, strict=True))) if counts else UnitErrors(0, 0, 0, 0)
-        found[data.name] = error_rate(own.errors, own.reference)
-        total = UnitErrors(*map(sum, zip(total, own, strict=True)))
-    return error_rate(total.errors, total.reference), found
+        losses += [one.loss for one in decoded if one.loss is not None]
+        pairs = [(normalizer(one.reference), normalizer(one.hypothesis)) for one in decoded]
+        for name, total in totals.items():
+            counts = [rates()[name].count(*pair) for pair in pairs]
+            own = UnitErrors(*map(sum, zip(*counts, strict=True))) if counts else UnitErrors(0, 0, 0, 0)
+            totals[name] = UnitErrors(*map(sum, zip(total, own, strict=True)))
+            if name == metric:
+                found[data.name] = error_rate(own.errors, own.reference)
+    value, cer = (error_rate(totals[name].errors, totals[name].reference) for name in (metric, TIE))
+    return Validation(Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf), found)
+
+
+def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_samples: int) -> Sequence[int]:
+    """The tokens of a transcript; none where it cannot be spelled, or learned from so many samples."""
+    try:
+        tokens = experiment.vocabulary.encode(normalizer(text))
+    except UnspellableError:
+        return ()
+    return tokens if experiment.alignable(num_samples, tokens) else ()
 
 
 def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 class Augment(Slot):
     """A random change to training input; validation and test never see it."""
 
+    @property
+    def idle(self) -> dict[str, str]:
+        """The keys at which it, or a part of it, changes nothing, and why; `""` is the whole table."""
+        return {}
+
     def build(self, root: Path = Path()) -> Augmentation:
         """The augmentation, which acts on the waveform in a worker or on the features beside the model.
 

@@ -28,6 +28,13 @@ class Noise(Augment):
     recordings: str | None = None
     """A folder of noise recordings, searched with its subfolders; relative ones are under ASRLAB_DATA."""
 
+    @property
+    def idle(self) -> dict[str, str]:
+        found = {} if self.probability else {"probability": "0 adds no noise"}
+        if self.recordings is not None and self.colour != (0.0, 2.0):
+            found["colour"] = "is not used with recordings"
+        return found
+
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation.noise import AdditiveNoise
 

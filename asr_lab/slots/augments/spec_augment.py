@@ -30,6 +30,18 @@ class SpecAugment(Augment):
     max_warp_share: float = added(default=0.0, validator=v.all_of(v.ge(0), v.le(0.2)))
     """How far a point from the middle half of the utterance is moved in time, as a share of it; 0 = no warping."""
 
+    @property
+    def idle(self) -> dict[str, str]:
+        found = {}
+        for number, size, what in (
+            ("num_freq_masks", "max_freq_bins", "masks of frequency"),
+            ("num_time_masks", "max_time_share", "masks of time"),
+        ):
+            if getattr(self, number) and not getattr(self, size):
+                found[size] = f"0: the {getattr(self, number)} {what} are empty"
+        masks = self.num_freq_masks * self.max_freq_bins or self.num_time_masks * self.max_time_share
+        return found if masks or self.max_warp_share else {"": "masks and warps nothing"}
+
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation import Augmentations
         from asr_lab.audio.augmentation.spec_augment import SpecMasks, TimeWarping

@@ -29,6 +29,10 @@ class Speed(Augment):
     )
     """Speeds to draw from; 1.1 is a tenth faster. Two decimals at most."""
 
+    @property
+    def idle(self) -> dict[str, str]:
+        return {"factors": "1.0 alone changes no speed"} if set(self.factors) == {1.0} else {}
+
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation.speed import SpeedPerturbation
 

@@ -22,6 +22,10 @@ class Volume(Augment):
     gain_db: tuple[float, float] = attrs.field(default=(-6.0, 6.0), validator=v.rising(-60, 60))
     """Least and greatest gain, in decibels; drawn uniformly."""
 
+    @property
+    def idle(self) -> dict[str, str]:
+        return {"gain_db": "0 dB changes no volume"} if self.gain_db == (0, 0) else {}
+
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation.volume import VolumePerturbation
 

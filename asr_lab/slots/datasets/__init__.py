@@ -61,6 +61,11 @@ class Dataset(Slot):
         raise NotImplementedError
 
     @property
+    def is_made(self) -> bool:
+        """Whether its audio is made when it is read, which takes long the first time."""
+        return False
+
+    @property
     def label(self) -> str:
         """What tables call it: its name, or else its type."""
         return self.name or self.tag()

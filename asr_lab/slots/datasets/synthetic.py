@@ -45,6 +45,10 @@ class Synthetic(Dataset):
     seed: int = attrs.field(default=0, validator=v.between(0, 2**63 - 1))
     """What sentences, voices, rates and pitches are drawn from."""
 
+    @property
+    def is_made(self) -> bool:
+        return True
+
     def read(self, root: Path) -> Source:
         from asr_lab.audio.keyed_random import mixed, text_key
         from asr_lab.data.sources.sentences import draw_sentences, pick_sentences

@@ -26,7 +26,7 @@ class LogMel(Features):
     """Whose definition of window, filters and logarithm: openai-whisper's, Kaldi's fbank, or NeMo's."""
     floor: Literal["utterance", "fixed"] = "fixed"
     """Lowest value: 8 decades below the utterance's loudest (Whisper's rule, cannot stream), or the same for all."""
-    level: Literal["none", "utterance", "running"] = "none"
+    level: Literal["none", "utterance", "running"] = "running"
     """Mean and deviation of each band: as they are, over the utterance (cannot stream), or over the last seconds."""
     num_mels: int = attrs.field(default=80, validator=v.between(4, 1024))
     """Mel bands, F."""

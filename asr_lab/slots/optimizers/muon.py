@@ -23,6 +23,8 @@ class Muon(Optimizer):
     `peak_lr` and `weight_decay` serve both.
     """
 
+    peak_lr: float = attrs.field(default=3e-3, validator=v.gt(0))
+    """Learning rate at the schedule's highest point."""
     momentum: float = attrs.field(default=0.95, validator=v.all_of(v.ge(0), v.lt(1)))
     """Decay rate of the matrices' (Nesterov) momentum."""
     ns_steps: int = attrs.field(default=5, validator=v.between(1, 100))

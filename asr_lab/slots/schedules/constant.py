@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
-from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.schedules import Schedule
 
@@ -15,11 +12,8 @@ from asr_lab.slots.schedules import Schedule
 class Constant(Schedule):
     """Up linearly, then as it is."""
 
-    warmup_steps: int = attrs.field(default=0, validator=v.between(0, 1_000_000_000))
-    """Steps of linear warm-up."""
-
-    def build(self) -> Callable[[int, float], float]:
-        warmup = self.warmup_steps
+    def build(self, num_steps: int | None) -> Callable[[int, float], float]:
+        warmup = self.num_warmup_steps(num_steps)
 
         def factor(step: int, share: float) -> float:
             return min(1.0, (step + 1) / (warmup + 1))

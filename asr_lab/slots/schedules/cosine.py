@@ -16,8 +16,6 @@ from asr_lab.slots.schedules import Schedule
 class Cosine(Schedule):
     """Up linearly, then down along half a cosine to a floor (SGDR without restarts, arXiv 1608.03983)."""
 
-    warmup_steps: int = attrs.field(default=500, validator=v.between(0, 1_000_000_000))
-    """Steps of linear warm-up."""
     floor: float = attrs.field(default=0.01, validator=v.all_of(v.ge(0), v.le(1)))
     """The factor at the end."""
 
@@ -25,9 +23,11 @@ class Cosine(Schedule):
     def needs_total(self) -> bool:
         return True
 
-    def build(self) -> Callable[[int, float], float]:
+    def build(self, num_steps: int | None) -> Callable[[int, float], float]:
+        warmup = self.num_warmup_steps(num_steps)
+
         def factor(step: int, share: float) -> float:
-            warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
+            warm = min(1.0, (step + 1) / (warmup + 1))
             return warm * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
         return factor

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import attrs
-
-from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots.schedules import Schedule
 
@@ -20,11 +17,8 @@ class Noam(Schedule):
     `k / sqrt(d * warmup_steps)` here.
     """
 
-    warmup_steps: int = attrs.field(default=10_000, validator=v.between(1, 1_000_000_000))
-    """Steps of linear warm-up."""
-
-    def build(self) -> Callable[[int, float], float]:
-        warmup = self.warmup_steps
+    def build(self, num_steps: int | None) -> Callable[[int, float], float]:
+        warmup = max(1, self.num_warmup_steps(num_steps))
 
         def factor(step: int, share: float) -> float:
             return min((step + 1) / warmup, math.sqrt(warmup / (step + 1)))

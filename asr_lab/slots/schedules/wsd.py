@@ -17,8 +17,6 @@ from asr_lab.slots.schedules import Schedule
 class WSD(Schedule):
     """Warm-up, stable, decay (arXiv 2404.06395, 2405.18392): a longer run shares all but the end with a shorter one."""
 
-    warmup_steps: int = attrs.field(default=500, validator=v.between(0, 1_000_000_000))
-    """Steps of linear warm-up."""
     decay_share: float = attrs.field(default=0.2, validator=v.all_of(v.gt(0), v.le(1)))
     """Share of the run that the decay takes, at its end."""
     shape: Literal["linear", "sqrt", "cosine"] = "sqrt"
@@ -30,9 +28,11 @@ class WSD(Schedule):
     def needs_total(self) -> bool:
         return True
 
-    def build(self) -> Callable[[int, float], float]:
+    def build(self, num_steps: int | None) -> Callable[[int, float], float]:
+        warmup = self.num_warmup_steps(num_steps)
+
         def factor(step: int, share: float) -> float:
-            warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
+            warm = min(1.0, (step + 1) / (warmup + 1))
             x = min(1.0, max(0.0, share - (1 - self.decay_share)) / self.decay_share)
             left = {"linear": 1 - x, "sqrt": 1 - math.sqrt(x), "cosine": 0.5 * (1 + math.cos(math.pi * x))}[self.shape]
             return warm * (self.floor + (1 - self.floor) * left)

@@ -190,7 +190,7 @@ def test_the_lines_of_the_readme_work_on_a_small_run(
 ) -> None:
     shown = [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL) if "asr_lab.load" in b]
     assert len(shown) == 1
-    for name in re.findall(r'asr_lab\.load\("(.*?)"\)', shown[0]):
+    for name in set(re.findall(r'asr_lab\.load\("(.*?)"\)', shown[0])):
         make('name = "tiny"', f'name = "{name}"')
     write(tmp_path / "memo.wav", np.repeat(melody(4), 2), 16000)
     monkeypatch.chdir(tmp_path)

@@ -37,7 +37,7 @@ def test_a_text_is_found_in_a_recording_as_a_table_json_and_ctm(
     text.write_text("one \n two\n")
     assert asrlab(monkeypatch, "align", str(audio), str(text), "--run", trained.name, "--json") == 0
     out, err = capsys.readouterr()
-    assert err.splitlines()[0].startswith(str(trained.path))
+    assert err.splitlines()[0].startswith(f"{trained.name}, step 2 (best), WER ")
     [record] = json.loads(out)
     assert (record["id"], record["file"], record["text"]) == ("0", str(audio), "one two")
     assert record["mean_log_prob"] < 0

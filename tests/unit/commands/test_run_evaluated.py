@@ -40,7 +40,7 @@ def test_eval_gives_the_runs_own_score_again(trained: RunDirectory, capsys: Capt
     assert Path(found["hypotheses"]).exists()
     evaluate(trained.name)
     text = capsys.readouterr().out
-    assert text.splitlines()[0].startswith(str(trained.path))
+    assert text.splitlines()[0].startswith(f"{trained.name}, step 4 (best), WER ")
     assert "words (WER)" in text
     assert (trained.path / "report.html").exists()
 

@@ -93,7 +93,7 @@ def test_a_block_whose_name_is_no_bare_key_has_its_line() -> None:
 
 def test_any_one_limit_ends_a_run() -> None:
     for limit in ("max_epochs=3", "max_audio_h=0.5", "max_wall_min=1", "max_steps=7"):
-        assert problems_of("train.max_steps=none", f"train.{limit}") == []
+        assert problems_of("train.max_steps=none", f"train.{limit}", "schedule.warmup_steps=9") == []
 
 
 def test_the_problems_of_several_rules_come_together_in_the_order_of_the_file() -> None:
@@ -118,12 +118,30 @@ def test_an_upsampling_layer_gives_ctc_the_frames_that_the_stem_took() -> None:
     assert found.startswith("tokenizer: a frame lasts 80 ms")
 
 
+BY_THE_CLOCK = ("train.max_steps=none", "train.max_wall_min=5")
+
+
+def test_a_warm_up_is_given_once() -> None:
+    assert problems_of("schedule={ type = 'wsd', warmup = 0.1, warmup_steps = 5 }") == [
+        "--set #1 schedule.warmup_steps: cannot stand beside schedule.warmup: give one of the two",
+        "--set #1 schedule.warmup: cannot stand beside schedule.warmup_steps: give one of the two",
+    ]
+    assert problems_of("schedule={ type = 'wsd', warmup = 'none', warmup_steps = 5 }") == []
+
+
+@pytest.mark.parametrize("tag", ["constant", "cosine", "noam", "wsd"])
+def test_a_run_that_the_clock_alone_ends_has_no_share_to_warm_up(tag: str) -> None:
+    (problem,) = problems_of(*BY_THE_CLOCK, f"schedule={{ type = '{tag}' }}")
+    assert "schedule.warmup: is a share of the run's steps" in problem
+    assert problems_of(*BY_THE_CLOCK, f"schedule={{ type = '{tag}', warmup_steps = 3 }}") == []
+    assert problems_of(*BY_THE_CLOCK, "train.max_epochs=3", f"schedule={{ type = '{tag}' }}") == []
+
+
 @pytest.mark.parametrize(
     ("overrides", "note"),
     [
         (["encoder.stem.factor=8"], "tokenizer: a frame lasts 80 ms, so CTC can align at most 12.5 chars a second"),
         (["tokenizer.alphabet='aAbB '"], "tokenizer.alphabet: AB never stand in a text after 'lower'"),
-        (["train.max_steps=500"], "schedule.warmup_steps: 500 steps of warm-up in a run of 500"),
         (["train.max_wall_min=5"], "train.max_wall_min: a run that the clock ends does not repeat itself"),
         (["score.normalizer=['nfc', 'lower']"], "score.normalizer: without 'strip_punctuation'"),
         (

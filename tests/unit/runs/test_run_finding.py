@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, create_run, identity_of, runs_root
 from asr_lab.runs.dispatch import prepare, write_request
+from asr_lab.runs.events import EventWriter
 from asr_lab.runs.find import all_runs, changed_defaults, find_run, find_weights, newest_running, run_of
 from asr_lab.runs.lock import RunLock
 from asr_lab.slots.tokenizers.chars import Chars
@@ -143,6 +145,25 @@ def test_without_an_argument_the_newest_whole_checkpoint_decides(recipe: Write) 
         find_run("", runs_root())
     torn.rename(run.checkpoints / "step-00000004")
     assert find_run("", runs_root()) == run
+
+
+def test_the_newest_finished_run_goes_before_newer_ones_that_are_not(recipe: Write) -> None:
+    runs = [made(recipe(), f"seed={seed}") for seed in range(4)]
+    for age, run in enumerate(runs):
+        whole = run.checkpoints / "step-00000004"
+        whole.mkdir(parents=True)
+        (whole / "checksums.json").write_text("{}")
+        os.utime(run.checkpoints, (1000 + age, 1000 + age))
+    assert find_run("", runs_root()) == runs[3]
+    for run in runs[:2]:
+        with EventWriter(run.events_file, 1) as events:
+            events.write("done", {"step": 4, "results": []})
+    assert find_run("", runs_root()) == runs[1]
+    with EventWriter(runs[1].events_file, 2) as events:
+        events.write("state", {"state": "scoring"})
+    assert find_run("", runs_root()) == runs[0]
+    runs[0].events_file.write_text('{"attempt": 1, "time": 1, "kind": "done", "results": 3}\n')
+    assert find_run("", runs_root()) == runs[3]
 
 
 def test_a_run_that_a_process_trains_is_not_touched(recipe: Write) -> None:

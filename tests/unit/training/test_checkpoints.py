@@ -17,6 +17,7 @@ import torch
 
 from asr_lab.errors import CheckpointError
 from asr_lab.training import checkpoint
+from asr_lab.training.rank import Rank
 from asr_lab.training.state import Snapshot
 from asr_lab.training.store import CheckpointStore
 
@@ -69,7 +70,7 @@ def test_damage_to_any_file_is_seen(tmp_path: Path, name: str, damage: str) -> N
 @pytest.mark.parametrize("name", ["checksums.json", "state.json"])
 def test_no_flipped_bit_in_the_json_gets_past_or_causes_another_error(tmp_path: Path, name: str) -> None:
     store = CheckpointStore(tmp_path)
-    folder = store.save(snapshot(1, size=3), value=0.5).folder
+    folder = store.save(snapshot(1, size=3), rank=Rank(0.5)).folder
     data = (folder / name).read_bytes()
     for place in range(len(data)):
         (folder / name).write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
@@ -100,26 +101,48 @@ def test_a_checkpoint_that_lists_other_files_is_refused(tmp_path: Path) -> None:
 def test_the_last_few_and_the_best_stay(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, keep_last=2)
     for step, value in enumerate([0.9, 0.4, 0.5, 0.4, None, 0.8], start=1):
-        store.save(snapshot(step), value=value)
-    assert [s.step for s in store.all()] == [2, 5, 6]
-    assert store.find("best").name == "step-00000002"
+        store.save(snapshot(step), rank=None if value is None else Rank(value, 0.2))
+    assert [s.step for s in store.all()] == [4, 5, 6]
+    assert store.find("best").name == "step-00000004"
     assert store.find("last").name == "step-00000006"
     assert store.find("step-00000005") == store.find("5")
     best = json.loads((tmp_path / "best.json").read_text())
-    assert best == {"step": 2, "value": 0.4, "folder": "step-00000002"}
-    with pytest.raises(CheckpointError, match=r"no checkpoint '3' \(have: step-00000002, "):
+    assert best == {"step": 4, "value": 0.4, "ties": [0.2, None], "folder": "step-00000004"}
+    with pytest.raises(CheckpointError, match=r"no checkpoint '3' \(have: step-00000004, "):
         store.find("3")
     assert store.drop_after(5) == ["step-00000006"]
 
 
+@pytest.mark.filterwarnings("ignore:.*is taken in its place")
+def test_equals_are_ranked_by_characters_then_loss_and_the_later_wins(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep_last=9)
+    ranks = [(1.0, 0.9, 3.0), (1.0, 0.9, 2.0), (1.0, 0.9, 2.0), (1.0, 0.9, 2.5), (1.0, 0.95, 1.0), (0.9, 0.9, 9.0)]
+    for step, figures in enumerate(ranks, start=1):
+        store.save(snapshot(step), rank=Rank(*figures))
+        best = store.best()
+        assert best is not None
+        assert best.step == [1, 2, 3, 3, 3, 6][step - 1]
+    store.save(snapshot(7), rank=None)
+    for expected in (6, 3, 2, 4, 1, 5, 7):
+        whole = store.find("best")
+        assert whole.name == f"step-{expected:08d}"
+        with (whole / checkpoint.STATE).open("a") as stream:
+            stream.write(" ")
+
+
+def test_a_checkpoint_from_before_ties_were_kept_is_ranked_by_its_value(tmp_path: Path) -> None:
+    assert Rank.of(0.5) == Rank.of(0.5, None) == Rank.of(0.5, [None, "x"]) == Rank(0.5)
+    assert Rank(0.5, 0.3, 1.0) < Rank.of(0.5) < Rank(0.6, 0.1, 0.1)
+
+
 def test_the_job_gets_its_own_state_back(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
-    store.save(snapshot(3), value=0.5, job={"waited": 2})
+    store.save(snapshot(3), rank=Rank(0.5), job={"waited": 2})
     found = store.newest()
     assert found is not None
     assert found[1].numbers["job"] == {"waited": 2}
     with pytest.raises(ValueError, match="finite"):
-        store.save(snapshot(4), value=float("nan"))
+        store.save(snapshot(4), rank=Rank(float("nan")))
 
 
 def test_a_store_that_does_not_exist_yet_is_empty(tmp_path: Path) -> None:
@@ -152,7 +175,7 @@ def _write_for_ever(folder: Path, reported: int) -> None:
         step += 1
         tensors = {"w": torch.full((200_000,), float(step))}
         snapshot = Snapshot({"model": tensors, "average": tensors}, {"progress": {"step": step}})
-        store.save(snapshot, value=_score(step))
+        store.save(snapshot, rank=Rank(_score(step)))
         os.write(reported, f"{step}\n".encode())
 
 
@@ -191,7 +214,7 @@ def check_kills(folder: Path, count: int, seed: int) -> int:
             best = store.best()
             assert best is not None
             assert json.loads((folder / "best.json").read_text())["step"] == best.step
-            assert best.step == min(range(1, saved.step + 1), key=_score)
+            assert best.step == min(range(saved.step, 0, -1), key=_score)
     return inside
 
 
@@ -229,7 +252,7 @@ class Countdown:
 def test_every_step_of_a_write_may_be_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for calls in range(100):
         store = CheckpointStore(tmp_path / str(calls), keep_last=1)
-        store.save(snapshot(1), value=0.5)
+        store.save(snapshot(1), rank=Rank(0.5))
         countdown, finished = Countdown(calls), False
         with monkeypatch.context() as patch:
             for name in ("rename", "replace", "fsync"):
@@ -238,7 +261,7 @@ def test_every_step_of_a_write_may_be_the_last(tmp_path: Path, monkeypatch: pyte
             patch.setattr("asr_lab.training.checkpoint.shutil.rmtree", lambda *_, **__: None)
             patch.setattr(Path, "unlink", lambda *_, **__: None)
             with contextlib.suppress(Stopped):
-                store.save(snapshot(2), value=0.4)
+                store.save(snapshot(2), rank=Rank(0.4))
                 finished = True
         store.clean()
         assert not [p.name for p in store.folder.iterdir() if p.name.startswith(".")]

@@ -17,6 +17,7 @@ from asr_lab.training.average import WeightAverage
 from asr_lab.training.determinism import apply_determinism
 from asr_lab.training.init import initialise, load_weights
 from asr_lab.training.limits import Limits, Progress
+from asr_lab.training.rank import Rank
 from asr_lab.training.state import mismatches
 from asr_lab.training.store import CheckpointStore
 
@@ -153,7 +154,7 @@ def test_first_weights_come_from_a_run_and_say_so(lab: Any, tmp_path: Path) -> N
     learner = lab.learner()
     list(islice(learner.steps(), 4))
     store = CheckpointStore(tmp_path / "run" / "checkpoints")
-    store.save(learner.snapshot(), value=0.3)
+    store.save(learner.snapshot(), rank=Rank(0.3))
     model = lab.model()
     fresh = model.heads[0].output.weight.detach().clone() + 1
     with torch.no_grad():

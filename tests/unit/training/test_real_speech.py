@@ -65,7 +65,7 @@ def build_learner(corpus: Corpus, max_steps: int) -> Learner:
         FEATURES.build(),
         data,
         Muon(peak_lr=2e-3).build(model),
-        Cosine(warmup_steps=3).build(),
+        Cosine(warmup_steps=3).build(None),
         BF16().build(),
         [augmentation],
         seed=3,

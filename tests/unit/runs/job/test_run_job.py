@@ -53,7 +53,9 @@ def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> No
     run = prepared(recipe()).run
     assert entry.main(str(run.path)) == 0
     events = read_events(run.events_file)
-    assert [e.data["step"] for e in events if e.kind == "valid"] == [4, 8, 12]
+    validations = [e.data for e in events if e.kind == "valid"]
+    assert [v["step"] for v in validations] == [4, 8, 12]
+    assert all(0 < v["loss"] < 1000 and v["cer"] >= 0 for v in validations)
     assert [json.loads(line)["step"] for line in run.metrics_file.read_text().splitlines()] == list(range(1, 13))
     status = status_of(run)
     assert (status.phase, status.step) == ("done", 12)
@@ -67,6 +69,21 @@ def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> No
     again = prepared(recipe())
     assert (again.run, again.standing) == (run, "finished")
     check_data(again, load_recipe(recipe()))
+
+
+def test_settings_without_effect_are_noted_before_training(recipe: Write) -> None:
+    run = prepared(recipe(), "train.patience=9", "train.keep_last=50", "train.valid_every_steps=99").run
+    entry.main(str(run.path))
+    events = read_events(run.events_file)
+    first = next(i for i, e in enumerate(events) if e.kind == "state" and e.data["state"] == "training")
+    notes = [e.data["message"] for e in events[:first] if e.kind == "warning"]
+    line = run.recipe_file.read_text().splitlines().index("average_decay = 0.9") + 1
+    assert [note.partition(": ")[0] for note in notes] == [
+        f"{run.recipe_file}:{line}  train.average_decay",
+        "--set #1  train.patience",
+        "--set #2  train.keep_last",
+        "--set #3  train.valid_every_steps",
+    ]
 
 
 def test_other_decoding_scores_anew_and_trains_nothing(recipe: Write) -> None:

@@ -188,7 +188,7 @@ def digests(run: RunDirectory) -> dict[str, str]:
         found[part] = fingerprint(attrs.evolve(snapshot, tensors={part: tensors}, numbers={}))
     cursor = {**snapshot.numbers, "progress": {**snapshot.numbers["progress"], "wall_s": 0}}
     found["cursor"] = hashlib.sha256(json.dumps(cursor, sort_keys=True).encode()).hexdigest()
-    found["best"] = fingerprint(attrs.evolve(read(best.folder), numbers={"step": best.step, "value": best.value}))
+    found["best"] = fingerprint(attrs.evolve(read(best.folder), numbers={"step": best.step, "rank": best.rank}))
     steps = [{k: v for k, v in record.items() if k not in TIMES} for record in read_metrics(run.metrics_file)]
     found["metrics"] = hashlib.sha256(json.dumps(steps).encode()).hexdigest()
     found["hypotheses"] = hashlib.sha256((run.eval / "test.jsonl").read_bytes()).hexdigest()
