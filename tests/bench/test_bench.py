@@ -14,7 +14,8 @@ MAIN = Path(__file__).with_name("main.py")
 
 
 def run(*arguments: str, path: Path = MAIN.parent, script: Path = MAIN) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(path)}
+    folders = os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": folders}
     command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 

@@ -243,7 +243,7 @@ def of_tones(small: SmallRun | Path) -> str:
         f'{split} = [{{ type = "folder", path = {toml(str(folder))}, where = {{ split = "{split}" }} }}]'
         for split in TRAINED
     ]
-    return "\n".join(["[data]", "num_workers = 0", *sets, ""])
+    return "\n".join(["[data]", "num_workers = 0", "max_left_out = 1.0", *sets, ""])
 
 
 def cases(small: SmallRun, number: int, seed: int, first: int = 0) -> Iterator[Case]:

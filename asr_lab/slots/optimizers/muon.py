@@ -23,7 +23,7 @@ class Muon(Optimizer):
     `peak_lr` and `weight_decay` serve both.
     """
 
-    peak_lr: float = attrs.field(default=3e-3, validator=v.gt(0))
+    peak_lr: float = attrs.field(default=3e-3, validator=v.above(0, 1))
     """Learning rate at the schedule's highest point."""
     momentum: float = attrs.field(default=0.95, validator=v.all_of(v.ge(0), v.lt(1)))
     """Decay rate of the matrices' (Nesterov) momentum."""

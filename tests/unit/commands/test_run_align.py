@@ -82,9 +82,9 @@ def test_the_pairs_of_a_table_are_aligned_and_those_that_cannot_be_are_named(
     assert [(line[0], line[4]) for line in lines] == [("first_one", "one"), ("first_one", "two"), ("late", "two")]
     assert 0.4 <= float(lines[2][2]) < 0.81
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 5
+    assert len(errors) == 5, errors
     assert any("pairs.tsv:8" in e and "fields" in e for e in errors)
-    assert any("2.wav" in e and "'é' (U+00E9, LATIN SMALL LETTER E WITH ACUTE)" in e for e in errors)
+    assert any("2.wav" in e and "'c' (U+0063, LATIN SMALL LETTER C)" in e for e in errors), errors
     assert any("3.wav" in e and re.search(r"\d+ frames of 40 ms cannot spell 119 tokens", e) for e in errors)
     assert any("gone.wav: no such file" in e for e in errors)
     assert any("4.wav" in e and "no words" in e for e in errors)

@@ -173,7 +173,7 @@ def test_another_boot_elsewhere_proves_nothing(tmp_path: Path, other: dict[str, 
 
 def test_a_copy_of_a_run_that_trains_is_nobodys(tmp_path: Path) -> None:
     with RunLock.take(tmp_path / "lock"):
-        shutil.copytree(tmp_path / "lock", tmp_path / "copy")
+        shutil.copytree(tmp_path / "lock", tmp_path / "copy", ignore=shutil.ignore_patterns("*.tmp"))
         assert Liveness(tmp_path / "lock").holder() is not None
         assert Liveness(tmp_path / "copy").holder() is None
         with RunLock.take(tmp_path / "copy") as lock:

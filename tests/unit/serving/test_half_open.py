@@ -44,6 +44,8 @@ def status(port: int) -> int:
         return int(urllib.request.urlopen(f"http://127.0.0.1:{port}/model.json", timeout=10).status)
     except urllib.error.HTTPError as error:
         return error.code
+    except ConnectionError:
+        return 503  # turned away, and the connection reset before its answer was read
 
 
 def name(port: int) -> str:

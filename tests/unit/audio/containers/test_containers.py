@@ -37,7 +37,7 @@ def test_a_stretch_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
             assert np.array_equal(part, expected)
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - {"gsm", "adpcm"})
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"gsm", "adpcm"}))
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_a_file_cut_short_is_refused_by_every_reader(tmp_path: Path, kind: str, share: float) -> None:
     path = tmp_path / "a"

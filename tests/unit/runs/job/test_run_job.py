@@ -200,11 +200,10 @@ def test_changed_data_is_refused_until_accepted(recipe: Write, tones: Path, tmp_
     assert (record["accepted"][0]["kind"], record["exact"]) == ("data", False)
 
 
-def test_a_run_in_use_is_refused(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "LOCK_WAIT_S", 0.1)
+def test_a_run_in_use_is_refused(recipe: Write) -> None:
     run = prepared(recipe()).run
     with RunLock.take(run.lock), pytest.raises(RunError, match="in use by process"):
-        entry.main(str(run.path))
+        entry.main(str(run.path), wait_s=0.1)
 
 
 def test_several_processes_are_refused_clearly(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
