@@ -190,9 +190,10 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def _checked(content: Mapping[str, Any], place: str) -> StoredEvaluation:
     whole = stored(content, StoredEvaluation, place, DataError)
-    for one in (whole, *(stored(one, StoredScore, f"{place} (sets)", DataError) for one in whole.sets)):
+    sets = [stored(one, StoredScore, f"{place} (sets)", DataError) for one in whole.sets]
+    for one in (whole, *sets):
         rows = [row for table in one.tables.values() for row in table]
-        if any(MAIN not in part.rates for part in (one, *rows)):
+        if not all(MAIN in rates for rates in (one.rates, *(row.rates for row in rows))):
             raise DataError(f"{place} is damaged: {MAIN} is not among the rates")
     return whole
 

@@ -26,7 +26,7 @@ from small_run import small_run
 KINDS: dict[str, Callable[..., Iterator[Case]]] = {
     "run_directories": run_directories.cases,
 }
-"""By name: `cases(small, number, seed, first=0)`: so many from a number on, each drawn by the seed and its own number."""
+"""By name: `cases(small, number, seed, first=0)`: so many from a number on, each drawn by the seed and its number."""
 OF_COMMANDS = ("run_directories",)
 """Kinds that take `call` as well: how a case's words are given to the command line."""
 

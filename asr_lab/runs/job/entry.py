@@ -92,6 +92,7 @@ def _work(attempt: Attempted) -> bool:
     experiment = build(document, run.path)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last)
+    attempt.lock.check()  # building took its time
     store.clean()
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(store, selection, experiment)
@@ -183,6 +184,7 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         "execution": identity.execution,
         "evaluation": identity.evaluation,
     }
+    attempt.lock.check()
     add_provenance(run, record_attempt(attempt.lock.attempt, code, experiment.hashes, host, parts))
 
 
@@ -203,7 +205,7 @@ def _score(
         if chosen != step:
             experiment.learner.load(store.find(str(chosen)))
         about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
-        results = score_test(experiment, recipe, run.eval, about)
+        results = score_test(experiment, recipe, run.eval, about, attempt.lock.check)
     attempt.lock.check()
     write_report(attempt.run.path)
     found = {"chosen": chosen, "metric": selection.metric, "best": selection.best, "best_step": selection.best_step}
