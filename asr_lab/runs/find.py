@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from asr_lab.config.difference import KeyChange, difference
@@ -11,13 +12,21 @@ from asr_lab.errors import LabError, RunError
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.lock import Liveness
 
+RUN_FILES = ("resolved.json", "events.jsonl", "lock", "checkpoints")
+"""Any of them makes a folder a run."""
+
 
 def all_runs(root: Path) -> list[RunDirectory]:
-    """Every run under a folder, oldest first."""
+    """Every run under a folder, oldest first; those whose `resolved.json` is gone or unreadable are among them."""
     if not root.is_dir():
         return []
-    found = [RunDirectory(p.parent) for p in root.glob("*/resolved.json") if not p.parent.name.startswith(".")]
+    found = [RunDirectory(p) for p in root.iterdir() if not p.name.startswith(".") and _holds_a_run(p)]
     return sorted(found, key=lambda run: (_created(run), run.name))
+
+
+def _holds_a_run(folder: Path) -> bool:
+    """Whether a folder has what only runs have, be it whole or not."""
+    return any(os.path.lexists(folder / name) for name in RUN_FILES)
 
 
 def run_of(identity: Identity, root: Path) -> RunDirectory | None:

@@ -177,7 +177,10 @@ class RunLock:
 
         A silent owner on another machine is known to be gone after `silence_s`: give that long to take its place.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise RunError(f"{folder} is damaged: it is no folder; remove it") from error
         liveness = Liveness(folder, silence_s)
         deadline = time.monotonic() + wait_s
         is_announced = False

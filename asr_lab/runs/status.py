@@ -147,7 +147,11 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 def status_of(run: RunDirectory) -> RunStatus:
     """The status of a run; RunError when a record lacks something."""
     status = RunStatus()
-    for event in read_events(run.events_file):
+    try:
+        events = read_events(run.events_file)
+    except OSError as error:
+        raise RunError(f"{run.events_file} cannot be read: {error.strerror}") from error
+    for event in events:
         try:
             status.add(event)
         except RunError as error:

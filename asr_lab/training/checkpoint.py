@@ -6,6 +6,7 @@ Nothing in it is executed when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -111,9 +112,10 @@ def verify(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint; a kill leaves it whole or gone by its name."""
+    """Remove a checkpoint, where it is still there; a kill leaves it whole or gone by its name."""
     doomed = folder.parent / f"{_REPLACED}{folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
-    os.rename(folder, doomed)
+    with contextlib.suppress(FileNotFoundError):  # removed by an owner that was overtaken in the midst of saving
+        os.rename(folder, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 

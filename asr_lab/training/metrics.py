@@ -52,15 +52,17 @@ class MetricsWriter:
 
 
 def cut_back(path: Path, step: int) -> int:
-    """Remove the records after `step`, and lines that are not records: how many. Not while a writer has it open."""
+    """Remove the records after `step`, and lines that are not records: how many.
+
+    The file is another one afterwards: what a writer that has it open still appends goes nowhere.
+    """
     if not path.exists():
         return 0
     lines = path.read_bytes().splitlines(keepends=True)
     kept = [
         line for line in lines if line.endswith(b"\n") and (at := _step(json_record(line))) is not None and at <= step
     ]
-    if len(kept) < len(lines):
-        write_bytes(path, b"".join(kept))
+    write_bytes(path, b"".join(kept))
     return len(lines) - len(kept)
 
 

@@ -24,14 +24,13 @@ import audio_files
 import rows
 import run_directories
 import web_requests
+import written_recipes
 from outcomes import Case, started
 from small_run import small_run
 
-import recipes
-
 KINDS: dict[str, Callable[..., Iterator[Case]]] = {
     "run_directories": run_directories.cases,
-    "recipes": recipes.cases,
+    "recipes": written_recipes.cases,
     "accepted_recipes": accepted_recipes.cases,
     "rows": rows.cases,
     "audio_files": audio_files.cases,

@@ -1,6 +1,6 @@
 """Fixtures of several folders: a small recipe over recordings made on the spot, and a made-up recogniser.
 
-Makes the modules beside the tests of recognition (`spelling`, `made_up`) importable.
+Makes the modules beside the tests of recognition (`spelling`, `made_up`) and runs (`resuming`, `accidents`) importable.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable
 from asr_lab.text.characters import CharacterTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent / "recognition"))
+sys.path.insert(0, str(Path(__file__).parent / "runs"))
 
 from made_up import EverySecond
 

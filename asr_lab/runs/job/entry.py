@@ -95,6 +95,7 @@ def _work(attempt: Attempted) -> bool:
     experiment = build(document, run.path, start)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last)
+    attempt.lock.check()  # building took its time
     store.clean()
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(store, selection, experiment)
@@ -196,6 +197,7 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
     from asr_lab.compiler.inputs import hash_of_sets
 
     hashes = experiment.hashes | ({"test": hash_of_sets(experiment.test)} if experiment.test else {})
+    attempt.lock.check()
     add_provenance(run, record_attempt(attempt.lock.attempt, code, hashes, host, parts))
     return bool(found)
 
@@ -218,7 +220,7 @@ def _score(
             experiment.learner.load(store.find(str(chosen)))
         about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
         about["trained_on"] = experiment.left_out.record()
-        results = score_test(experiment, recipe, run.eval, about)
+        results = score_test(experiment, recipe, run.eval, about, attempt.lock.check)
     attempt.lock.check()
     write_report(attempt.run.path)
     found = {"chosen": chosen, "metric": selection.metric, "best": selection.best, "best_step": selection.best_step}

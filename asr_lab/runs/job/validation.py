@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +81,12 @@ def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_sampl
     return tokens if experiment.alignable(num_samples, tokens) else ()
 
 
-def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def score_test(
+    experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any], check: Callable[[], None]
+) -> list[dict[str, Any]]:
     """Transcribe and score the test sets as `[decode]` and `[score]` say; `test.json` and its hypotheses in `folder`.
 
+    `check` is called before they are written; it raises where the run is another process's by then.
     Gives the score over all sets, then, where there are several, each set's: name, rates, normaliser, utterances.
     """
     from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, write_evaluation
@@ -100,6 +103,7 @@ def score_test(experiment: Experiment, recipe: Recipe, folder: Path, about: Mapp
     how = experiment.score
     normalizer = Normalizer(how.normalizer)
     evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
+    check()
     path = write_evaluation(evaluation, folder, TEST)
     content = evaluation_json(evaluation, str(path.with_suffix(".jsonl")))
     scores = [content, *content["sets"]] if len(content["sets"]) > 1 else [content]

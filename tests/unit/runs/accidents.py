@@ -1,0 +1,408 @@
+"""What happens to runs: kills, races, reboots, other hosts, copies, stopped processes, clocks that jump.
+
+Every command is a process of its own, forked from a server that has torch loaded, in which `asrlab` is called as typed.
+What a machine says of itself is changed inside such a process; silence and heartbeats are shortened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+from resuming import PRELOADED, digests
+
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.events import read_events
+from asr_lab.runs.lock import Owner, last_attempt
+from asr_lab.runs.status import status_of
+
+BEAT_S, SILENCE_S = 0.1, 2.0
+"""In the place of 5 and 60 seconds."""
+LIMIT_S = 240.0
+OURS = ("ASRLAB_DATA", "ASRLAB_CACHE", "ASRLAB_RUNS", "OMP_NUM_THREADS", "WORLD_SIZE")
+"""Variables that a command gets from the test, not from the server it is forked from."""
+SPAN_S = 1.5
+"""A kill comes within so many seconds of a start; a run takes about as long."""
+
+
+@attrs.frozen
+class Machine:
+    """What a process takes its machine for; empty = what it is."""
+
+    host: str = ""
+    boot: str = ""
+    machine: str = ""
+    space: str = ""
+    clock_s: float = 0.0
+    """Added to the time of day."""
+    jump_s: float = 0.0
+    """Added to it as well, from a second after the start on."""
+
+
+def behave(machine: Machine) -> None:
+    """Make this process believe in the machine, and let it lose patience soon."""
+    from asr_lab.runs import lock
+
+    lock.RunLock.take.__func__.__defaults__ = ("", 0.0, BEAT_S, SILENCE_S, None)  # type: ignore[attr-defined]
+    lock.RunLock.__init__.__defaults__ = (BEAT_S,)  # type: ignore[misc]
+    lock.Liveness.__init__.__defaults__ = (SILENCE_S, time.monotonic)  # type: ignore[misc]
+    host, boot, space = lock._place()
+    place = (machine.host or host, machine.boot or boot, machine.space or space)
+    lock._place = lambda: place
+    if machine.machine:
+        lock._machine = lambda: machine.machine  # type: ignore[assignment]
+    if machine.clock_s or machine.jump_s:
+        now, began = time.time, time.monotonic()
+        time.time = lambda: now() + machine.clock_s + machine.jump_s * (time.monotonic() - began > 1)
+
+
+def called(words: list[str], output: str, variables: dict[str, str], folder: str, machine: Machine) -> None:
+    """The body of a process: `asrlab` with these words, as a terminal would start it."""
+    from cli.main import main
+
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.setpgid(0, 0)
+    os.chdir(folder)
+    for name in OURS:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    behave(machine)
+    sys.argv = ["asrlab", *words]
+    code: object = 0
+    try:
+        main()
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+@attrs.define
+class Place:
+    """A folder of runs, and the one recipe that is run there."""
+
+    recipe: Path
+    root: Path
+    num_commands: int = 0
+
+    @property
+    def run(self) -> RunDirectory:
+        """The only run; wait for it where a command is about to make it."""
+        until = time.monotonic() + LIMIT_S
+        while not (found := [p for p in self.root.glob("*/resolved.json") if not p.parent.name.startswith(".")]):
+            assert time.monotonic() < until, "no run came to be"
+            time.sleep(0.002)
+        (one,) = found
+        return RunDirectory(one.parent)
+
+    def command(self, *words: str, machine: Machine = Machine()) -> Command:
+        """Start `asrlab`; without words, `asrlab run` of the recipe."""
+        self.num_commands += 1
+        self.root.mkdir(exist_ok=True)
+        output = self.root.parent / f"{self.root.name}-{self.num_commands}.log"
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*PRELOADED, "accidents"])
+        variables = {name: os.environ[name] for name in OURS if name in os.environ} | {"ASRLAB_RUNS": str(self.root)}
+        arguments = (list(words or ("run", str(self.recipe))), str(output), variables, str(self.root.parent), machine)
+        process = context.Process(target=called, args=arguments)
+        process.start()
+        return Command(process, output)
+
+
+@attrs.define
+class Command:
+    """A command under way."""
+
+    process: Any
+    output: Path
+    began: float = attrs.field(factory=time.monotonic)
+
+    @property
+    def printed(self) -> str:
+        """What it said so far."""
+        return self.output.read_text() if self.output.exists() else ""
+
+    def send(self, number: signal.Signals) -> bool:
+        """Give it a signal; False where it has ended."""
+        if self.process.is_alive():
+            os.kill(self.process.pid, number)
+        return self.process.is_alive()
+
+    def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        self.process.join(LIMIT_S)
+        if self.process.exitcode is None:
+            self.kill()
+            raise AssertionError(f"{self.output} did not end:\n{self.printed}")
+        code: int = self.process.exitcode
+        assert "Traceback" not in self.printed, self.printed
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.join()
+
+
+def wait_until(holds: Callable[[], Any], command: Command) -> None:
+    """Wait for something that the command does, or for its end."""
+    until = time.monotonic() + LIMIT_S
+    while not holds() and command.process.is_alive():
+        assert time.monotonic() < until, command.printed
+        time.sleep(0.002)
+
+
+def pause(place: Place, rng: random.Random, command: Command) -> None:
+    """Let it come somewhere: start-up, a step, a validation, the writing of a checkpoint, scoring."""
+    step = rng.choice((0, 0, 1, 2, 4, 5, 8, 9, 12))
+    if step:
+        wait_until(lambda: _step(place) >= step, command)
+        time.sleep(rng.uniform(0, 0.1))
+    else:
+        time.sleep(rng.uniform(0, SPAN_S))
+
+
+def _step(place: Place) -> int:
+    with contextlib.suppress(OSError, IndexError, ValueError, KeyError):
+        (run,) = [p.parent for p in place.root.glob("*/resolved.json") if not p.parent.name.startswith(".")]
+        return int(json.loads((run / "metrics.jsonl").read_bytes().splitlines()[-1])["step"])
+    return 0
+
+
+def owned(place: Place, command: Command) -> bool:
+    """Wait until the command has the run; False where it ended before."""
+    wait_until(lambda: last_attempt(place.run.lock) is not None, command)
+    return command.process.is_alive()
+
+
+Accident = Callable[[Place, random.Random], None]
+"""Something that befalls a run in its place; afterwards one `asrlab run` must finish it."""
+
+
+def kill(place: Place, rng: random.Random) -> None:
+    """The machine's memory, or an impatient user."""
+    command = place.command()
+    pause(place, rng, command)
+    command.kill()
+
+
+def several_kills(place: Place, rng: random.Random) -> None:
+    """One after the other, some before the run exists."""
+    for _ in range(rng.randint(2, 4)):
+        kill(place, rng)
+
+
+def reboot(place: Place, rng: random.Random) -> None:
+    """The owner ran under an earlier boot, and today a process that lives has its number."""
+    command = place.command(machine=Machine(boot="an earlier boot"))
+    pause(place, rng, command)
+    command.kill()
+    _forge_living(place)
+
+
+def other_host(place: Place, rng: random.Random) -> None:
+    """The owner was killed on another machine that shares the disk."""
+    command = place.command(machine=Machine(host="node-7", boot="its boot", machine="its machine"))
+    pause(place, rng, command)
+    command.kill()
+    _forge_living(place)
+
+
+def new_container(place: Place, rng: random.Random) -> None:
+    """The owner ran in a container that was started anew: another name and process namespace, one kernel."""
+    command = place.command(machine=Machine(host="3f2a9c", space="pid:[4026539999]"))
+    pause(place, rng, command)
+    command.kill()
+    _forge_living(place)
+
+
+def beating_elsewhere(place: Place, rng: random.Random) -> None:
+    """An owner on another machine gives signs for a while after another command has begun to wait, then none."""
+    command = place.command(machine=Machine(host="node-7", boot="its boot", machine="its machine"))
+    if not owned(place, command):
+        return
+    waiting = place.command()
+    pause(place, rng, command)
+    command.kill()
+    assert waiting.ended() == 0, waiting.printed
+
+
+def stopped(place: Place, rng: random.Random) -> None:
+    """The owner is stopped, another command takes its place, and the owner is let go on in the midst of it."""
+    command = place.command()
+    pause(place, rng, command)
+    if not command.send(signal.SIGSTOP):
+        return
+    other = place.command()
+    if rng.random() < 0.5:
+        before = last_attempt(place.run.lock)
+        wait_until(lambda: _number(place) > (before.number if before else 0), other)
+        time.sleep(rng.uniform(0, 2))
+    else:
+        other.process.join(LIMIT_S)
+    command.send(signal.SIGCONT)
+    assert other.ended() == 0, other.printed
+    command.ended()
+
+
+def race(place: Place, rng: random.Random) -> None:
+    """Several commands at once, on a run that is new or half done."""
+    if rng.random() < 0.5:
+        kill(place, rng)
+    commands = []
+    for _ in range(rng.randint(2, 4)):
+        commands.append(place.command())
+        time.sleep(rng.choice((0, 0, rng.uniform(0, 1))))
+    for command in commands:
+        assert command.ended() == 0, command.printed
+
+
+def race_with_a_kill(place: Place, rng: random.Random) -> None:
+    """Several commands at once, and the one that trains is killed: another goes on."""
+    commands = [place.command() for _ in range(3)]
+    if owned(place, commands[0]):
+        pause(place, rng, commands[0])
+        newest = last_attempt(place.run.lock)
+        for command in commands:
+            if newest is not None and command.process.pid == newest.owner.pid:
+                command.kill()
+    for command in commands:
+        assert command.process.exitcode == -signal.SIGKILL or command.ended() == 0, command.printed
+
+
+def signals(place: Place, rng: random.Random) -> None:
+    """Asked to end: it saves, says so, and ends with 130."""
+    command = place.command()
+    pause(place, rng, command)
+    owned(place, command)
+    wait_until(lambda: place.run.events_file.exists(), command)
+    command.send(rng.choice((signal.SIGTERM, signal.SIGHUP, signal.SIGINT)))
+    assert command.ended() in (0, 130, -signal.SIGHUP, -signal.SIGTERM), command.printed
+
+
+def copy(place: Place, rng: random.Random) -> None:
+    """The directory is copied while it trains: the copy is another run, and `--stop` of it does not reach this one."""
+    command = place.command()
+    if not owned(place, command):
+        return
+    pause(place, rng, command)
+    other = Place(place.recipe, place.root.with_name(f"{place.root.name}-copy"))
+    for _ in range(20):  # files that vanish under the copying
+        with contextlib.suppress(shutil.Error, FileNotFoundError):
+            shutil.copytree(place.root, other.root, dirs_exist_ok=True)
+            break
+    asked = other.command("watch", "--stop", other.run.name)
+    assert asked.ended() == 2, asked.printed
+    assert command.ended() == 0, command.printed
+    finishing = other.command()
+    assert finishing.ended() == 0, finishing.printed
+    wanted, found = digests(place.run), digests(other.run)
+    assert found == wanted
+
+
+def clock(place: Place, rng: random.Random) -> None:
+    """The time of day jumps while it trains, and files bear times of another day."""
+    day = 86400.0
+    jump = Machine(clock_s=rng.choice((-400, -1, 1, 400)) * day, jump_s=rng.choice((-400, -0.02, 0.02, 400)) * day)
+    command = place.command(machine=jump)
+    pause(place, rng, command)
+    command.kill()
+    other = time.time() + rng.choice((-400, 1, 400)) * day
+    for path in place.root.rglob("*"):
+        os.utime(path, (other, other))
+    listed = place.command("runs", "--json")
+    assert listed.ended() == 0, listed.printed
+    assert all(row["age_s"] >= 0 for row in json.loads(listed.printed)), listed.printed
+
+
+def torn(place: Place, rng: random.Random) -> None:
+    """Killed, and the disk lost the end of the newest checkpoint's files."""
+    kill(place, rng)
+    for folder in sorted(place.root.glob("*/checkpoints/step-*"))[-1:]:
+        for path in folder.iterdir():
+            path.write_bytes(path.read_bytes()[: rng.randrange(200)])
+
+
+ACCIDENTS: dict[str, Accident] = {
+    one.__name__: one
+    for one in (
+        kill, several_kills, reboot, other_host, new_container, beating_elsewhere, stopped, race, race_with_a_kill,
+        signals, copy, clock, torn,
+    )
+}  # fmt: skip
+
+
+def _number(place: Place) -> int:
+    newest = last_attempt(place.run.lock)
+    return newest.number if newest is not None else 0
+
+
+def _forge_living(place: Place) -> None:
+    """Give the lock's owner the number and start of a process that lives here: only the machine tells them apart."""
+    for path in place.root.glob("*/lock/*.json"):
+        me = Owner.me()
+        content = json.loads(path.read_bytes()) | {"pid": me.pid, "started": me.started}
+        path.write_text(json.dumps(content))
+
+
+@contextlib.contextmanager
+def _beating(path: Path, seconds: float) -> Iterator[None]:
+    """A heartbeat from elsewhere, for so long."""
+
+    def beat() -> None:
+        until, count = time.monotonic() + seconds, 1000
+        while time.monotonic() < until:
+            path.write_text(str(count := count + 1))
+            time.sleep(BEAT_S)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield
+    thread.join()
+
+
+def undergo(name: str, place: Place, rng: random.Random) -> str:
+    """Let it happen, finish the run by one command, and see that nothing is left of it; what was seen on the way."""
+    ACCIDENTS[name](place, rng)
+    last = place.command()
+    code = last.ended()
+    assert code == 0, f"exit {code}\n{last.printed}"
+    return assert_in_order(place.run)
+
+
+def assert_in_order(run: RunDirectory) -> str:
+    """One owner at a time, the test set read once, nothing left over; attempts and reads."""
+    events = read_events(run.events_file)
+    attempts = [int(p.stem) for p in sorted(run.lock.glob("*.json"))]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert status_of(run).phase == "done"
+    scorings = Counter(e.attempt for e in events if e.kind == "state" and e.data.get("state") == "scoring")
+    done = [e for e in events if e.kind == "done"]
+    # An attempt that was ended while it scored has read the set, and the record says so; each reads it once.
+    assert max(scorings.values()) == 1
+    assert len([e for e in done if e.attempt in scorings]) == 1, "two attempts scored the run to the end"
+    assert done[0].data["reads"] == len([a for a in scorings if a <= done[0].attempt])
+    left = [p for p in run.path.parent.rglob(".*") if p.name != ".gitignore" and "code" not in p.parts]
+    assert not left, left
+    return f"{len(attempts)} attempts, {len(scorings)} reads"

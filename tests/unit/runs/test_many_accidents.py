@@ -1,0 +1,50 @@
+"""Whatever happens to a run, one `asrlab run` finishes it, with the bits of one that nothing happened to."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from accidents import ACCIDENTS, Place, undergo
+from resuming import digests
+
+Write = Callable[..., Path]
+IN_THE_GATE = ("reboot", "other_host", "stopped", "race", "copy")
+NUM_CASES = 200
+
+
+def undisturbed(path: Path, root: Path) -> dict[str, str]:
+    place = Place(path, root)
+    assert place.command().ended() == 0
+    return digests(place.run)
+
+
+def test_accidents_change_no_bit(recipe: Write, tmp_path: Path) -> None:
+    path = recipe()
+    wanted = undisturbed(path, tmp_path / "whole")
+    for name in IN_THE_GATE:
+        place = Place(path, tmp_path / name)
+        undergo(name, place, random.Random(name))
+        assert digests(place.run) == wanted, name
+
+
+@pytest.mark.prove
+def test_two_hundred_accidents_change_no_bit(recipe: Write, tmp_path: Path) -> None:
+    path = recipe()
+    wanted = undisturbed(path, tmp_path / "whole")
+    began, tally = time.monotonic(), Counter[str]()
+    for index in range(NUM_CASES):
+        name = list(ACCIDENTS)[index % len(ACCIDENTS)]
+        place = Place(path, tmp_path / f"{index:03d}-{name}")
+        since = time.monotonic()
+        seen = undergo(name, place, random.Random(f"accident {index}"))
+        assert digests(place.run) == wanted, place.root
+        tally[name] += 1
+        print(
+            f"{index:3} {name:17} {seen}, {place.num_commands} commands, {time.monotonic() - since:.1f} s", flush=True
+        )
+    print(f"{dict(tally)}; {time.monotonic() - began:.0f} s")
