@@ -6,6 +6,7 @@ over what a kill leaves of one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -18,12 +19,16 @@ _ASIDE = ".tmp"
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file's content at once: readers see the old or the new, never half of it. OSError as from `open`."""
-    temporary = _write_aside(path, content)
-    try:
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    for is_last in (False, False, True):
+        temporary = _write_aside(path, content)
+        try:
+            temporary.replace(path)
+            break
+        except BaseException as error:
+            was_taken = isinstance(error, FileNotFoundError) and not os.path.lexists(temporary)
+            temporary.unlink(missing_ok=True)
+            if is_last or not was_taken:  # by `remove_leftovers` of another process
+                raise
     sync(path.parent)
 
 
@@ -44,14 +49,19 @@ def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def create_text(path: Path, text: str) -> bool:
     """Create a file with all its content; False when it exists. `link` is atomic on network file systems too."""
-    temporary = _write_aside(path, text.encode("utf-8", "surrogateescape"))
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    return True
+    for is_last in (False, False, True):
+        temporary = _write_aside(path, text.encode("utf-8", "surrogateescape"))
+        try:
+            os.link(temporary, path)
+            return True
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            if is_last or os.path.lexists(temporary):
+                raise
+        finally:
+            temporary.unlink(missing_ok=True)
+    raise AssertionError
 
 
 def sync(path: Path) -> None:
@@ -152,6 +162,13 @@ def json_record(line: bytes) -> dict[str, Any] | None:
 def is_leftover(path: Path) -> bool:
     """Whether it is what a write leaves aside when it is killed; true of a write under way as well."""
     return path.name.startswith(".") and path.name.endswith(_ASIDE)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes left aside in a folder and those below; a write under way begins anew."""
+    for path in folder.rglob(f".*{_ASIDE}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _write_aside(path: Path, content: bytes) -> Path:
