@@ -19,16 +19,16 @@ _ASIDE = ".tmp"
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file's content at once: readers see the old or the new, never half of it. OSError as from `open`."""
-    for is_last in (False, False, True):
-        temporary = _write_aside(path, content)
-        try:
-            temporary.replace(path)
-            break
-        except BaseException as error:
-            was_taken = isinstance(error, FileNotFoundError) and not os.path.lexists(temporary)
-            temporary.unlink(missing_ok=True)
-            if is_last or not was_taken:  # by `remove_leftovers` of another process
-                raise
+    temporary = _write_aside(path, content)
+    try:
+        temporary.replace(path)
+    except FileNotFoundError:
+        if os.path.lexists(temporary) or not path.parent.is_dir():
+            raise
+        return write_bytes(path, content)  # taken for a leftover by the run's owner
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 
@@ -49,19 +49,18 @@ def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def create_text(path: Path, text: str) -> bool:
     """Create a file with all its content; False when it exists. `link` is atomic on network file systems too."""
-    for is_last in (False, False, True):
-        temporary = _write_aside(path, text.encode("utf-8", "surrogateescape"))
-        try:
-            os.link(temporary, path)
-            return True
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            if is_last or os.path.lexists(temporary):
-                raise
-        finally:
-            temporary.unlink(missing_ok=True)
-    raise AssertionError
+    temporary = _write_aside(path, text.encode("utf-8", "surrogateescape"))
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        if os.path.lexists(temporary) or not path.parent.is_dir():
+            raise
+        return create_text(path, text)  # taken for a leftover by the run's owner
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def sync(path: Path) -> None:
