@@ -14,6 +14,10 @@ lint:
 test *args:
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -n 2 --dist worksteal "$@"
 
+# Damaged inputs of every kind under the commands: N of each, `--seed S --only KIND --first I --processes N`.
+fuzz *args:
+    python tests/fuzz/main.py "$@"
+
 # The slow proofs: resume under 20 kills, and whatever else is marked `prove`.
 prove *args:
     pytest -m prove -s "$@"

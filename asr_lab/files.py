@@ -6,6 +6,7 @@ over what a kill leaves of one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -21,6 +22,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = _write_aside(path, content)
     try:
         temporary.replace(path)
+    except FileNotFoundError:
+        if os.path.lexists(temporary) or not path.parent.is_dir():
+            raise
+        return write_bytes(path, content)  # taken for a leftover by the run's owner
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -49,8 +54,12 @@ def create_text(path: Path, text: str) -> bool:
         os.link(temporary, path)
     except FileExistsError:
         return False
+    except FileNotFoundError:
+        if os.path.lexists(temporary) or not path.parent.is_dir():
+            raise
+        return create_text(path, text)  # taken for a leftover by the run's owner
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
     return True
 
 
@@ -152,6 +161,13 @@ def json_record(line: bytes) -> dict[str, Any] | None:
 def is_leftover(path: Path) -> bool:
     """Whether it is what a write leaves aside when it is killed; true of a write under way as well."""
     return path.name.startswith(".") and path.name.endswith(_ASIDE)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes left aside in a folder and those below; a write under way begins anew."""
+    for path in folder.rglob(f".*{_ASIDE}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _write_aside(path: Path, content: bytes) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _print_table(a: str, b: str, found: Comparison) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from asr_lab.evaluation.percentages import percent, span
@@ -59,13 +59,12 @@ def _print_table(a: str, b: str, found: Comparison) -> None:
         change, interval = percent(one.difference, "+", ""), span(one.low, one.high, "+", "")
         label = rates()[name].label if name in rates() else name.upper()
         table.add_row(label, percent(one.a), percent(one.b), change, interval, f"{one.p:.4f}")
-    console = Console()
-    console.print(table)
+    out = output_console()
+    out.print(table)
     equal = found.utterances - found.better - found.worse
-    console.print(
+    out.print(
         f"B makes fewer word errors in {found.better:,} utterances, more in {found.worse:,}, as many in {equal:,}.\n"
         f"p: how probable so large a difference is if A and B are equally good. Paired over {found.units:,} "
         f"{found.resampled}s, {found.resamples:,} resamples; normalised by {found.normaliser}.",
         style="dim",
-        highlight=False,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson, Checkpoint, Overrides, Readme, Run
 
 if TYPE_CHECKING:
@@ -67,8 +68,6 @@ def compare_streaming(
     chunks_ms = _milliseconds(chunks)
     found = find_run(run, runs_root())
     print(weights_line(found, checkpoint), file=sys.stderr if as_json else sys.stdout)
-    from rich.console import Console
-
     from asr_lab.commands.compare_streaming import content_of, prepare, write
     from asr_lab.devices import best_device
     from asr_lab.evaluation.streaming.report import print_proof, print_rows
@@ -82,7 +81,7 @@ def compare_streaming(
         max_utterances=max_utterances or None,
         device=best_device().type,
     )
-    console = Console(quiet=as_json)
+    console = output_console(markup=True, quiet=as_json)
     proof = _prove(model)
     print_proof(console, proof)
     if not proof.holds:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ def describe(
 
 
 def _print_table(found: Description) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False, highlight=False)
-    console.print(": ".join(filter(None, [found.path, found.doc])))
+    out = output_console()
+    out.print(": ".join(filter(None, [found.path, found.doc])))
     table = Table()
     if found.kind == "slot":
         table.add_column("type", no_wrap=True)
@@ -54,6 +54,6 @@ def _print_table(found: Description) -> None:
             table.add_column(column, overflow="fold")
         for entry in found.entries:
             table.add_row(entry.name, entry.takes, entry.default, entry.doc)
-    console.print(table)
+    out.print(table)
     if found.kind == "slot" and found.path:
-        console.print(f"Keys of a choice: asrlab describe {found.path}.TYPE", style="dim")
+        out.print(f"Keys of a choice: asrlab describe {found.path}.TYPE", style="dim")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson
 
 
@@ -31,7 +32,6 @@ def diff(
     if not changes:
         print("no difference")
         return
-    from rich.console import Console
     from rich.table import Table
 
     from asr_lab.config.words import toml
@@ -41,7 +41,7 @@ def diff(
         table.add_column(column, overflow="fold")
     for change, part in changes:
         table.add_row(change.path, *(toml(v) if v is not None else "-" for v in (change.old, change.new)), part)
-    Console(markup=False, highlight=False).print(table)
+    output_console().print(table)
 
 
 def _resolved(path: Path) -> dict[str, Any]:

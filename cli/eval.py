@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson, Checkpoint, Overrides, Run
 
 if TYPE_CHECKING:
@@ -66,12 +67,11 @@ def _print_json(evaluated: Evaluated) -> None:
 
 
 def _print_tables(evaluated: Evaluated) -> None:
-    from rich.console import Console
 
     from asr_lab.evaluation.report import print_evaluation
 
-    console = Console()
-    print_evaluation(console, evaluated.evaluation)
+    out = output_console(markup=True)
+    print_evaluation(out, evaluated.evaluation)
     if evaluated.path is not None:
-        console.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
-        console.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)
+        out.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
+        out.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)

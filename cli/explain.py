@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import output_console
 from cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def _runs_of_equals(nodes: Sequence[Node]) -> list[tuple[list[str], Node]]:
 
 
 def _print_table(name: str, graph: Graph, assumes: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from asr_lab.compiler.graph import MEASURED_S, TOKENS_PER_S
@@ -85,18 +85,18 @@ def _print_table(name: str, graph: Graph, assumes: str) -> None:
         table.add_row(label, n.kind.replace("/", " / "), shape, rate, hop, f"{n.lookahead_ms:g}", parameters, cost)
     table.add_section()
     table.add_row("total", "", "", "", "", "", f"{graph.parameters:,}", f"{graph.macs_per_s / 1e6:,.1f}")
-    console = Console()
-    console.print(table)
+    out = output_console()
+    out.print(table)
     chunk = graph.context.chunk_frames
     of = (
         "the whole utterance"
         if chunk is None
         else f"chunks of {chunk} feature frames, {graph.context.left_frames} to the left"
     )
-    console.print(
+    out.print(
         f"Hop and cost in the first context: {of}. MMAC/s: million multiply-adds of matrix products and convolutions, "
         f"forward, per second of audio, over {MEASURED_S} s; an attention decoder at {TOKENS_PER_S} tokens a second.",
         style="dim",
     )
     if assumes:
-        console.print(f"{assumes}.", style="dim", highlight=False)
+        out.print(f"{assumes}.", style="dim", highlight=False)

@@ -98,9 +98,10 @@ def _open_standard_files() -> None:
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
-    # Names of files may hold bytes that are not UTF-8; in JSON the escape is JSON's own.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            # Names of files may hold bytes that are not UTF-8; in JSON the escape is JSON's own.
+            output.reconfigure(errors="backslashreplace")
 
 
 def _as_note(message: Warning | str, *_: object, **__: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.console import output_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,29 +25,27 @@ def print_result(run: RunDirectory, as_json: bool) -> None:
 
         print(json.dumps(result_json(run), indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from asr_lab.evaluation.report import print_evaluation
 
-    console = Console()
+    out = output_console(markup=True)
     evaluation = evaluation_of(run)
     if evaluation is not None:
-        print_evaluation(console, evaluation, worst=0, tables=False)
-        _print_pairs(console, evaluation.score.scored)
-        console.print(f"\nall hypotheses: {run.eval / 'test.jsonl'}", highlight=False, soft_wrap=True)
-    _print_run(console, run)
+        print_evaluation(out, evaluation, worst=0, tables=False)
+        _print_pairs(out, evaluation.score.scored)
+        out.print(f"\nall hypotheses: {run.eval / 'test.jsonl'}", highlight=False, soft_wrap=True)
+    _print_run(out, run)
 
 
-def _print_pairs(console: Console, scored: tuple[Scored, ...]) -> None:
+def _print_pairs(out: Console, scored: tuple[Scored, ...]) -> None:
     from rich.table import Table
 
     table = Table("reference", "hypothesis", "errors", title="some of them", title_justify="left")
     for one in scored[:: max(1, len(scored) // PAIRS)][:PAIRS]:
         table.add_row(one.reference, one.hypothesis, str(one.num_errors))
-    console.print(table, markup=False)
+    out.print(table, markup=False)
 
 
-def _print_run(console: Console, run: RunDirectory) -> None:
+def _print_run(out: Console, run: RunDirectory) -> None:
     from asr_lab.data.left_out import trained_on
     from asr_lab.runs.status import status_of
 
@@ -64,4 +64,4 @@ def _print_run(console: Console, run: RunDirectory) -> None:
         f"  asrlab eval {run.name} --data FOLDER",
         "  asrlab runs",
     ]
-    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lab.errors import printable
+from cli.console import output_console
 from cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ MAX_NAME = 16
 
 
 def runs(as_json: AsJson = False) -> None:
-    """List the runs: state, step, best score, age.
+    """List the runs: state, step, best score, age. A silent run's owner gives no sign; `asrlab run` goes on with it.
 
     Example: asrlab runs
     """
@@ -24,14 +26,27 @@ def runs(as_json: AsJson = False) -> None:
     from asr_lab.runs.find import all_runs
 
     rows = [_row(run) for run in reversed(all_runs(runs_root()))]
+    _mark_silent(rows)
     if as_json:
-        import json
+        from asr_lab.files import json_text
 
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json_text(rows, indent=2))
     elif not rows:
         print(f"no runs under {runs_root()}; start one: asrlab run recipes/quickstart.toml")
     else:
         _print_table(rows)
+
+
+def _mark_silent(rows: list[dict[str, Any]]) -> None:
+    """Tell runs whose owner gives no sign from those that train."""
+    from asr_lab.runs.directory import RunDirectory
+    from asr_lab.runs.lock import last_attempt
+    from asr_lab.runs.silence import silences
+
+    locks = {RunDirectory(Path(row["path"])).lock: row for row in rows if row["state"] == "running"}
+    holders = {lock: attempt for lock in locks if (attempt := last_attempt(lock)) is not None}
+    for lock, silent_s in silences(holders).items():
+        locks[lock] |= {"state": "silent", "silent_s": None if silent_s is None else round(silent_s, 1)}
 
 
 def _row(run: RunDirectory) -> dict[str, Any]:
@@ -52,6 +67,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     return {
         "run": run.name,
         "state": state,
+        "silent_s": None,
         "problem": problem,
         "step": status.step,
         "share": status.share,
@@ -76,13 +92,12 @@ def _has_words(score: dict[str, Any]) -> bool:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from asr_lab.runs.view import duration
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("run", no_wrap=True)  # its label and its hash
+    table.add_column("run", overflow="fold")  # its label and its hash, whole on a narrow terminal too
     table.add_column("state", no_wrap=True)
     for name in ("step", "done", "best valid", "test WER", "age"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -93,14 +108,14 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         tests = "\n".join(f"{name}{t['wer']:.1%}" for name, t in zip(names, scores, strict=True))
         table.add_row(
             row["run"],
-            row["state"],
+            row["state"] + (f" for {duration(row['silent_s'])}" if row["silent_s"] else ""),
             f"{row['step']:,}",
             f"{row['share']:.0%}",
             best,
             tests,
             duration(row["age_s"]),
         )
-    Console().print(table)
+    output_console().print(table)
     for row in rows:
         if row["problem"] is not None:
             print(f"note: {printable(str(row['problem']))}", file=sys.stderr)

@@ -57,16 +57,20 @@ def align(one: Scored) -> str:
 
 
 def _main_table(evaluation: Evaluation) -> Table:
+    from rich.markup import escape
+
     total = evaluation.score
     several = len(evaluation.sets) > 1
-    table = new_table(f"{total.name or 'test'}: {total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes")
+    table = new_table(
+        f"{escape(total.name) or 'test'}: {total.utterances:,} utterances, {total.audio_s / 60:.1f} minutes"
+    )
     if several:
         table.add_column("set")
     table.add_column("errors in", no_wrap=True)
     for name in ("rate", "95 % interval", "sub", "del", "ins", "of"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in (*evaluation.sets, total) if several else (total,):
-        label = [] if not several else ["all" if one is total else one.name]
+        label = [] if not several else ["all" if one is total else escape(one.name)]
         for name, rate in one.rates.items():
             measure = f"{rates()[name].unit} ({rates()[name].label})"
             counts = (rate.substitutions, rate.deletions, rate.insertions, rate.reference)
@@ -108,6 +112,8 @@ def _explanation(total: SetScore) -> str:
 
 
 def _group_table(name: str, rows: Sequence[Slice]) -> Table:
+    from rich.markup import escape
+
     ordered = list(rows) if name == "length" else sorted(rows, key=lambda r: (-r.main.value, r.label))
     shown = ordered[:ROWS_SHOWN]
     table = new_table(f"by {name}, the worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"by {name}")
@@ -123,7 +129,7 @@ def _group_table(name: str, rows: Sequence[Slice]) -> Table:
             f"{row.main.reference:,}",
             *rate_and_span(row.main.value, row.main.low, row.main.high, row.main.reference),
         ]
-        table.add_row(row.label, *cells, *(_value(row.rates[name]) for name in others if name in row.rates))
+        table.add_row(escape(row.label), *cells, *(_value(row.rates[name]) for name in others if name in row.rates))
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
+from asr_lab.runs.lock import process_started
 from asr_lab.runs.version import package_version, version_of
 from asr_lab.slots.tokenizers.chars import AUTO
 
@@ -164,8 +166,7 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
     """
     stem = f"{document.value.name}-{identity_of(document.value).hash[:8]}"
     root.mkdir(parents=True, exist_ok=True)
-    fresh = RunDirectory(root / f".{stem}.{os.getpid()}.new")
-    shutil.rmtree(fresh.path, ignore_errors=True)
+    fresh = RunDirectory(_fresh(root, stem))
     fresh.path.mkdir()
     try:
         fresh.write_recipe(document)
@@ -178,6 +179,18 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
     finally:
         shutil.rmtree(fresh.path, ignore_errors=True)
     raise RunError(f"{root / stem} has 10,000 runs already")
+
+
+def _fresh(root: Path, stem: str) -> Path:
+    """Where this process makes a run before it gets its name; what killed ones left there is removed."""
+    aside = f".{stem[-60:]}.{socket.gethostname()[:60]}."
+    for path in root.iterdir():
+        pid = path.name.removeprefix(aside).removesuffix(".new")
+        if path.name == f"{aside}{pid}.new" and pid.isdecimal() and process_started(int(pid)) is None:
+            shutil.rmtree(path, ignore_errors=True)
+    fresh = root / f"{aside}{os.getpid()}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    return fresh
 
 
 def _moved(old: Path, new: Path) -> bool:

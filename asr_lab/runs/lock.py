@@ -140,6 +140,11 @@ class Liveness:
         attempt = last_attempt(self.folder)
         return attempt if attempt is not None and self.holds(attempt) else None
 
+    @property
+    def still_s(self) -> float:
+        """How long the heartbeat stands as it was last seen."""
+        return self.clock() - self._seen[self.folder][-1] if self.folder in self._seen else 0.0
+
     def holds(self, attempt: Attempt) -> bool:
         """Whether this attempt, the newest that was read, holds the run as far as is known."""
         if attempt.ended or attempt.owner.is_gone:

@@ -127,7 +127,7 @@ class RunStatus:
         if len(self._pace) < 2:
             return None
         (then, before), (now, share) = self._pace[0], self._pace[-1]
-        return None if share <= before else (1.0 - share) * (now - then) / (share - before)
+        return None if share <= before or now <= then else (1.0 - share) * (now - then) / (share - before)
 
 
 def _are_scores(content: object) -> bool:

@@ -14,12 +14,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 from asr_lab.errors import printable
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import EventReader
-from asr_lab.runs.lock import Liveness
+from asr_lab.runs.lock import BEAT_S, SILENCE_S, Liveness
 from asr_lab.runs.status import RunStatus
 
 POLL_S = 0.25
 PLAIN_EVERY_S = 15.0
 """Seconds between lines when the output is not a terminal."""
+DOUBT_S = 3 * BEAT_S
+"""A heartbeat that stands still for so long is spoken of."""
 LOG_TAIL = 20
 """Lines shown of a dead job's log."""
 
@@ -32,6 +34,21 @@ class View(Protocol):
 
     def close(self) -> None:
         """Leave the screen in order."""
+
+
+class Notes:
+    """Shows each note of an attempt once."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._shown = (0, 0)
+
+    def show(self, status: RunStatus) -> None:
+        """Write the notes that are new."""
+        attempt, number = self._shown
+        for note in status.notes[number if attempt == status.attempt else 0 :]:
+            self._write(note)
+        self._shown = (status.attempt, len(status.notes))
 
 
 class LiveView:
@@ -47,14 +64,12 @@ class LiveView:
         self._console = console
         self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=False)
         self._task = self._progress.add_task(run.name, total=1.0, line="")
-        self._num_notes = 0
+        self._notes = Notes(lambda note: self._console.print(f"note: {printable(note)}", style="yellow", markup=False))
         self._progress.start()
 
     def show(self, status: RunStatus) -> None:
         """Redraw the line; warnings stay above it."""
-        self._num_notes = _show_notes(
-            status, self._num_notes, lambda note: self._console.print(f"note: {printable(note)}", style="yellow")
-        )
+        self._notes.show(status)
         self._progress.update(self._task, completed=status.share, line=describe(status))
 
     def close(self) -> None:
@@ -71,11 +86,11 @@ class PlainView:
         self._clock = clock
         self._last: tuple[object, ...] = ()
         self._at = -PLAIN_EVERY_S
-        self._num_notes = 0
+        self._notes = Notes(lambda note: write(f"note: {note}"))
 
     def show(self, status: RunStatus) -> None:
         """Write a line when the phase or a score is new, or some time has gone by and there is something to say."""
-        self._num_notes = _show_notes(status, self._num_notes, lambda note: self._write(f"note: {note}"))
+        self._notes.show(status)
         mark = (status.attempt, status.phase if status.phase != "training" else "", status.valid, status.best_step)
         new_phase = mark != self._last and status.phase != "training"
         if status.phase and (new_phase or (status.step and self._clock() - self._at >= PLAIN_EVERY_S)):
@@ -115,7 +130,7 @@ def describe(status: RunStatus) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: `45s`, `12m30s`, `3h05m`, `2d4h`."""
-    s = round(seconds)
+    s = max(0, round(seconds))
     if s < 60:
         return f"{s}s"
     if s < 3600:
@@ -137,6 +152,7 @@ def follow(
     Attempts up to `since` are past; while there is no newer one, `is_starting` tells whether one may still come.
     """
     reader, liveness, status = EventReader(run.events_file), Liveness(run.lock), RunStatus()
+    told_silence = False
     while True:
         over = is_over()
         # Asked before the events are read: whatever the holder wrote before it went is then in them.
@@ -144,6 +160,10 @@ def follow(
         starting = is_starting()
         for event in reader.read():
             status.add(event)
+        is_still = holder is not None and liveness.still_s > DOUBT_S
+        if is_still and not told_silence and holder is not None:
+            status.notes.append(f"{holder.owner} gives no sign; it counts as gone after {SILENCE_S:.0f} s of silence")
+        told_silence = is_still
         view.show(status)
         is_newer = status.attempt > since
         if over or (is_newer and status.ended):
@@ -159,10 +179,3 @@ def log_tail(run: RunDirectory) -> tuple[Path, list[str]] | None:
     if not logs:
         return None
     return logs[-1], logs[-1].read_text(errors="replace").splitlines()[-LOG_TAIL:]
-
-
-def _show_notes(status: RunStatus, num_shown: int, show: Callable[[str], None]) -> int:
-    """Show the notes that are new; how many have been shown now."""
-    for note in status.notes[num_shown:]:
-        show(note)
-    return len(status.notes)

@@ -46,7 +46,7 @@ def fuzz(
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     only: Annotated[str, typer.Option(metavar="KIND", help=f"One of {', '.join(KINDS)}.")] = "",
     first: Annotated[int, typer.Option(help="Number of the first case.")] = 0,
-    processes: Annotated[int, typer.Option(help="More cases, each a process of its own, over all kinds.")] = 0,
+    processes: Annotated[int, typer.Option(help="More cases, each a process of its own, over all kinds.")] = 100,
 ) -> None:
     """Damage inputs, and see that nothing ends in a traceback, hangs, or takes memory without bound."""
     if only not in ("", *KINDS):

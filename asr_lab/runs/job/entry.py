@@ -26,6 +26,7 @@ from asr_lab.errors import (
     is_of_environment,
     of_environment,
 )
+from asr_lab.files import remove_leftovers
 from asr_lab.runs.code_snapshot import running_code
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.events import EventWriter, read_events
@@ -84,6 +85,7 @@ def _work(attempt: Attempted) -> bool:
     from asr_lab.training.store import CheckpointStore
 
     run = attempt.run
+    remove_leftovers(run.path)
     document = run.document()
     recipe = document.value
     if (result := _scored_before(run, recipe)) is not None:
