@@ -26,7 +26,7 @@ Record = dict[str, str]
 NUM_CUTS = 200
 REASONS = {
     "missing": r"no such file",
-    "truncated": r"is truncated: only 0\.\d\d s of what its header says are there",
+    "truncated": r"is truncated: 0\.\d\d of the 0\.\d\d s that its header says are there",
     "zero-length": r"is empty \(0 bytes\)",
     "no-samples": r"holds no samples",
     "not-audio": r"is not audio",

@@ -172,7 +172,8 @@ def test_what_is_published_goes_where_it_is_wanted(make: Make, tmp_path: Path) -
     assert "**Digits**" in readme.read_text()
 
 
-def test_the_tables_fit_80_columns(make: Make) -> None:
+def test_the_tables_fit_80_columns(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.console.PIPE_WIDTH", 80)
     make()
     done = compare_streaming("--chunk-ms", "320", "--max-utterances", "2")
     assert done.exit_code == 0, done.output

