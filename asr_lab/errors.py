@@ -72,14 +72,14 @@ LONGEST = 80
 """Characters of a name out of a file that are shown."""
 
 
-def printable(text: str) -> str:
+def printable(text: str, but: str = "\n\t") -> str:
     """A text as a terminal may show it: what is not printed, line ends and tabs excepted, as an escape."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text)
 
 
 def shown_name(name: str) -> str:
     """A name out of a file: on one line, escaped, cut in its middle."""
-    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    name = printable(name, but="")
     half = LONGEST // 2
     return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 

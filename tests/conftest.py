@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def headers_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRLAB_CACHE", str(cache))
         yield
+
+
+@pytest.fixture(autouse=True)
+def shipped_choices_alone() -> Iterator[None]:
+    """What a test adds to the choices by `ASRLAB_PATH` is none of the next one's: a process keeps what it has found."""
+    yield
+    for slot in (ROOT / "asr_lab" / "slots").iterdir():
+        package = sys.modules.get(f"asr_lab.slots.{slot.name}")
+        added = [path for path in getattr(package, "__path__", ()) if path != str(slot)]
+        for path in added:
+            package.__path__.remove(path)  # type: ignore[union-attr]
+            for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", None)).startswith(path)]:
+                del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asr_lab.audio.decoding import AudioError, Recording
-from asr_lab.audio.reading import pick, read_audio
+from asr_lab.audio.reading import Channel, read_audio, stretch_blocks
 from asr_lab.audio.resampled_stream import ResampledStream
 from asr_lab.errors import DataError, LabError, MissingPackageError
 
@@ -23,8 +23,14 @@ BLOCK_S = 0.1
 """A recording and a microphone are read in pieces of so many seconds."""
 
 
-def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Tensor]:
-    """A recording as a stream: the samples (S,) float32 at `sample_rate` that `read_audio` gives, channels mixed.
+def file_samples(
+    path: str | os.PathLike[str],
+    sample_rate: int,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    channel: Channel = None,
+) -> Iterator[Tensor]:
+    """A recording, or a stretch of it, as a stream: the samples (S,) float32 at `sample_rate` that `read_audio` gives.
 
     Only a block of it is in memory, but for rates whose ratio takes too large a filter for a stream. AudioError as in
     `read_audio`, where damage shows when it is reached.
@@ -34,16 +40,13 @@ def file_samples(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Ten
         try:
             stream = stream_of(path, recording.sample_rate, sample_rate)
         except AudioError:
-            yield from torch.split(torch.from_numpy(read_audio(path, sample_rate)), round(BLOCK_S * sample_rate))
+            samples = torch.from_numpy(read_audio(path, sample_rate, start_s, duration_s, channel))
+            yield from torch.split(samples, round(BLOCK_S * sample_rate))
             return
-        yield from resampled(_mixed_blocks(recording), stream)
-
-
-def _mixed_blocks(recording: Recording) -> Iterator[Tensor]:
-    size = max(1, round(BLOCK_S * recording.sample_rate))
-    for block in recording.blocks():
-        mixed = torch.from_numpy(pick(recording.path, block, "mix"))
-        yield from torch.split(mixed, size)
+        size = max(1, round(BLOCK_S * recording.sample_rate))
+        blocks = stretch_blocks(recording, start_s, duration_s, channel)
+        pieces = (piece for block in blocks for piece in torch.split(torch.from_numpy(block), size))
+        yield from resampled(pieces, stream)
 
 
 def microphone_samples(sample_rate: int) -> Iterator[Tensor]:

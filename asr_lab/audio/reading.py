@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -74,33 +75,46 @@ def read_audio(
         rate = recording.sample_rate
         if reason := refused_rates(rate, sample_rate):
             raise AudioError(path, reason)
-        audio = _stretch(recording, start_s, duration_s, channel)
+        audio = _at_once(recording, stretch_blocks(recording, start_s, duration_s, channel))
     return resample(audio, rate, sample_rate)
 
 
-def _stretch(recording: Recording, start_s: float, duration_s: float | None, channel: Channel) -> Audio:
-    """The wanted samples (S,) of a recording at its own rate."""
+def stretch_blocks(
+    recording: Recording, start_s: float = 0.0, duration_s: float | None = None, channel: Channel = None
+) -> Iterator[Audio]:
+    """The wanted samples (S,) of a recording at its own rate, block by block.
+
+    AudioError as in `read_audio`; that the recording ends before the wanted end shows once it is reached.
+    """
     path, rate = recording.path, recording.sample_rate
     start = s_to_samples(start_s, rate)
     wanted = None if duration_s is None else s_to_samples(duration_s, rate)
-    found: list[Audio] = []
     count = 0
     for block in recording.blocks(start):
         left = len(block) if wanted is None else wanted - count
-        found.append(pick(path, block[:left], channel))
-        count += len(found[-1])
-        if count > MAX_SAMPLES:
-            hours = MAX_SAMPLES / rate / 3600
-            raise AudioError(path, f"lasts more than {hours:.1f} hours, too long to be read at once; cut it")
+        found = pick(path, block[:left], channel)
+        count += len(found)
+        yield found
         if wanted is not None and count >= wanted:
             break
-    end_s = (start + count) / rate
     if not count:
         lasts = sum(len(block) for block in recording.blocks()) / rate
         raise AudioError(path, f"lasts {lasts:.2f} s, and nothing is wanted behind {start_s:.2f} s")
     # A manifest's end may be rounded; what is missing must stay below what `matches` lets pass.
     if wanted is not None and wanted - count > tolerance_s(start_s + (duration_s or 0.0)) * rate:
-        raise AudioError(path, f"lasts {end_s:.2f} s, but {(start + wanted) / rate:.2f} s are wanted")
+        ends, asked = (start + count) / rate, (start + wanted) / rate
+        raise AudioError(path, f"lasts {ends:.2f} s, but {asked:.2f} s are wanted")
+
+
+def _at_once(recording: Recording, blocks: Iterator[Audio]) -> Audio:
+    found: list[Audio] = []
+    count = 0
+    for block in blocks:
+        found.append(block)
+        count += len(block)
+        if count > MAX_SAMPLES:
+            hours = MAX_SAMPLES / recording.sample_rate / 3600
+            raise AudioError(recording.path, f"lasts more than {hours:.1f} hours, too long to be read at once; cut it")
     return np.concatenate(found)
 
 

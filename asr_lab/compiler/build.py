@@ -97,7 +97,8 @@ def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded
     model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
     if checkpoint == "average" and recipe.train.average_decay is None:
         raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best or last")
-    load_weights(model, found, averaged=checkpoint != "last")
+    chosen = checkpoint in ("best", "last", "average")  # which the store verifies to choose them
+    load_weights(model, found, averaged=checkpoint != "last", is_verified=chosen)
     return Loaded(model.eval(), recipe.features.build(), vocabulary, found, recipe.features.sample_rate)
 
 
@@ -120,8 +121,8 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
     `start` is the run or checkpoint that `[init] from` names; by default what it says is a path.
 
     DataError when data is absent or more utterances are left out than the recipe allows, which are then listed in
-    `folder`; LabError for what only shows with
-    the objects built (a pattern that matches no parameter, a vocabulary too large for the text).
+    `folder`; LabError for what only shows with the objects built (a pattern that matches no parameter, a vocabulary too
+    large for the text).
     """
     recipe, root = document.value, data_root()
     inputs = read_inputs(recipe, folder)

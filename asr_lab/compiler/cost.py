@@ -6,11 +6,12 @@ torch's own tools for this import its compiler, which takes longer than all else
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
@@ -22,7 +23,7 @@ M = TypeVar("M", bound=nn.Module)
 MAX_MACS = 40_000_000_000
 """Multiply-adds that are done to be counted, in a graph: about two seconds of one processor."""
 MAX_VALUES = 1 << 25
-"""Values of a weight or a product that are held to be counted: 128 MB."""
+"""Values of a weight, or of what an operation gives, that are held to be counted: 128 MB."""
 
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm)
 CONVOLUTION = torch.ops.aten.convolution
@@ -59,7 +60,8 @@ def weightless(module: M) -> M:
 def macs(run: Callable[[], Any], limit: int | None = None) -> tuple[int, Any]:
     """Multiply-adds of the matrix products, convolutions and attentions of a call, and what it returns.
 
-    TooDear before more than `limit` of them, or a product of more than `MAX_VALUES` values.
+    TooDear before more than `limit` of them, or, where there is a limit, an operation that gives more than `MAX_VALUES`
+    values.
     """
     with _Count(None if limit is None else 2 * limit) as count:
         result = run()
@@ -121,7 +123,11 @@ class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _ahead(packet: Any, args: Sequence[Any]) -> tuple[int, int]:
-    """Operations of a product or a convolution of stride 1, and the values that it gives, before it is done."""
+    """Floating-point operations of a product or a convolution of stride 1, and the values that any operation gives.
+
+    Of one that is no product, that is known before it is done from the shapes of what it takes: they are broadcast, and
+    those of a list are joined.
+    """
     if packet in PRODUCTS:
         left, right = args[-2:]
         values = left.numel() // left.shape[-1] * right.shape[-1]
@@ -129,4 +135,9 @@ def _ahead(packet: Any, args: Sequence[Any]) -> tuple[int, int]:
     if packet is CONVOLUTION:
         x, weight = args[:2]
         return 2 * x.numel() * weight[0].numel(), x.numel()
-    return 0, 0
+    joined = sum(x.numel() for arg in args if isinstance(arg, list | tuple) for x in arg if isinstance(x, Tensor))
+    shapes = [x.shape for x in args if isinstance(x, Tensor)]
+    try:
+        return 0, max(joined, math.prod(torch.broadcast_shapes(*shapes)))
+    except RuntimeError:
+        return 0, joined + sum(map(math.prod, shapes))

@@ -26,7 +26,7 @@ class AbsentFiles:
 
         Disks that were written by macOS hold the decomposed form, manifests most often the composed one.
         """
-        spelled = self._spelled(path, _composed)
+        spelled = self._spelled(path, composed)
         return spelled if spelled is not None and spelled != path else None
 
     def reason(self, path: str) -> str:
@@ -64,9 +64,10 @@ class AbsentFiles:
         return self._listings[folder]
 
 
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+def composed(name: str) -> str:
+    """A name in Unicode's composed form: disks that were written by macOS hold the other."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _caseless(name: str) -> str:
-    return _composed(_composed(name).casefold())
+    return composed(composed(name).casefold())

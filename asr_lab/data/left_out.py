@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from asr_lab.data.utterance import DRAWN, BadCut
+from asr_lab.errors import printable
 from asr_lab.files import write_text
 
 FILE = "left_out.tsv"
@@ -138,5 +139,5 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text on one line without tabs; what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
+    """A text on one line without tabs; what cannot be printed is escaped, and so are the backslashes that it has."""
+    return printable(text.replace("\\", "\\\\"), but="")

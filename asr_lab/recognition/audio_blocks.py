@@ -10,7 +10,6 @@ from torch import Tensor
 
 from asr_lab.audio.live_sources import file_samples
 from asr_lab.audio.reading import Channel, read_audio, read_info, tolerance_s
-from asr_lab.audio.resampled_stream import ResampledStream
 from asr_lab.units import s_to_samples
 
 BLOCK_S = 10.0
@@ -32,17 +31,8 @@ def audio_blocks(
         yield from cut_blocks(
             torch.from_numpy(read_audio(path, sample_rate, start_s, duration_s, channel)), sample_rate
         )
-    elif start_s == 0 and duration_s is None and channel in (None, "mix"):
-        yield from file_samples(path, sample_rate)
     else:
-        rate = info.sample_rate
-        first, wanted = s_to_samples(start_s, rate), s_to_samples(end_s - start_s, rate)
-        end = min(first + wanted, info.num_samples)
-        resampled, size = ResampledStream(rate, sample_rate), s_to_samples(BLOCK_S, rate)
-        for at in range(first, end, size):  # at whole samples: nothing is read twice, nothing is lost
-            block = read_audio(path, rate, at / rate, (min(at + size, end) - at) / rate, channel)
-            yield resampled.push(torch.from_numpy(block))
-        yield resampled.finish()
+        yield from file_samples(path, sample_rate, start_s, duration_s, channel)
 
 
 def cut_blocks(samples: Tensor, sample_rate: int) -> Iterator[Tensor]:

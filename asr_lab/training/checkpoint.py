@@ -65,9 +65,13 @@ def write(folder: Path, snapshot: Snapshot) -> None:
     shutil.rmtree(folder.parent / f"{_REPLACED}{folder.name}-{token}", ignore_errors=True)
 
 
-def read(folder: Path) -> Snapshot:
-    """Read a checkpoint, tensors on the CPU; CheckpointError says what is wrong with a damaged one."""
-    verify(folder)
+def read(folder: Path, *, is_verified: bool = False) -> Snapshot:
+    """Read a checkpoint, tensors on the CPU; CheckpointError says what is wrong with a damaged one.
+
+    One that `verify` has just passed need not be hashed again.
+    """
+    if not is_verified:
+        verify(folder)
     numbers = read_numbers(folder)
     tensors: dict[str, dict[str, Tensor]] = {}
     for part in PARTS:

@@ -53,10 +53,12 @@ def weights_of(snapshot: Snapshot, *, averaged: bool = True) -> dict[str, Tensor
     return {**snapshot.tensors["model"], **average}
 
 
-def load_weights(model: nn.Module, folder: Path, *, averaged: bool = True) -> None:
-    """Give a model the weights of a checkpoint of its own kind; CheckpointError names everything that differs,
-    and what is not finite."""
-    weights = weights_of(checkpoint.read(folder), averaged=averaged)
+def load_weights(model: nn.Module, folder: Path, *, averaged: bool = True, is_verified: bool = False) -> None:
+    """Give a model the weights of a checkpoint of its own kind; CheckpointError names all that differs or isn't finite.
+
+    `is_verified`: as in `checkpoint.read`.
+    """
+    weights = weights_of(checkpoint.read(folder, is_verified=is_verified), averaged=averaged)
     state.restore_tensors(state.model_tensors(model), weights, f"{folder}: the model")
     if broken := state.not_finite(weights):
         raise CheckpointError(f"{folder}: its weights are not sound:\n  " + "\n  ".join(broken))

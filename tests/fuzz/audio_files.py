@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from outcomes import Case, called, tried
+from outcomes import Case, called, judged
 from small_run import SmallRun
 
 KINDS = (
@@ -59,7 +59,7 @@ def cases(small: SmallRun, number: int, seed: int, first: int = 0) -> Iterator[C
                 words = ["transcribe", "-", "--stream", "--run", str(small.run)]
                 yield called(f"{name}, asrlab transcribe -", words)
         else:
-            yield tried(name, lambda path=path, content=content, rng=rng: _read(path, content, rng))
+            yield judged(name, lambda path=path, content=content, rng=rng: _read(path, content, rng))
         path.unlink()
 
 

@@ -114,21 +114,6 @@ def _waited(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | No
         time.sleep(0.01)
 
 
-def tried(name: str, work: Callable[[], str]) -> Case:
-    """Do something that says what is wrong, or raises what its callers are told of."""
-    began, held = time.monotonic(), _peak_mb()
-    try:
-        with _within(LIMIT_S):
-            fault = work()
-    except Hang:
-        fault = f"did not end within {LIMIT_S} s"
-    except Exception as error:
-        fault = _fault_of(error)
-    if (grown := _peak_mb() - held) > MEMORY_MB:
-        fault = fault or f"took {grown:.0f} MB"
-    return Case(name, fault, time.monotonic() - began)
-
-
 def _fault_of(error: BaseException) -> str:
     import click
 

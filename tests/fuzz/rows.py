@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 from damage import ODD
-from outcomes import Case, called, tried
+from outcomes import Case, called, judged
 from small_run import SmallRun
 
 RATE = 8000
@@ -60,7 +60,7 @@ def cases(small: SmallRun, number: int, seed: int, first: int = 0) -> Iterator[C
         folder = small.folder / "rows" / str(index)
         written = write(folder, rng)
         name = f"{index}: {written.path.name}"
-        yield tried(name, functools.partial(lost, written))
+        yield judged(name, functools.partial(lost, written))
         if rng.random() < COMMAND_SHARE:
             yield called(f"{name}, asrlab eval", ["eval", str(small.run), "--data", str(written.path)])
             if written.path.suffix in (".tsv", ".csv"):

@@ -1,6 +1,6 @@
 """The frames of an MP3 file, counted: its headers say at best how many the encoder wrote.
 
-Sources: ISO/IEC 11172-3, section 2.4.1; the Xing and LAME tags as http://gabriel.mp3-tech.org/mp3infotag.html has them.
+Source: ISO/IEC 11172-3, section 2.4.1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from asr_lab.audio.containers.layout import AudioBytes, AudioStream, Layout, LayoutError, Piece
+from asr_lab.audio.containers.mp3_tags import VBRI_START, delays, promised_frames, with_counts
 
 BUFFER_BYTES = 1 << 20
 MAX_FIRST_BYTES = 1 << 16
@@ -31,14 +32,10 @@ _KBPS = {
 }
 ESTIMATE = 1.1
 """A decoder's estimate of a stream's length is made to be so much more than it."""
-FRAMES_FLAG, BYTES_FLAG = 1, 2
 DECODER_DELAY = 529
 """Samples that mpg123 leaves out at the start of a stream with a tag, beside the encoder's own."""
-LAME_DELAYS = 21
-"""Where in LAME's part of a tag its delays stand."""
 WARM_UP_FRAMES = 64
 """A frame's bits begin up to 511 bytes before it: in the smallest frames, of 24 bytes, 46 of them."""
-VBRI_START, VBRI_END = 36, 62
 
 
 class _Header(NamedTuple):
@@ -81,6 +78,11 @@ class _Stream:
         """Frames, tags left out."""
         return len(self.offsets)
 
+    @property
+    def counting_tag(self) -> bytes:
+        """The frame that counts the others, put right; empty where it has none, or one that does not."""
+        return with_counts(self.tag, self.num_frames, sum(end - start for start, end in self.stretches))
+
     def untagged(self, first: int) -> tuple[Piece, ...]:
         """What makes a decoder take all frames from the `first` on.
 
@@ -101,8 +103,8 @@ class _Stream:
         The synthesis filter may add in another order than from the start, which changes the last bit.
         """
         left_out = 0
-        if _counting(self):
-            delay, padding = _delays(self.tag)
+        if self.counting_tag:
+            delay, padding = delays(self.tag)
             left_out = delay + DECODER_DELAY
             if num_samples != self.num_frames * self.samples - left_out - max(0, padding - DECODER_DELAY):
                 return None
@@ -124,7 +126,7 @@ def mp3_layout(source: AudioBytes, start: int) -> Layout:
     if not streams:
         raise LayoutError("is not audio of a kind that is read (wav, flac, ogg, mp3, aiff, au, caf, sph)")
     last = streams[-1]
-    promised = _promised(last.tag)
+    promised = promised_frames(last.tag)
     missing = (promised or 0) - last.num_frames
     truncated = ""
     if missing > SLACK_FRAMES and last.tag:
@@ -279,43 +281,10 @@ def _side_bytes(version: int, channels: int) -> int:
     return (17 if channels == 1 else 32) if version == 3 else (9 if channels == 1 else 17)
 
 
-def _promised(tag: bytes) -> int | None:
-    """Frames that a tag counts, its own left out; None where it doesn't say."""
-    place = max(tag.find(b"Xing", 0, 64), tag.find(b"Info", 0, 64))
-    if place >= 0 and len(tag) >= place + 12:
-        flags, frames = struct.unpack_from(">II", tag, place + 4)
-        return int(frames) if flags & FRAMES_FLAG else None
-    if tag[VBRI_START : VBRI_START + 4] == b"VBRI" and len(tag) >= VBRI_END:
-        return int(struct.unpack_from(">I", tag, VBRI_START + 14)[0])
-    return None
-
-
 def _part(stream: _Stream) -> AudioStream:
     reason = "its headers only estimate"
     stretches: list[Piece] = [(start, end) for start, end in stream.stretches]
-    if tag := _counting(stream):
+    if tag := stream.counting_tag:
         return AudioStream((tag, *stretches), decode=reason, entries=stream)
     count = stream.num_frames * stream.samples
     return AudioStream(stream.untagged(0), decode=reason, most_samples=count, entries=stream)
-
-
-def _delays(tag: bytes) -> tuple[int, int]:
-    """Samples that LAME's part of a tag says were put before and after the audio; zeros where there is none."""
-    place = max(tag.find(b"Xing", 0, 64), tag.find(b"Info", 0, 64))
-    flags = int.from_bytes(tag[place + 4 : place + 8], "big")
-    at = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit) + LAME_DELAYS
-    both = int.from_bytes(tag[at : at + 3].ljust(3, b"\0"), "big")
-    return both >> 12, both & 0xFFF
-
-
-def _counting(stream: _Stream) -> bytes:
-    """The frame that counts a stream's others, put right; empty where it has none, or one that does not."""
-    place = max(stream.tag.find(b"Xing", 0, 64), stream.tag.find(b"Info", 0, 64))
-    if place < 0 or len(stream.tag) < place + 16 or _promised(stream.tag) is None:
-        return b""
-    frame = bytearray(stream.tag)
-    struct.pack_into(">I", frame, place + 8, stream.num_frames)
-    if frame[place + 7] & BYTES_FLAG:
-        size = sum(end - start for start, end in stream.stretches) + len(frame)
-        struct.pack_into(">I", frame, place + 12, min(size, 0xFFFFFFFF))
-    return bytes(frame)

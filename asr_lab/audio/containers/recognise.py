@@ -37,7 +37,11 @@ def name_of(head: bytes) -> str:
         return "Ogg"
     if head[:3] == b"ID3" and len(head) >= 10 and head[3] < 5 and max(head[6:10]) < 128:
         return "MP3"
-    return next((name for at, magic, name in UNREAD if head[at:].startswith(magic)), "")
+    return _unread(head)
+
+
+def _unread(head: bytes) -> str:
+    return next((name for at, mark, name in UNREAD if head[at:].startswith(mark)), "")
 
 
 def is_mpeg_sync(head: bytes) -> bool:
@@ -65,10 +69,8 @@ def layout_of(source: AudioBytes) -> Layout:
     ):
         if magic in magics:
             return read(source, start)
-    if found := next((name for at, mark, name in UNREAD if head[at:].startswith(mark)), ""):
+    if found := _unread(head) or ("AAC" if head[:2] in (b"\xff\xf1", b"\xff\xf9") else ""):
         raise LayoutError(f"looks like {found}, which is not read; convert it to FLAC, by ffmpeg for example")
-    if head[:2] in (b"\xff\xf1", b"\xff\xf9"):
-        raise LayoutError("looks like AAC, which is not read; convert it to FLAC, by ffmpeg for example")
     if is_old(head) and not tagged:
         return old_layout(source, start)
     return mp3_layout(source, start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from asr_lab.audio.folders import ENDINGS, SIDECAR, is_audio, walk
+from asr_lab.data.absent_files import composed
 from asr_lab.data.sources.text_lines import read_lines
 from asr_lab.data.utterance import BadCut, Source, Utterance
 
@@ -98,12 +98,12 @@ class _Recordings:
     def in_folder(cls, folder: Path) -> _Recordings:
         names: dict[str, list[str]] = {}
         for name in sorted(filter(is_audio, os.listdir(folder)), key=_rank):
-            names.setdefault(_composed(os.path.splitext(name)[0]), []).append(name)
+            names.setdefault(composed(os.path.splitext(name)[0]), []).append(name)
         return cls(names)
 
     def of(self, stem: str) -> str:
         """The file of an utterance; where there is none, the name that it should have."""
-        key = _composed(stem)
+        key = composed(stem)
         self._used.add(key)
         named = self._names.get(key) or [f"{stem}{ENDINGS[0]}"]
         # Both forms of one name may lie beside one another.
@@ -122,24 +122,24 @@ class _Recordings:
 
 @attrs.define
 class _Oddities:
-    """What is odd about a tree: how many, and the first."""
+    """What is odd about a tree: how many of each, and the first."""
 
-    _several: list[str] = attrs.field(factory=list)
-    _unused: list[str] = attrs.field(factory=list)
-    _seen: dict[str, int] = attrs.field(factory=dict)
+    _counts: Counter[str] = attrs.field(factory=Counter)
+    _firsts: dict[str, str] = attrs.field(factory=dict)
 
     def add(self, recordings: _Recordings) -> None:
         for kind, names in (("several", recordings.several()), ("unused", recordings.unused())):
-            self._seen[kind] = self._seen.get(kind, 0) + len(names)
-            getattr(self, f"_{kind}").extend(names[:1])
+            self._counts[kind] += len(names)
+            if names:
+                self._firsts.setdefault(kind, names[0])
 
     def warn(self, folder: Path) -> None:
-        if self._several:
+        if first := self._firsts.get("several"):
             order = ", ".join(ENDINGS)
-            what = f"{self._seen['several']:,} utterances have several recordings, as {self._several[0]}"
+            what = f"{self._counts['several']:,} utterances have several recordings, as {first}"
             warnings.warn(f"{folder}: {what}; the first by ending is read ({order})", stacklevel=2)
-        if self._unused:
-            what = f"{self._seen['unused']:,} recordings have no line in a transcript, as {self._unused[0]}"
+        if first := self._firsts.get("unused"):
+            what = f"{self._counts['unused']:,} recordings have no line in a transcript, as {first}"
             warnings.warn(f"{folder}: {what}; they are not read", stacklevel=2)
 
 
@@ -149,7 +149,3 @@ def _is_transcript(name: str) -> bool:
 
 def _rank(name: str) -> tuple[int, str]:
     return ENDINGS.index(os.path.splitext(name)[1].lower()), name
-
-
-def _composed(name: str) -> str:
-    return name if name.isascii() else unicodedata.normalize("NFC", name)

@@ -1,176 +1,27 @@
-"""What happens to runs: kills, races, reboots, other hosts, copies, stopped processes, clocks that jump.
-
-Every command is a process of its own, forked from a server that has torch loaded, in which `asrlab` is called as typed.
-What a machine says of itself is changed inside such a process; silence and heartbeats are shortened.
-"""
+"""What happens to runs: kills, races, reboots, other hosts, copies, stopped processes, clocks that jump."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import signal
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import attrs
-from resuming import PRELOADED, digests
+from machines import LIMIT_S, Command, Machine, Place, wait_until
+from resuming import digests
 
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import read_events
 from asr_lab.runs.lock import Owner, last_attempt
 from asr_lab.runs.status import status_of
 
-BEAT_S, SILENCE_S = 0.1, 2.0
-"""In the place of 5 and 60 seconds."""
-LIMIT_S = 240.0
-OURS = ("ASRLAB_DATA", "ASRLAB_CACHE", "ASRLAB_RUNS", "OMP_NUM_THREADS", "WORLD_SIZE")
-"""Variables that a command gets from the test, not from the server it is forked from."""
 SPAN_S = 1.5
 """A kill comes within so many seconds of a start; a run takes about as long."""
-
-
-@attrs.frozen
-class Machine:
-    """What a process takes its machine for; empty = what it is."""
-
-    host: str = ""
-    boot: str = ""
-    machine: str = ""
-    space: str = ""
-    clock_s: float = 0.0
-    """Added to the time of day."""
-    jump_s: float = 0.0
-    """Added to it as well, from a second after the start on."""
-
-
-def behave(machine: Machine) -> None:
-    """Make this process believe in the machine, and let it lose patience soon."""
-    from asr_lab.runs import lock
-
-    lock.RunLock.take.__func__.__defaults__ = ("", 0.0, BEAT_S, SILENCE_S, None)  # type: ignore[attr-defined]
-    lock.RunLock.__init__.__defaults__ = (BEAT_S,)  # type: ignore[misc]
-    lock.Liveness.__init__.__defaults__ = (SILENCE_S, time.monotonic)  # type: ignore[misc]
-    host, boot, space = lock._place()
-    place = (machine.host or host, machine.boot or boot, machine.space or space)
-    lock._place = lambda: place
-    if machine.machine:
-        lock._machine = lambda: machine.machine  # type: ignore[assignment]
-    if machine.clock_s or machine.jump_s:
-        now, began = time.time, time.monotonic()
-        time.time = lambda: now() + machine.clock_s + machine.jump_s * (time.monotonic() - began > 1)
-
-
-def called(words: list[str], output: str, variables: dict[str, str], folder: str, machine: Machine) -> None:
-    """The body of a process: `asrlab` with these words, as a terminal would start it."""
-    from cli.main import main
-
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.setpgid(0, 0)
-    os.chdir(folder)
-    for name in OURS:
-        os.environ.pop(name, None)
-    os.environ.update(variables)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    behave(machine)
-    sys.argv = ["asrlab", *words]
-    code: object = 0
-    try:
-        main()
-    except SystemExit as error:
-        code = error.code
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        code = 99
-    sys.stdout.flush()
-    os._exit(code if isinstance(code, int) else 1)
-
-
-@attrs.define
-class Place:
-    """A folder of runs, and the one recipe that is run there."""
-
-    recipe: Path
-    root: Path
-    num_commands: int = 0
-
-    @property
-    def run(self) -> RunDirectory:
-        """The only run; wait for it where a command is about to make it."""
-        until = time.monotonic() + LIMIT_S
-        while not (found := [p for p in self.root.glob("*/resolved.json") if not p.parent.name.startswith(".")]):
-            assert time.monotonic() < until, "no run came to be"
-            time.sleep(0.002)
-        (one,) = found
-        return RunDirectory(one.parent)
-
-    def command(self, *words: str, machine: Machine = Machine()) -> Command:
-        """Start `asrlab`; without words, `asrlab run` of the recipe."""
-        self.num_commands += 1
-        self.root.mkdir(exist_ok=True)
-        output = self.root.parent / f"{self.root.name}-{self.num_commands}.log"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, "accidents"])
-        variables = {name: os.environ[name] for name in OURS if name in os.environ} | {"ASRLAB_RUNS": str(self.root)}
-        arguments = (list(words or ("run", str(self.recipe))), str(output), variables, str(self.root.parent), machine)
-        process = context.Process(target=called, args=arguments)
-        process.start()
-        return Command(process, output)
-
-
-@attrs.define
-class Command:
-    """A command under way."""
-
-    process: Any
-    output: Path
-    began: float = attrs.field(factory=time.monotonic)
-
-    @property
-    def printed(self) -> str:
-        """What it said so far."""
-        return self.output.read_text() if self.output.exists() else ""
-
-    def send(self, number: signal.Signals) -> bool:
-        """Give it a signal; False where it has ended."""
-        if self.process.is_alive():
-            os.kill(self.process.pid, number)
-        return self.process.is_alive()
-
-    def ended(self) -> int:
-        """Its exit code, once it has ended by itself."""
-        self.process.join(LIMIT_S)
-        if self.process.exitcode is None:
-            self.kill()
-            raise AssertionError(f"{self.output} did not end:\n{self.printed}")
-        code: int = self.process.exitcode
-        assert "Traceback" not in self.printed, self.printed
-        return code
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.process.kill()
-        self.process.join()
-
-
-def wait_until(holds: Callable[[], Any], command: Command) -> None:
-    """Wait for something that the command does, or for its end."""
-    until = time.monotonic() + LIMIT_S
-    while not holds() and command.process.is_alive():
-        assert time.monotonic() < until, command.printed
-        time.sleep(0.002)
 
 
 def pause(place: Place, rng: random.Random, command: Command) -> None:
@@ -364,22 +215,6 @@ def _forge_living(place: Place) -> None:
         me = Owner.me()
         content = json.loads(path.read_bytes()) | {"pid": me.pid, "started": me.started}
         path.write_text(json.dumps(content))
-
-
-@contextlib.contextmanager
-def _beating(path: Path, seconds: float) -> Iterator[None]:
-    """A heartbeat from elsewhere, for so long."""
-
-    def beat() -> None:
-        until, count = time.monotonic() + seconds, 1000
-        while time.monotonic() < until:
-            path.write_text(str(count := count + 1))
-            time.sleep(BEAT_S)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    yield
-    thread.join()
 
 
 def undergo(name: str, place: Place, rng: random.Random) -> str:
