@@ -138,6 +138,6 @@ def _ahead(packet: Any, args: Sequence[Any]) -> tuple[int, int]:
     joined = sum(x.numel() for arg in args if isinstance(arg, list | tuple) for x in arg if isinstance(x, Tensor))
     shapes = [x.shape for x in args if isinstance(x, Tensor)]
     try:
-        return 0, max(joined, math.prod(torch.broadcast_shapes(*shapes)))
+        return 0, max(joined, math.prod(torch.broadcast_shapes(*shapes)))  # type: ignore[no-untyped-call]
     except RuntimeError:
         return 0, joined + sum(map(math.prod, shapes))
