@@ -158,6 +158,16 @@ def json_record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def number_of(value: object) -> float | None:
+    """A JSON value as a float, infinite and NaN ones too; None where it is no number, or a whole one too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 def is_leftover(path: Path) -> bool:
     """Whether it is what a write leaves aside when it is killed; true of a write under way as well."""
     return path.name.startswith(".") and path.name.endswith(_ASIDE)

@@ -13,7 +13,7 @@ from asr_lab.evaluation.evaluation_files import read_evaluation
 from asr_lab.evaluation.percentages import rate_and_span
 from asr_lab.evaluation.plots import Series, draw_training
 from asr_lab.evaluation.rates import MAIN, rates
-from asr_lab.files import read_jsonl, write_text
+from asr_lab.files import number_of, read_jsonl, write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -74,7 +74,8 @@ def _end_of_training(run: Path) -> tuple[str, str]:
 
 def _has_numbers(record: Mapping[str, Any], key: str) -> bool:
     """Whether a record has a step, and a number under the key."""
-    return isinstance(record.get("step"), int) and isinstance(record.get(key), int | float)
+    step = record.get("step")
+    return isinstance(step, int) and number_of(step) is not None and number_of(record.get(key)) is not None
 
 
 def render(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asr_lab.config.stored import read_json
 from asr_lab.data.left_out import trained_on
 from asr_lab.errors import DataError
 from asr_lab.evaluation.percentages import NONE, percent, with_span
@@ -55,7 +55,7 @@ def section(folder: Path, link: str = "") -> str:
     """
     lines = []
     for path in sorted(folder.glob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         lines += _part(content)
         if link and (curve := path.with_suffix(".svg")).exists():
             lines += [f"![How {content['title']} was trained]({link}/{curve.name})", ""]

@@ -69,5 +69,5 @@ def read_events(path: Path) -> list[Event]:
 def _event(record: dict[str, Any]) -> Event | None:
     try:
         return Event(int(record.pop("attempt")), float(record.pop("time")), str(record.pop("kind")), record)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

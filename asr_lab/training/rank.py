@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from asr_lab.files import number_of
+
 
 class Rank(NamedTuple):
     """A validation's figures, lower is better; among equals of one the next decides, and of all the later wins."""
@@ -29,5 +31,5 @@ class Rank(NamedTuple):
 
 
 def _number(value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and not math.isnan(value) else math.inf  # type: ignore[arg-type]
+    found = number_of(value)
+    return math.inf if found is None or math.isnan(found) else found

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from asr_lab.errors import CheckpointError
-from asr_lab.files import write_json
+from asr_lab.files import number_of, write_json
 from asr_lab.training import checkpoint
 from asr_lab.training.rank import Rank
 from asr_lab.training.state import Snapshot
@@ -181,6 +181,5 @@ class CheckpointStore:
 
 
 def _rank(numbers: Mapping[str, Any]) -> Rank | None:
-    value = numbers.get("value")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Rank.of(float(value), numbers.get("ties")) if is_number else None  # type: ignore[arg-type]
+    value = number_of(numbers.get("value"))
+    return None if value is None else Rank.of(value, numbers.get("ties"))

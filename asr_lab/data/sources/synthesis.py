@@ -122,7 +122,7 @@ def _spoken(folder: Path) -> list[int] | None:
         if any((folder / name).stat().st_size != size for name, size in index["sizes"].items()):
             return None
         return [int(length) for length in index["lengths"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asr_lab.config.stored import read_json
 from asr_lab.evaluation.percentages import percent, with_span
 from asr_lab.evaluation.readme import replace_section
 from asr_lab.files import write_json
@@ -60,7 +60,7 @@ def streaming_section(folder: Path, link: str = "") -> str:
     """The Markdown made from all kept comparisons; `link` says how the folder is reached from the page."""
     lines: list[str] = []
     for path in sorted(folder.glob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         curve = f"![Word errors by delay: {content['title']}]({link}/{path.with_suffix('.svg').name})"
         lines += [*_part(content), curve, ""]
     return "\n".join(lines)

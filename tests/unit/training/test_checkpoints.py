@@ -275,3 +275,16 @@ def test_every_step_of_a_write_may_be_the_last(tmp_path: Path, monkeypatch: pyte
             assert calls > 8
             return
     raise AssertionError("the write never ended")
+
+
+@pytest.mark.parametrize("odd", [10**400, True, "1", [], None, float("nan")])
+def test_a_rank_of_odd_numbers_is_the_worst_or_none(tmp_path: Path, odd: Any) -> None:
+    store = CheckpointStore(tmp_path)
+    store.save(snapshot(1), rank=Rank(0.5, 0.2, 1.0))
+    state = store.all()[0].folder / "state.json"
+    numbers = json.loads(state.read_text())
+    state.write_text(json.dumps({**numbers, "ties": [odd, odd]}))
+    assert [saved.rank for saved in store.all()] == [Rank(0.5)]
+    if odd == 10**400:
+        state.write_text(json.dumps({**numbers, "value": odd}))
+        assert [saved.rank for saved in store.all()] == [None]
