@@ -93,6 +93,27 @@ ENVIRONMENT = frozenset(getattr(errno, name) for name in _NAMES)
 """What a disk, its rights or the other end of a pipe can be at fault for."""
 
 
+WAYS_OUT = {
+    "EACCES": "give yourself the right to it, or use another place",
+    "EPERM": "give yourself the right to it, or use another place",
+    "EROFS": "use another place",
+    "ENOSPC": "free some space, and start again; what was saved stands",
+    "EDQUOT": "free some space, and start again; what was saved stands",
+    "EFBIG": "raise the limit (ulimit -f), and start again; what was saved stands",
+    "ENAMETOOLONG": "use a shorter name",
+    "ELOOP": "a link there leads back to itself; remove it",
+    "EMFILE": "allow more open files (ulimit -n)",
+    "ENFILE": "end some programs: the machine has too many files open",
+    "EIO": "see whether the disk is in order",
+    "ESTALE": "see whether the network disk is mounted",
+    "ENOTDIR": "something else than a folder is on its path; move that away, or use another place",
+    "EISDIR": "a folder is in its place; move that away, or use another name",
+    "EEXIST": "something else is in its place; move that away, or use another name",
+    "ENOENT": "see whether it was moved or removed",
+}
+"""What a user can do of each."""
+
+
 def is_of_environment(error: OSError) -> bool:
     """Whether the machine is at fault, not the program: a full disk, no permission, a name too long, a closed pipe."""
     return error.errno in ENVIRONMENT
@@ -103,7 +124,8 @@ def of_environment(error: OSError) -> LabError:
     names = " -> ".join(
         repr(os.fsdecode(n))[1:-1] for n in (error.filename, error.filename2) if isinstance(n, str | bytes)
     )
-    return LabError(f"{names}: {error.strerror}" if names else str(error.strerror))
+    way_out = WAYS_OUT.get(errno.errorcode.get(error.errno or 0, ""), "")
+    return LabError(f"{names or 'the output'}: {error.strerror}{'; ' if way_out else ''}{way_out}")
 
 
 class TrainingError(Exception):

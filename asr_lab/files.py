@@ -91,6 +91,7 @@ class JsonAppender:
 
     def __init__(self, path: Path, *, alone: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
@@ -102,14 +103,16 @@ class JsonAppender:
     def write(self, record: Mapping[str, Any], *, synced: bool = False) -> None:
         """Append one record; `synced`: it is on the disk when this returns."""
         line = (json_text(record) + "\n").encode()
-        while line:
-            line = line[os.write(self._file, line) :]
+        with _naming(self._path):
+            while line:
+                line = line[os.write(self._file, line) :]
         if synced:
             self.sync()
 
     def sync(self) -> None:
         """Put what was written on the disk."""
-        os.fsync(self._file)
+        with _naming(self._path):
+            os.fsync(self._file)
 
     def close(self) -> None:
         """No more records."""
@@ -175,19 +178,32 @@ def is_leftover(path: Path) -> bool:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed writes left aside in a folder and those below; a write under way begins anew."""
-    for path in folder.rglob(f".*{_ASIDE}"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    for place, _, names in os.walk(folder):  # passes over folders that another process moves meanwhile
+        for path in (Path(place, name) for name in names):
+            if is_leftover(path):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors inside are of this file, whatever it is called while it is written, and where the system names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _write_aside(path: Path, content: bytes) -> Path:
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_ASIDE}")
     try:
-        with temporary.open("wb") as file:
+        with _naming(path), temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     return temporary

@@ -179,4 +179,6 @@ def _progress() -> Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    return Progress(
+        *columns, console=Console(stderr=True, emoji=False), disable=not sys.stderr.isatty(), transient=True
+    )

@@ -15,9 +15,9 @@ PIPE_WIDTH = 10_000
 def output_console(markup: bool = False, quiet: bool = False) -> Console:
     """As wide as the terminal; in a pipe or a file nothing is cut or wrapped.
 
-    Without `markup`, brackets in names are brackets.
+    Without `markup`, brackets in names are brackets; colons never make pictures.
     """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, markup=markup, highlight=False, quiet=quiet)
+    return Console(width=width, markup=markup, emoji=False, highlight=False, quiet=quiet)

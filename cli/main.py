@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import io
@@ -83,7 +84,7 @@ def main() -> None:
     except OSError as error:
         if not is_of_environment(error):
             raise
-        if error.errno in (errno.EPIPE, errno.EIO):  # whoever read our output is gone
+        if error.filename is None and error.errno in (errno.EPIPE, errno.EIO):  # whoever read our output is gone
             for file in (sys.stdout, sys.stderr):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
             sys.exit(1)
@@ -109,7 +110,8 @@ def _as_note(message: Warning | str, *_: object, **__: object) -> str:
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"error: {printable(str(error))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the exit code still tells
+        print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
     return code
 
 

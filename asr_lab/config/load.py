@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +69,7 @@ def loads(text: str, schema: type[T], file: str = "<string>", overrides: Sequenc
     written = _parse(text, file)
     lines = line_numbers(text)
     data, applied, problems = apply(written, overrides, functools.partial(default_at, schema))
+    problems += [_locate(p, "must not hold a NUL character", data, file, lines, applied) for p in _nuls(data)]
     try:
         value = structure(data, schema)
     except Invalid as error:
@@ -127,6 +128,15 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     if is_too_deep(data):
         raise RecipeError(file, [Problem("", f"is nested deeper than {MAX_DEPTH} levels", file)])
     return data
+
+
+def _nuls(data: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where a text holds a NUL: no file, address or name may."""
+    inside = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, one in inside:
+        yield from _nuls(one, (*path, key))
+    if isinstance(data, str) and "\0" in data:
+        yield path
 
 
 def _locate(

@@ -104,6 +104,6 @@ def _progress(show: bool) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not (show and sys.stderr.isatty())
-    return Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True)
+    return Progress(*columns, console=Console(stderr=True, emoji=False), disable=hidden, transient=True)

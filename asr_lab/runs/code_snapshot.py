@@ -14,6 +14,7 @@ import attrs
 import asr_lab
 from asr_lab.config.imports import PATH_VARIABLE
 from asr_lab.errors import RunError
+from asr_lab.runs.fresh import fresh_folder
 
 PACKAGE = "asr_lab"
 
@@ -60,21 +61,18 @@ def take_snapshot(code: Code, folder: Path) -> Path:
     target = folder / code.hash[:16]
     if target.exists():
         return target
-    fresh = folder / f".{target.name}.{os.getpid()}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    for name, digest in code.files.items():
-        copy = fresh / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_source(code, name), copy)
-        if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
-            shutil.rmtree(fresh)
-            raise RunError(f"{_source(code, name)} changed while the run was being prepared; start it again")
-    try:
-        fresh.rename(target)
-    except OSError:
-        shutil.rmtree(fresh)  # another process was faster
-        if not target.exists():
-            raise
+    with fresh_folder(folder, target.name) as fresh:
+        for name, digest in code.files.items():
+            copy = fresh / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_source(code, name), copy)
+            if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
+                raise RunError(f"{_source(code, name)} changed while the run was being prepared; start it again")
+        try:
+            fresh.rename(target)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
     return target
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.errors import RecipeError, RunError
 from asr_lab.files import write_text
 from asr_lab.recipe import EVALUATION, EXECUTION, Recipe
-from asr_lab.runs.lock import process_started
+from asr_lab.runs.fresh import fresh_folder
 from asr_lab.runs.version import package_version, version_of
 from asr_lab.slots.tokenizers.chars import AUTO
 
@@ -165,32 +163,15 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
     Raises RunError when the directory exists and `again` is not asked for.
     """
     stem = f"{document.value.name}-{identity_of(document.value).hash[:8]}"
-    root.mkdir(parents=True, exist_ok=True)
-    fresh = RunDirectory(_fresh(root, stem))
-    fresh.path.mkdir()
-    try:
-        fresh.write_recipe(document)
+    with fresh_folder(root, stem) as folder:
+        RunDirectory(folder).write_recipe(document)
         for number in range(1, 10_000):
             path = root / (stem if number == 1 else f"{stem}.{number}")
-            if not path.exists() and _moved(fresh.path, path):
+            if not path.exists() and _moved(folder, path):
                 return RunDirectory(path)
             if not again:
                 raise RunError(f"{path} exists and is not a run of this recipe; move it away, or use --again")
-    finally:
-        shutil.rmtree(fresh.path, ignore_errors=True)
     raise RunError(f"{root / stem} has 10,000 runs already")
-
-
-def _fresh(root: Path, stem: str) -> Path:
-    """Where this process makes a run before it gets its name; what killed ones left there is removed."""
-    aside = f".{stem[-60:]}.{socket.gethostname()[:60]}."
-    for path in root.iterdir():
-        pid = path.name.removeprefix(aside).removesuffix(".new")
-        if path.name == f"{aside}{pid}.new" and pid.isdecimal() and process_started(int(pid)) is None:
-            shutil.rmtree(path, ignore_errors=True)
-    fresh = root / f"{aside}{os.getpid()}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    return fresh
 
 
 def _moved(old: Path, new: Path) -> bool:

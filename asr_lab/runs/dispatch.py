@@ -27,6 +27,7 @@ from asr_lab.runs.provenance import RecordChange, changes, refusal
 from asr_lab.runs.request import AttemptRequest
 from asr_lab.runs.status import RunStatus, state_of, status_of
 from asr_lab.runs.view import follow, open_view
+from asr_lab.runs.world_size import refuse_several_processes
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.local import Local
 
@@ -51,6 +52,7 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     Raises RunError with a diff when code, environment or defaults changed since the last attempt and that is not
     accepted; data, tokenizer and normaliser are compared where they are read, in the job.
     """
+    refuse_several_processes()
     identity, code = identity_of(document.value), running_code()
     run = None if again else run_of(identity, root)
     if run is None:

@@ -56,10 +56,10 @@ class LiveView:
 
     def __init__(self, run: RunDirectory, console: Console) -> None:
         columns = (
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[line]}"),
+            TextColumn("{task.fields[line]}", markup=False),
         )
         self._console = console
         self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=False)
@@ -105,7 +105,7 @@ class PlainView:
 def open_view(run: RunDirectory) -> View:
     """A live line when stderr is a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
-        return LiveView(run, Console(stderr=True))
+        return LiveView(run, Console(stderr=True, emoji=False))
     return PlainView(run, lambda line: print(printable(line), file=sys.stderr, flush=True))
 
 

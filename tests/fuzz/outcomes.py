@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import resource
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 import attrs
@@ -100,17 +100,26 @@ def started(name: str, words: Sequence[str], limit_s: float = LIMIT_S) -> Case:
     return Case(name, fault, time.monotonic() - began, peak_mb)
 
 
+def _held_mb(pid: int) -> float:
+    """The most that a process held since it was started: what `wait4` tells of it begins with its parent's."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
+
+
 def _waited(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, float]:
     """A process's exit code, None for one that had to be killed, and the most memory that it held."""
+    most = 0.0
     while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage.ru_maxrss / KILO
+        most = max(most, _held_mb(process.pid))
+        if process.poll() is not None:
+            return process.returncode, most
         if time.monotonic() > deadline:
             process.kill()
             process.wait()
-            return None, 0.0
+            return None, most
         time.sleep(0.01)
 
 

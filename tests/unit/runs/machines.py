@@ -1,19 +1,20 @@
 """Commands as processes on machines of their own making.
 
 Every command is forked from a server that has torch loaded, and `asrlab` is called in it as typed. What the machine
-says of itself and its clock are changed inside; silence and heartbeats are shortened.
+says of itself, its clock and its disk are changed inside; silence and heartbeats are shortened.
 """
 
 from __future__ import annotations
 
-import contextlib
+import builtins
+import io
 import multiprocessing
 import os
+import resource
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ class Machine:
     """Added to the time of day."""
     jump_s: float = 0.0
     """Added to it as well, from a second after the start on."""
+    refuses: int = 0
+    """The error number of whatever would write, make, rename or remove a file below `refused`; 0 = nothing is."""
+    refused: str = ""
+    file_bytes: int = 0
+    """No file may grow larger; 0 = as large as it wants."""
 
 
 def behave(machine: Machine) -> None:
@@ -55,9 +61,31 @@ def behave(machine: Machine) -> None:
     lock._place = lambda: place
     if machine.machine:
         lock._machine = lambda: machine.machine  # type: ignore[assignment]
+    if machine.file_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (machine.file_bytes, resource.RLIM_INFINITY))
+    if machine.refuses:
+        refuse(machine.refuses, machine.refused)
     if machine.clock_s or machine.jump_s:
         now, began = time.time, time.monotonic()
         time.time = lambda: now() + machine.clock_s + machine.jump_s * (time.monotonic() - began > 1)
+
+
+def refuse(number: int, below: str) -> None:
+    """Have the disk below a folder refuse: for errors that only a disk of its own could give."""
+
+    def refusing(function: Any, is_write: Callable[..., bool] = lambda *_: True) -> Any:
+        def asked(path: Any, *rest: Any, **named: Any) -> Any:
+            is_name = isinstance(path, str | bytes | os.PathLike)
+            if is_name and os.path.abspath(os.fsdecode(path)).startswith(below) and is_write(*rest, *named.values()):
+                raise OSError(number, os.strerror(number), os.fsdecode(path))
+            return function(path, *rest, **named)
+
+        return asked
+
+    io.open = builtins.open = refusing(io.open, lambda mode="r", *_: isinstance(mode, str) and mode.strip("rbtU") != "")  # type: ignore[assignment]
+    os.open = refusing(os.open, lambda flags=0, *_: bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "link", "utime"):
+        setattr(os, name, refusing(getattr(os, name)))
 
 
 def called(words: list[str], output: str, variables: dict[str, str], folder: str, machine: Machine) -> None:
@@ -162,19 +190,3 @@ def wait_until(holds: Callable[[], Any], command: Command) -> None:
     while not holds() and command.process.is_alive():
         assert time.monotonic() < until, command.printed
         time.sleep(0.002)
-
-
-@contextlib.contextmanager
-def beating(path: Path, seconds: float) -> Iterator[None]:
-    """A heartbeat from elsewhere, for so long."""
-
-    def beat() -> None:
-        until, count = time.monotonic() + seconds, 1000
-        while time.monotonic() < until:
-            path.write_text(str(count := count + 1))
-            time.sleep(BEAT_S)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    yield
-    thread.join()

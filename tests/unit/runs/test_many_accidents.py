@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from accidents import ACCIDENTS, Place, undergo
+from accidents import ACCIDENTS, undergo
+from machines import Place
 from resuming import digests
 
 Write = Callable[..., Path]
