@@ -15,7 +15,7 @@ from cli.options import AsJson, Checkpoint
 from cli.transcribe import RunOption
 
 if TYPE_CHECKING:
-    from asr_lab.data.utterance import BadCut, Utterance
+    from asr_lab.data.utterance import UnreadableUtterance, Utterance
     from asr_lab.recognition.alignment import AlignedText
 
 TABLES = (".tsv", ".csv")
@@ -68,7 +68,7 @@ def align(
         raise typer.Exit(2)
 
 
-def _pairs(audio: Path, text: str) -> tuple[list[Utterance], Sequence[BadCut]]:
+def _pairs(audio: Path, text: str) -> tuple[list[Utterance], Sequence[UnreadableUtterance]]:
     """Recordings and their texts, and a table's rows that name none; DataError where nothing can be read."""
     from asr_lab.data.utterance import Utterance
 

@@ -210,6 +210,21 @@ def datasets_make_sense(document: Document[Recipe]) -> Found:
                 yield path, f"is data.{split}[{datasets.index(dataset)}] again{hint}"
 
 
+def joined_texts_can_be_spelled(document: Document[Recipe]) -> Found:
+    """Where utterances are joined for a loss, the alphabet has the blank that their texts are joined with."""
+    recipe = document.value
+    alphabet = getattr(recipe.tokenizer, "alphabet", "")
+    if recipe.tokenizer.learns or not alphabet or " " in alphabet:
+        return
+    for split in ("train", "valid"):
+        for i, dataset in enumerate(getattr(recipe.data, split)):
+            if dataset.join is not None:
+                message = (
+                    f"joins texts with a blank, which tokenizer.alphabet = {shown(alphabet)} does not hold: add it"
+                )
+                yield f"data.{split}[{i}].join", message
+
+
 def _join_problems(path: str, dataset: Dataset) -> Found:
     join = dataset.join
     if join is None:
@@ -273,6 +288,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     groups_say_something,
     updates_are_bounded,
     datasets_make_sense,
+    joined_texts_can_be_spelled,
     steps_have_an_effect,
 )
 

@@ -20,7 +20,7 @@ from asr_lab.data.cache import cache_root
 from asr_lab.data.fingerprint import Fingerprint
 from asr_lab.data.header_index import HeaderIndex
 from asr_lab.data.packed import Strings, StringsBuilder
-from asr_lab.data.utterance import BadCut, DataSource, Joining, LeftOutReason, Utterance
+from asr_lab.data.utterance import BadCut, DataSource, Joining, LeftOutReason, UnreadableUtterance, Utterance
 from asr_lab.data.where import Where
 from asr_lab.errors import DataError
 
@@ -63,8 +63,8 @@ class Cuts:
     columns: tuple[dict[str, Any], ...]
     """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
     parts: tuple[Part, ...]
-    refused: tuple[tuple[Utterance, str], ...]
-    """The bad ones that have a row of their own, with the reason; empty unless `read_cuts` keeps columns."""
+    refused: tuple[UnreadableUtterance, ...]
+    """The bad ones with what their rows tell of them; empty unless `read_cuts` keeps columns."""
     bad: tuple[BadCut, ...]
     fingerprint: str
     """Hash of everything above and of what the files hold (`content_of`), hexadecimal."""
@@ -113,7 +113,7 @@ class _Reader:
         self.parts: list[Part] = []
         self.bad: list[BadCut] = []
         self.fingerprint = Fingerprint()
-        self.refused: list[tuple[Utterance, str]] = []
+        self.refused: list[UnreadableUtterance] = []
         self.ids, self.audio, self.texts = StringsBuilder(), StringsBuilder(), StringsBuilder()
         self.numbers: dict[str, array[Any]] = {name: array(code) for name, code in _NUMBERS.items()}
         self.columns: list[dict[str, Any]] = []
@@ -139,7 +139,10 @@ class _Reader:
                 for utterance in portion:
                     self._take(utterance, number, given, where, seen)
         self.infos.clear()
-        self.bad += [bad._replace(kind="bad row") for bad in source.bad]
+        for bad in source.bad:
+            # A row that does not say what the conditions ask for may be any of the set's.
+            if not bad.columns or where.fits_columns(bad.id, bad.text or "", bad.columns):
+                self._refuse(bad, bad.reason, "bad row")
         where.check_columns()
         if len(self.ids) == before:
             raise DataError(_nothing_left(label, where, num_read, self.bad))
@@ -213,10 +216,10 @@ class _Reader:
             path = path.removeprefix(folder)
         self.fingerprint.add(cut.id, path, info.content.hex(), cut.start_s, cut.duration_s, channel, cut.text, value)
 
-    def _refuse(self, utterance: Utterance, reason: str, kind: LeftOutReason) -> None:
-        self.bad.append(BadCut(utterance.id, utterance.audio, reason, kind))
+    def _refuse(self, row: Utterance | UnreadableUtterance, reason: str, kind: LeftOutReason) -> None:
+        self.bad.append(BadCut(row.id, row.audio, reason, kind))
         if self.keep_columns:
-            self.refused.append((utterance, reason))
+            self.refused.append(UnreadableUtterance(row.id, row.audio, reason, row.text, row.columns))
 
     def cuts(self) -> Cuts:
         """What was gathered."""

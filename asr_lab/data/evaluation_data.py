@@ -80,19 +80,12 @@ class EvaluationData:
     @property
     def unreadable(self) -> tuple[UnreadableUtterance, ...]:
         """The bad ones with their transcripts; those that only decoding finds are there after `batches`."""
-        refused = [UnreadableUtterance(u.id, u.audio, why, u.text, u.columns) for u, why in self._cuts.refused]
-        rows = {(u.id, u.audio, u.reason) for u in refused}
-        rowless = [
-            UnreadableUtterance(b.id, b.audio, b.reason, text=None)
-            for b in self._cuts.bad
-            if (b.id, b.audio, b.reason) not in rows
-        ]
         failed = [
             UnreadableUtterance(u.id, u.audio, self._failed[u.id].reason, u.text, u.columns)
             for u in self.utterances
             if u.id in self._failed
         ]
-        return (*rowless, *refused, *failed)
+        return (*self._cuts.refused, *failed)
 
     @property
     def num_batches(self) -> int:

@@ -90,14 +90,14 @@ class BadCut(NamedTuple):
 
 @attrs.frozen
 class UnreadableUtterance:
-    """An utterance of a set that cannot be decoded, and why."""
+    """An utterance of a set that cannot be decoded, or a row that makes none, and why."""
 
     id: str
     audio: str
-    """Path of its file."""
+    """Path of its file; of the manifest where the row names none."""
     reason: str
-    text: str | None
-    """Its transcript as written; None where its row in the manifest makes no sense."""
+    text: str | None = None
+    """Its transcript as written; None where its row in the manifest does not tell it."""
     columns: dict[str, Any] = attrs.field(factory=dict)
 
 
@@ -109,7 +109,7 @@ class Source:
     """
 
     utterances: Iterable[Utterance]
-    bad: Sequence[BadCut] = ()
+    bad: Sequence[UnreadableUtterance] = ()
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import Any
 
 from asr_lab.data.sources.json_lines import RowError, read_object, refuse_other_kinds, seconds, shown, typed
 from asr_lab.data.sources.text_lines import is_text, read_lines
-from asr_lab.data.utterance import BadCut, Source, Utterance, brief
+from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance, brief
 from asr_lab.errors import DataError, MissingPackageError
 
 EDGE_S = 0.02
@@ -32,17 +32,17 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
         from lhotse.serialization import deserialize_item
     except ImportError as error:
         raise MissingPackageError(f"lhotse cannot be imported ({error}): pip install lhotse urllib3") from error
-    bad: list[BadCut] = []
+    bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
         first = True
         for number, line, problem in read_lines(manifest):
             if not line.strip(" \t\r") and not problem:
                 continue
-            name = f"{manifest.name}:{number}"
+            name, text = f"{manifest.name}:{number}", None
             try:
                 data = read_object(line, problem)
-                name = _name(data) or name
+                name, text = _name(data) or name, _text(data)
                 if first:
                     refuse_other_kinds(data, manifest)
                 first = False
@@ -50,9 +50,10 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
                 _check_recording(data["recording"], f"{manifest}:{number}")
                 yield _utterance(deserialize_item(_checked(data, name)), audio_root)
             except ValueError as error:
-                bad.append(BadCut(name, str(manifest), str(error)))
+                bad.append(UnreadableUtterance(name, str(manifest), str(error), text))
             except (TypeError, KeyError, AttributeError, AssertionError, ArithmeticError) as error:
-                bad.append(BadCut(name, str(manifest), f"is not a cut: {type(error).__name__}: {str(error)[:200]}"))
+                reason = f"is not a cut: {type(error).__name__}: {str(error)[:200]}"
+                bad.append(UnreadableUtterance(name, str(manifest), reason, text))
 
     return Source(utterances(), bad)
 
@@ -63,6 +64,14 @@ def _name(data: dict[str, Any]) -> str:
     if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 10**18:
         return str(given)
     return given if isinstance(given, str) and len(given) <= 200 and is_text(given) else ""
+
+
+def _text(data: dict[str, Any]) -> str | None:
+    """What is spoken in a cut, where it has one supervision that says so."""
+    given = data.get("supervisions")
+    only = given[0] if isinstance(given, list) and len(given) == 1 else None
+    text = only.get("text") if isinstance(only, dict) else None
+    return text if isinstance(text, str) and is_text(text) else None
 
 
 def _check_kind(data: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import attrs
 
 from asr_lab.data.sources.columns import STRETCH, check_header, stretch_of
 from asr_lab.data.sources.text_lines import TextLine, is_text, read_lines
-from asr_lab.data.utterance import BadCut, Source, Utterance, brief
+from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance, brief
 from asr_lab.errors import DataError
 
 
@@ -41,7 +41,7 @@ def read_table(table: Path, folder: Path, audio_column: str, text_column: str, i
         raise DataError(f"{table}: its header {first.problem or 'is not UTF-8'}")
     check_header(table, header, [c for c in (audio_column, text_column, id_column) if c is not None])
     names = _Names(id_column or ("id" if "id" in header else None))
-    bad: list[BadCut] = []
+    bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
         for number, values, problem in rows:
@@ -49,14 +49,17 @@ def read_table(table: Path, folder: Path, audio_column: str, text_column: str, i
             if not problem and len(values) != len(header):
                 problem = f"row has {len(values)} fields, the header {len(header)}"
             if problem:
-                bad.append(BadCut(name, str(table), problem))
+                bad.append(UnreadableUtterance(name, str(table), problem))
                 continue
             row = dict(zip(header, values, strict=True))
             try:
                 yield _utterance(row, folder, audio_column, text_column, names)
             except ValueError as error:
                 own = row.get(names.column or "", "")
-                bad.append(BadCut(own[:200] if is_text(own) and own else name, row[audio_column][:4096], str(error)))
+                called = own[:200] if is_text(own) and own else name
+                text = row[text_column] if is_text(row[text_column]) else None
+                columns = {n: v for n, v in row.items() if n not in (audio_column, text_column, names.column)}
+                bad.append(UnreadableUtterance(called, row[audio_column][:4096], str(error), text, columns))
 
     return Source(utterances(), bad)
 

@@ -14,7 +14,7 @@ import attrs
 from asr_lab.audio.folders import ENDINGS, SIDECAR, is_audio, walk
 from asr_lab.data.absent_files import composed
 from asr_lab.data.sources.text_lines import read_lines
-from asr_lab.data.utterance import BadCut, Source, Utterance
+from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance
 
 TRANSCRIPTS = ".trans.txt"
 
@@ -31,7 +31,7 @@ def read_tree(folder: Path, columns: Mapping[str, str]) -> Source:
     columns are `speaker`, `chapter` and the given ones. Durations are not known until the headers are read. Recordings
     without a line, and those of several endings, of which the first is read, are warned of.
     """
-    bad: list[BadCut] = []
+    bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
         transcripts = sorted(Path(path, name) for path, names in walk(folder) for name in names if _is_transcript(name))
@@ -52,7 +52,7 @@ def read_tree(folder: Path, columns: Mapping[str, str]) -> Source:
 
 
 def _read_transcript(
-    transcript: Path, recordings: _Recordings, columns: Mapping[str, str], bad: list[BadCut]
+    transcript: Path, recordings: _Recordings, columns: Mapping[str, str], bad: list[UnreadableUtterance]
 ) -> Iterator[Utterance]:
     # Texts, not paths: those would take two fifths of the time that listing 281,000 files takes.
     beside = f"{transcript.parent}/"
@@ -68,12 +68,14 @@ def _read_transcript(
                 raise ValueError(problem)
             yield Utterance(name, audio, None, text, columns={**columns, **own})
         except ValueError as error:
-            bad.append(BadCut(f"{transcript.name}:{number}", str(transcript), str(error)))
+            called = f"{transcript.name}:{number}"
+            told = None if problem else text
+            bad.append(UnreadableUtterance(called, str(transcript), str(error), told, {**columns, **own}))
 
 
 def chained(sources: Sequence[Source]) -> Source:
     """Sources after one another as one."""
-    bad: list[BadCut] = []
+    bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
         for source in sources:

@@ -121,6 +121,19 @@ def test_an_upsampling_layer_gives_ctc_the_frames_that_the_stem_took() -> None:
 BY_THE_CLOCK = ("train.max_steps=none", "train.max_wall_min=5")
 
 
+def test_joined_texts_need_a_blank_in_the_alphabet() -> None:
+    join = ['data.train=[{type="folder", path="a", join={}}]']
+    assert problems_of(*join) == []
+    assert problems_of(*join, 'tokenizer={type="chars", alphabet="ab "}') == []
+    assert (
+        problems_of('data.test=[{type="folder", path="a", join={}}]', 'tokenizer={type="chars", alphabet="ab"}') == []
+    )
+    [problem] = problems_of(*join, 'tokenizer={type="chars", alphabet="ab"}')
+    assert problem.endswith(
+        "data.train[0].join: joins texts with a blank, which tokenizer.alphabet = 'ab' does not hold: add it"
+    )
+
+
 def test_a_warm_up_is_given_once() -> None:
     assert problems_of("schedule={ type = 'wsd', warmup = 0.1, warmup_steps = 5 }") == [
         "--set #1 schedule.warmup_steps: cannot stand beside schedule.warmup: give one of the two",

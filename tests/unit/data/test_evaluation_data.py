@@ -59,6 +59,36 @@ def test_a_row_that_makes_no_sense_is_named_without_a_transcript(good: Path, tmp
     assert "2 fields" in bad.reason
 
 
+ODD_ROWS = {
+    "odd-nan": ("start_s", "nan", "not a number"),
+    "odd-channel": ("channel", "-1", "channel"),
+    "odd-path": ("audio", "", "names no audio file"),
+    "odd-column": ("split", "a\0b", "zero byte"),
+}
+
+
+@pytest.mark.parametrize(("speaker", "is_wanted"), [("ben", True), ("!ben", False)])
+def test_the_transcript_of_a_row_that_cannot_be_read_counts_where_the_conditions_want_it(
+    good: Path, tmp_path: Path, speaker: str, is_wanted: bool
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(good, folder)
+    table = folder / "manifest.tsv"
+    first, *lines = table.read_text().splitlines()
+    header = [*first.split("\t"), "start_s", "channel"]
+    rows = [[*line.split("\t"), "", ""] for line in lines]
+    template = dict(zip(header, rows[0], strict=True)) | {"speaker": "ben", "text": "seven"}
+    rows.append(list((template | {"id": "whole"}).values()))
+    rows += [list((template | {"id": name, column: value}).values()) for name, (column, value, _) in ODD_ROWS.items()]
+    table.write_text("\n".join("\t".join(row) for row in (header, *rows)) + "\n")
+    (data,) = evaluation(folder, Folder(path=".", where={"speaker": speaker}))
+    seen = {u.id: u for u in data.unreadable}
+    assert set(seen) == (set(ODD_ROWS) if is_wanted else set())
+    for name, utterance in seen.items():
+        assert utterance.text == "seven"
+        assert ODD_ROWS[name][2] in utterance.reason
+
+
 def test_an_utterance_with_an_empty_transcript_is_decoded_and_scored(with_bad: Path) -> None:
     (data,) = evaluation(with_bad)
     assert [u.text for u in data.utterances if u.id == "u034"] == ["  "]
