@@ -22,6 +22,10 @@ fuzz *args:
 prove *args:
     pytest -m prove -s "$@"
 
+# Debian's SLURM, with accounting: tests/slurm start it on this machine, as root; `prove` runs all of them.
+slurm:
+    apt-get update -qq && apt-get install -y -qq slurm-wlm munge slurmdbd mariadb-server
+
 # Whether the tests notice: asr_lab is broken in N random places, one at a time; `--seed S --paths PREFIX... --jobs 2`.
 mutants *args:
     python tests/mutants.py "$@"

@@ -27,6 +27,8 @@ COMMANDS = (
     "schema",
     "runs",
     "watch",
+    "cancel",
+    "logs",
     "eval",
     "compare",
     "compare-streaming",

@@ -12,4 +12,7 @@ AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Go on alt
 Readme = Annotated[Path, typer.Option("--readme", metavar="FILE", help="The page that is written anew.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest finished one.")]
+Running = Annotated[
+    str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest that runs.")
+]
 Checkpoint = Annotated[str, typer.Option(metavar="best|last|average|PATH", help="Which weights.")]

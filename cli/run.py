@@ -21,6 +21,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe.")],
     overrides: Overrides = [],  # noqa: B006
     detach: Annotated[bool, typer.Option("--detach", help="Start a job of its own and return.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, and start nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Train afresh, beside what is there.")] = False,
     accept_changes: AcceptChanges = False,
     as_json: AsJson = False,
@@ -35,6 +36,11 @@ def run(
     from asr_lab.runs.directory import runs_root
     from asr_lab.runs.dispatch import check_data, prepare, write_request
 
+    if dry_run:
+        from asr_lab.runs import dispatch
+
+        print(dispatch.dry_run(document, runs_root(), again))
+        return
     prepared = prepare(document, runs_root(), again, accept_changes)
     while prepared.standing != "finished":
         _say_standing(prepared)
@@ -73,14 +79,14 @@ def _say_standing(prepared: Prepared) -> None:
         else "starts again: it has no checkpoint",
         "score": "is trained; decoding or scoring has changed, so it is scored anew",
         "finished": "is finished",
-        "running": "runs already; watching it",
+        "running": "runs already, or its job waits; watching it",
     }
     print(f"{prepared.run.path}: {meanings[prepared.standing]}", file=sys.stderr)
 
 
 def _start(prepared: Prepared, snapshot: Path, launch: Launch, detach: bool) -> bool:
     """Start the job and see it through; True when it was left to itself."""
-    from asr_lab.runs.dispatch import run_inline, start_local
+    from asr_lab.runs.dispatch import run_inline, start_job
     from asr_lab.runs.job.stopping import INTERRUPTED
 
     if launch.cluster is None and not detach:
@@ -88,9 +94,12 @@ def _start(prepared: Prepared, snapshot: Path, launch: Launch, detach: bool) -> 
             say_stopped(prepared.run)
             raise typer.Exit(INTERRUPTED)
         return False
-    job = start_local(prepared.run, snapshot, launch)
+    watch = start_job(prepared.run, snapshot, launch)
+    jobs = watch.job.ids
+    after = f", then {', '.join(jobs[1:])} where the cluster cancels it" if len(jobs) > 1 else ""
+    if detach or launch.cluster == "slurm":
+        print(f"started job {jobs[0]}{after}; follow it with: asrlab watch {prepared.run.name}", file=sys.stderr)
     if detach:
-        print(f"started job {job.id}; follow it with: asrlab watch {prepared.run.name}", file=sys.stderr)
         return True
-    watch_to_end(prepared.run, job.since, lambda: job.is_alive)
+    watch_to_end(prepared.run, watch)
     return False

@@ -55,12 +55,19 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     from asr_lab.errors import RunError
     from asr_lab.evaluation.evaluation_files import rates_of
     from asr_lab.evaluation.rates import MAIN
+    from asr_lab.runs.jobs import watch_of
     from asr_lab.runs.status import RunStatus, state_of, status_of
 
-    problem, status, resolved, state = None, RunStatus(), None, "damaged"
+    problem, status, resolved, state, job = None, RunStatus(), None, "damaged", None
     try:
         resolved, status = run.resolved(), status_of(run)
-        state = state_of(run, status)[0]
+        watch = watch_of(run)
+        state = state_of(run, status, watch)[0]
+        if watch is not None and state in ("queued", "dead"):
+            look = watch.look()
+            job = {"id": watch.job.ids[0], "state": look.word, "reason": look.reason, "start": look.start}
+            job["text"] = watch.silence or str(look)
+            state = look.word if state == "dead" and look.has_failed else state
     except RunError as error:
         problem = str(error)
     tests = (status.result or {}).get("results", [])
@@ -69,6 +76,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
         "state": state,
         "silent_s": None,
         "problem": problem,
+        "job": job,
         "step": status.step,
         "share": status.share,
         "metric": status.metric,
@@ -119,3 +127,5 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["problem"] is not None:
             print(f"note: {printable(str(row['problem']))}", file=sys.stderr)
+        if row["job"] is not None and row["state"] != "dead":
+            print(f"note: {row['run']}: job {row['job']['id']}: {printable(row['job']['text'])}", file=sys.stderr)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from asr_lab.runs.directory import RunDirectory
+    from asr_lab.runs.jobs import JobWatch
     from asr_lab.runs.status import RunStatus
 
 
-def watch_to_end(run: RunDirectory, since: int = 0, is_starting: Callable[[], bool] = lambda: False) -> None:
+def watch_to_end(run: RunDirectory, job: JobWatch | None = None) -> None:
     """Show a run until it is done; anything else ends the command with its reason and exit code.
 
-    Ctrl-C ends the watching, not the run.
+    `job` is one that was submitted just now. Ctrl-C ends the watching, not the run.
     """
-    conclude(run, _followed(run, since, is_starting), since)
+    from asr_lab.runs.jobs import watch_of
+
+    watch = watch_of(run) if job is None else job
+    since = _since(run, watch) if job is None else job.job.since
+    conclude(run, _followed(run, since, watch), since, watch)
 
 
 def watch_while_owned(run: RunDirectory) -> bool:
@@ -26,13 +30,19 @@ def watch_while_owned(run: RunDirectory) -> bool:
 
     Ends the command as `watch_to_end` does where the run was stopped or has failed.
     """
+    from asr_lab.runs.jobs import watch_of
     from asr_lab.runs.lock import last_attempt
 
     owner = last_attempt(run.lock)
-    if owner is not None and not owner.owner.is_here:
+    if owner is not None and not owner.ended and not owner.owner.is_here:
         print(f"its owner is {owner.owner}; it counts as gone when it gives no sign for a minute", file=sys.stderr)
-    status = _followed(run, owner.number - 1 if owner is not None else 0)
+    watch = watch_of(run)
+    since = _since(run, watch)
+    status = _followed(run, since, watch)
     newest = last_attempt(run.lock)
+    is_lost = watch is not None and watch.job.cluster == "slurm" and not status.ended
+    if newest is None or newest.number <= since or is_lost:
+        conclude(run, status, since, watch)  # its job ended: whether to submit another is not for those who watch
     if status.ended and newest is not None and status.attempt == newest.number:
         conclude(run, status)
         return True
@@ -40,16 +50,26 @@ def watch_while_owned(run: RunDirectory) -> bool:
     return False
 
 
-def _followed(run: RunDirectory, since: int = 0, is_starting: Callable[[], bool] = lambda: False) -> RunStatus:
+def _since(run: RunDirectory, watch: JobWatch | None) -> int:
+    """The newest attempt that is past: a job that waits is one of those to come."""
+    from asr_lab.runs.status import state_of, status_of
+
+    state, holder = state_of(run, status_of(run), watch)
+    if state == "queued" and watch is not None:
+        return watch.job.since
+    return 0 if holder is None else holder.number - 1
+
+
+def _followed(run: RunDirectory, since: int = 0, job: JobWatch | None = None) -> RunStatus:
     from asr_lab.runs.view import follow, open_view
 
     view = open_view(run)
     try:
-        return follow(run, view, since, is_starting)
+        return follow(run, view, since, job)
     except KeyboardInterrupt:
         view.close()
         print(
-            f"\nthe run goes on; watch it: asrlab watch {run.name}   end it: asrlab watch {run.name} --stop",
+            f"\nthe run goes on; watch it: asrlab watch {run.name}   end it: asrlab cancel {run.name}",
             file=sys.stderr,
         )
         raise typer.Exit(0) from None
@@ -57,13 +77,13 @@ def _followed(run: RunDirectory, since: int = 0, is_starting: Callable[[], bool]
         view.close()
 
 
-def conclude(run: RunDirectory, status: RunStatus, since: int = 0) -> None:
+def conclude(run: RunDirectory, status: RunStatus, since: int = 0, job: JobWatch | None = None) -> None:
     """Raise what the end of a run calls for; nothing when it is done."""
     from asr_lab.errors import RunError, TrainingError
     from asr_lab.runs.job.stopping import INTERRUPTED
 
     if status.attempt <= since or not status.ended:
-        raise TrainingError(_death(run, status, since))
+        raise TrainingError(_death(run, status, since, job))
     if status.phase == "stopped":
         say_stopped(run)
         raise typer.Exit(INTERRUPTED)
@@ -82,12 +102,19 @@ def say_stopped(run: RunDirectory) -> None:
     print(f"go on with: {AttemptRequest.read(run).resume_command}", file=sys.stderr)
 
 
-def _death(run: RunDirectory, status: RunStatus, since: int) -> str:
-    """What is known of a job that ended without a word."""
+def _death(run: RunDirectory, status: RunStatus, since: int, job: JobWatch | None) -> str:
+    """What is known of a job that ended without a word of its own."""
     from asr_lab.runs.request import AttemptRequest
     from asr_lab.runs.view import log_tail
 
-    if status.attempt > since:
+    began = status.attempt > since
+    if job is not None and job.job.cluster == "slurm":
+        state = job.look()
+        when = f"after step {status.step:,}" if began else "before it began"
+        lines = [f"{run.name}: job {job.job.ids[0]} ended {when}: {state}"]
+        if state.word == "PREEMPTED":
+            lines.append("this cluster cancels preempted jobs; with launch.resubmit = 3 as many wait to take over")
+    elif began:
         lines = [f"{run.name}: the job is gone after step {status.step:,} without a last word (killed?)"]
     else:
         lines = [f"{run.name}: the job ended before it began"]

@@ -251,6 +251,19 @@ def _where_problems(path: str, dataset: Dataset) -> Found:
         yield f"{path}.min_s", f"must be at most max_s = {limits['max_s']:g}, got {limits['min_s']:g}"
 
 
+def processes_are_used(document: Document[Recipe]) -> Found:
+    """Where a launch starts several processes, they train the model together."""
+    launch = document.value.launch
+    if launch.num_processes > 1 and document.value.parallel.tag() == "single":
+        path = f"launch.{launch.counted_by}"
+        alone = "launch.nodes = 1" if launch.counted_by == "nodes" else "launch.tasks_per_node = 1"
+        yield (
+            path if document.has(path) else "launch",
+            f'starts {launch.num_processes} processes, of which [parallel] type = "single" trains with one: '
+            f"choose a type for several (asrlab describe parallel), or start one: {alone}",
+        )
+
+
 def groups_say_something(document: Document[Recipe]) -> Found:
     """Each parameter group has a setting of its own."""
     for i, group in enumerate(document.value.optimizer.group):
@@ -285,6 +298,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     training_ends,
     warm_up_is_given_once,
     ranks_take_part_of_a_batch,
+    processes_are_used,
     groups_say_something,
     updates_are_bounded,
     datasets_make_sense,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -14,9 +15,12 @@ import attrs
 import asr_lab
 from asr_lab.config.imports import PATH_VARIABLE
 from asr_lab.errors import RunError
+from asr_lab.files import write_json
 from asr_lab.runs.fresh import fresh_folder
 
 PACKAGE = "asr_lab"
+LISTED = "files.json"
+"""In a snapshot: its files with their SHA-256."""
 
 
 @attrs.frozen
@@ -57,9 +61,13 @@ def code_of(folders: Mapping[str, Path]) -> Code:
 
 
 def take_snapshot(code: Code, folder: Path) -> Path:
-    """Copy the code to `folder/<hash16>`, unless it is there; give that path. What is copied is what was hashed."""
+    """Copy the code to `folder/<hash16>`, unless it is there; give that path. What is copied is what was hashed.
+
+    RunError names the file where a copy that is there was changed.
+    """
     target = folder / code.hash[:16]
     if target.exists():
+        check_snapshot(target)
         return target
     with fresh_folder(folder, target.name) as fresh:
         for name, digest in code.files.items():
@@ -68,6 +76,7 @@ def take_snapshot(code: Code, folder: Path) -> Path:
             shutil.copyfile(_source(code, name), copy)
             if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
                 raise RunError(f"{_source(code, name)} changed while the run was being prepared; start it again")
+        write_json(fresh / LISTED, code.files)
         try:
             fresh.rename(target)
         except OSError:
@@ -76,9 +85,36 @@ def take_snapshot(code: Code, folder: Path) -> Path:
     return target
 
 
-def snapshot_environment(snapshot: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that runs the snapshot's code in place of this process's."""
-    paths = sorted((p for p in snapshot.glob("path*") if p.is_dir()), key=lambda p: int(p.name[4:]))
+def check_snapshot(snapshot: Path) -> None:
+    """Make sure that a snapshot holds what its name is the hash of; RunError names the files that it does not."""
+    way = f"remove {snapshot} and start the run again: its code is copied anew"
+    try:
+        files = json.loads((snapshot / LISTED).read_bytes())
+        listed = Code({str(name): str(digest) for name, digest in files.items()}, {})
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise RunError(f"{snapshot / LISTED} cannot be read: {error}; {way}") from error
+    if listed.hash[:16] != snapshot.name:
+        raise RunError(f"{snapshot / LISTED} is damaged: it lists other code than that of the folder's name; {way}")
+    found = code_of({path.name: path for path in snapshot.iterdir() if path.is_dir()})
+    wrong = [
+        f"{name} is {'gone' if name not in found.files else 'new' if name not in listed.files else 'changed'}"
+        for name in sorted(found.files.keys() | listed.files.keys())
+        if found.files.get(name) != listed.files.get(name)
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise RunError(f"the run's code in {snapshot} is damaged: {', '.join(wrong[:5])}{more}; {way}")
+
+
+def snapshot_environment(
+    snapshot: Path, environment: Mapping[str, str], parts: Sequence[str] | None = None
+) -> dict[str, str]:
+    """The environment of a process that runs the snapshot's code in place of this process's.
+
+    `parts` are the user's folders in a snapshot that is not there yet: `path0`, `path1`, …
+    """
+    names = [p.name for p in snapshot.glob("path*") if p.is_dir()] if parts is None else parts
+    paths = [snapshot / name for name in sorted(names, key=lambda name: int(name[4:]))]
     python_path = [str(snapshot.resolve()), *filter(None, [environment.get("PYTHONPATH", "")])]
     changed = dict(environment)
     changed["PYTHONPATH"] = os.pathsep.join(python_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -162,7 +163,7 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
 
     Raises RunError when the directory exists and `again` is not asked for.
     """
-    stem = f"{document.value.name}-{identity_of(document.value).hash[:8]}"
+    stem = _stem(document)
     with fresh_folder(root, stem) as folder:
         RunDirectory(folder).write_recipe(document)
         for number in range(1, 10_000):
@@ -172,6 +173,17 @@ def create_run(document: Document[Recipe], root: Path, again: bool = False) -> R
             if not again:
                 raise RunError(f"{path} exists and is not a run of this recipe; move it away, or use --again")
     raise RunError(f"{root / stem} has 10,000 runs already")
+
+
+def free_path(document: Document[Recipe], root: Path, again: bool = False) -> Path:
+    """Where `create_run` would make the recipe's directory; nothing is made."""
+    stem = _stem(document)
+    names = (stem if number == 1 else f"{stem}.{number}" for number in itertools.count(1))
+    return next(root / name for name in names if not again or not (root / name).exists())
+
+
+def _stem(document: Document[Recipe]) -> str:
+    return f"{document.value.name}-{identity_of(document.value).hash[:8]}"
 
 
 def _moved(old: Path, new: Path) -> bool:

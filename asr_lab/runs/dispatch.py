@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,17 +21,20 @@ from asr_lab.config.load import Document
 from asr_lab.config.words import toml
 from asr_lab.errors import RunError
 from asr_lab.recipe import Recipe
-from asr_lab.runs.code_snapshot import Code, running_code, snapshot_environment, take_snapshot
-from asr_lab.runs.directory import RunDirectory, create_run, identity_of
+from asr_lab.runs.code_snapshot import PACKAGE, Code, running_code, snapshot_environment, take_snapshot
+from asr_lab.runs.directory import RunDirectory, create_run, free_path, identity_of
 from asr_lab.runs.find import changed_defaults, find_weights, run_of
-from asr_lab.runs.lock import Liveness, last_attempt, process_started
+from asr_lab.runs.jobs import JobWatch, watch_of
+from asr_lab.runs.lock import Liveness, last_attempt
 from asr_lab.runs.provenance import RecordChange, changes, refusal
 from asr_lab.runs.request import AttemptRequest
+from asr_lab.runs.scheduler import job_states
 from asr_lab.runs.status import RunStatus, state_of, status_of
 from asr_lab.runs.view import follow, open_view
 from asr_lab.runs.world_size import refuse_several_processes
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.local import Local
+from asr_lab.slots.launch.slurm import Slurm
 
 Standing = Literal["new", "resume", "running", "finished", "score"]
 
@@ -41,7 +46,7 @@ class Prepared:
     run: RunDirectory
     standing: Standing
     """`new`; `resume` = trained in part; `score` = trained, but decoded or scored otherwise than asked for now;
-    `finished`; `running` = another process is at it."""
+    `finished`; `running` = another process is at it, or a job of it waits."""
     status: RunStatus
     code: Code
 
@@ -66,7 +71,7 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
                 raise
     status = status_of(run)
     state, _ = state_of(run, status)
-    if state == "running":
+    if state in ("running", "queued"):
         return Prepared(run, "running", status, code)
     found = [] if accept_changes else changes(run, code, None)
     if drift := changed_defaults(run, identity):
@@ -118,7 +123,7 @@ def _shown(run: RunDirectory) -> Iterator[None]:
     view = open_view(run)
 
     def show() -> None:
-        follow(run, view, newest.number if newest else 0, lambda: True, over.is_set)
+        follow(run, view, newest.number if newest else 0, is_over=over.is_set)
 
     thread = threading.Thread(target=show, name="view", daemon=True)
     thread.start()
@@ -130,30 +135,21 @@ def _shown(run: RunDirectory) -> Iterator[None]:
         view.close()
 
 
-@attrs.frozen
-class LocalJob:
-    """A job in a process of its own on this machine."""
+def start_job(run: RunDirectory, snapshot: Path, launch: Launch) -> JobWatch:
+    """Submit the run's job, from a process and session of its own and from the snapshot of the code.
 
-    id: str
-    since: int
-    """The newest attempt when it was submitted."""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether its controller runs, so that its first record may still come."""
-        return process_started(int(self.id)) is not None
-
-
-def start_local(run: RunDirectory, snapshot: Path, launch: Launch) -> LocalJob:
-    """Start the run's job in a session of its own, from the snapshot of the code, through submitit."""
+    RunError with what SLURM says where it refuses, and where this machine has no SLURM.
+    """
+    if launch.cluster == "slurm" and shutil.which("sbatch") is None:
+        raise RunError(
+            'launch.type = "slurm" needs sbatch, which this machine does not have; start it on a login node of the '
+            "cluster, look at its script with --dry-run, or train here: --set 'launch={type=\"inline\"}'"
+        )
     run.submitit.mkdir(exist_ok=True)
-    newest = last_attempt(run.lock)
-    timeout_min = (launch if isinstance(launch, Local) else Local()).timeout_min
     log = run.submitit / "submit.log"
-    command = [sys.executable, "-m", "asr_lab.runs.submit", str(run.path.resolve()), str(timeout_min)]
     with log.open("w") as output:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "asr_lab.runs.submit", str(run.path.resolve())],
             env=snapshot_environment(snapshot, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -161,19 +157,66 @@ def start_local(run: RunDirectory, snapshot: Path, launch: Launch) -> LocalJob:
             start_new_session=True,
         )
     if done.returncode != 0:
-        last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise RunError(f"the job could not be started: {' '.join(last)} (all of it: {log})")
-    return LocalJob((run.submitit / "job").read_text(), newest.number if newest else 0)
+        lines = log.read_text(errors="replace").strip().splitlines()
+        last = next((line for line in reversed(lines) if line.startswith("sbatch: error")), " ".join(lines[-1:]))
+        raise RunError(f"the job could not be started: {last} (all of it: {log})")
+    watch = watch_of(run)
+    assert watch is not None
+    return watch
 
 
-def ask_to_stop(run: RunDirectory) -> None:
-    """Have the run's process save and end; RunError when it is on another machine, or no process runs it."""
-    holder = Liveness(run.lock).holder()
-    if holder is None:
+def dry_run(document: Document[Recipe], root: Path, again: bool = False) -> str:
+    """What `asrlab run` would start, without a trace: for SLURM the batch script, else the command in a comment."""
+    recipe, code = document.value, running_code()
+    identity = identity_of(recipe)
+    found = None if again else run_of(identity, root)
+    path = (found.path if found else free_path(document, root, again)).resolve()
+    snapshot = RunDirectory(path).code / code.hash[:16]
+    environ = snapshot_environment(snapshot, os.environ, sorted(code.folders.keys() - {PACKAGE}))
+    match recipe.launch:
+        case Slurm():
+            from asr_lab.runs.submit import batch_script
+
+            return batch_script(path, snapshot, recipe, recipe.launch, environ)
+        case Local():
+            command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(path / 'submitit'))}"
+            num, minutes = recipe.launch.num_processes, recipe.launch.timeout_min
+            what = f"{num} process{'es' if num > 1 else ''} on this machine, ended after {minutes} min:\n{command}"
+        case _:
+            what = "this very process"
+    return f"# trains in {path}, in {what}"
+
+
+def cancel(run: RunDirectory, now: bool = False) -> None:
+    """Have a run's processes save and end, or end at once; a job that waits leaves the queue.
+
+    RunError when it is on another machine and no job's, or no process runs it and none may come.
+    """
+    watch, holder = watch_of(run), Liveness(run.lock).holder()
+    if watch is not None and watch.job.cluster == "slurm" and watch.look().is_alive:
+        _scancel(watch.job.ids, is_gentle=holder is not None and not now)
+        return
+    controller = int(watch.job.ids[0]) if watch is not None and watch.look().is_alive else None
+    if holder is None and controller is None:
         raise RunError(f"{run.path} is not running")
-    if not holder.owner.is_here:
+    if holder is not None and not holder.owner.is_here:
         raise RunError(f"{run.path} is run by {holder.owner}; stop it there: kill {holder.owner.pid}")
-    os.kill(holder.owner.pid, signal.SIGTERM)
+    if controller is not None and (now or holder is None):
+        os.killpg(os.getpgid(controller), signal.SIGKILL)  # it and its processes, which have nothing to save yet
+    elif holder is not None:
+        os.kill(holder.owner.pid, signal.SIGKILL if now else signal.SIGTERM)
+
+
+def _scancel(jobs: Sequence[str], is_gentle: bool) -> None:
+    """Take jobs out of the queue, and end the one that runs; gentle: by the signal at which it saves."""
+    states = job_states(jobs)
+    for job in sorted(jobs, key=lambda one: not states[one].is_waiting):  # else those that wait take over
+        if not states[job].is_alive:
+            continue
+        words = ["--signal=TERM"] if is_gentle and not states[job].is_waiting else []
+        done = subprocess.run(["scancel", *words, job], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RunError(f"job {job} could not be cancelled: {' '.join(done.stderr.split())}")
 
 
 def _as_toml(value: object) -> str:

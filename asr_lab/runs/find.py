@@ -82,11 +82,13 @@ def find_weights(argument: str, root: Path) -> Path:
 
 
 def newest_running(root: Path) -> RunDirectory:
-    """The newest run that a process trains now; RunError when none does."""
-    for run in reversed(all_runs(root)):
-        with contextlib.suppress(RunError):  # a damaged one; `asrlab runs` lists it
-            if Liveness(run.lock).holder() is not None:
-                return run
+    """The newest run that a process trains now, else the newest whose job waits; RunError when there is none."""
+    runs = all_runs(root)
+    for lives in (_has_holder, _has_job):
+        for run in reversed(runs):
+            with contextlib.suppress(RunError):  # a damaged one; `asrlab runs` lists it
+                if lives(run):
+                    return run
     raise RunError(f"nothing runs under {root}; what there is: asrlab runs")
 
 
@@ -97,6 +99,16 @@ def _is_finished(run: RunDirectory) -> bool:
         return status_of(run).phase == "done"
     except RunError:
         return False
+
+
+def _has_holder(run: RunDirectory) -> bool:
+    return Liveness(run.lock).holder() is not None
+
+
+def _has_job(run: RunDirectory) -> bool:
+    from asr_lab.runs.status import state_of, status_of
+
+    return state_of(run, status_of(run))[0] == "queued"
 
 
 def _fits(run: RunDirectory, argument: str) -> bool:

@@ -12,9 +12,10 @@ from asr_lab.evaluation.evaluation_files import rates_of
 from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import Event, read_events
+from asr_lab.runs.jobs import JobWatch, watch_of
 from asr_lab.runs.lock import Attempt, Liveness, last_attempt
 
-State = Literal["new", "running", "finished", "stopped", "failed", "dead"]
+State = Literal["new", "queued", "running", "finished", "stopped", "failed", "dead"]
 ENDS = ("done", "stopped", "failed")
 """Phases after which an attempt writes nothing more."""
 
@@ -47,7 +48,7 @@ class RunStatus:
 
     attempt: int = 0
     phase: str = ""
-    """`building`, `training`, `validating`, `scoring`; or how it ended: `done`, `stopped`, `failed`."""
+    """`building`, `training`, `validating`, `scoring`, `requeued`; or how it ended: `done`, `stopped`, `failed`."""
     step: int = 0
     epoch: int = 0
     share: float = 0.0
@@ -75,6 +76,8 @@ class RunStatus:
     """What training had: utterances `used`, those `given`, and what was `left_out` by reason."""
     time: float = 0.0
     """Of the last event, seconds since 1970."""
+    job: str = ""
+    """Where its job waits, in the scheduler's words; "" where it does not."""
     _pace: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=100), init=False)
 
     def add(self, event: Event) -> None:
@@ -159,13 +162,23 @@ def status_of(run: RunDirectory) -> RunStatus:
     return status
 
 
-def state_of(run: RunDirectory, status: RunStatus) -> tuple[State, Attempt | None]:
-    """A run's state, and the attempt that holds it as far as one look tells."""
-    holder = Liveness(run.lock).holder()
-    if holder is not None:
+def state_of(run: RunDirectory, status: RunStatus, watch: JobWatch | None = None) -> tuple[State, Attempt | None]:
+    """A run's state, and the attempt that holds it as far as one look tells.
+
+    The scheduler is asked where the run's own directory does not tell; `watch` is the watch over its job, if any.
+    """
+    holder, newest = Liveness(run.lock).holder(), last_attempt(run.lock)
+    has_ended = newest is not None and status.attempt == newest.number and status.ended
+    if holder is not None and holder.owner.is_here:
         return "running", holder
-    newest = last_attempt(run.lock)
-    if newest is None or status.attempt < newest.number:
-        return ("new" if newest is None else "dead"), None
+    watch = watch_of(run) if watch is None else watch
+    asked = watch is not None and not (has_ended and status.attempt > watch.job.since)
+    is_alive = watch is not None and asked and watch.look().is_alive
+    if holder is not None and (is_alive or watch is None or not asked or holder.owner.job not in watch.job.ids):
+        return "running", holder
+    if is_alive:
+        return "queued", None
+    if newest is None or not has_ended:
+        return ("new" if newest is None and not asked else "dead"), None
     states: dict[str, State] = {"done": "finished", "stopped": "stopped", "failed": "failed"}
-    return states.get(status.phase, "dead"), None
+    return states[status.phase], None

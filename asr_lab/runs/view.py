@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from asr_lab.errors import printable
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import EventReader
-from asr_lab.runs.lock import BEAT_S, SILENCE_S, Liveness
+from asr_lab.runs.jobs import JobWatch, submitted_job
+from asr_lab.runs.lock import BEAT_S, SILENCE_S, Liveness, Owner
+from asr_lab.runs.scheduler import JobState
 from asr_lab.runs.status import RunStatus
 
 POLL_S = 0.25
@@ -91,9 +93,10 @@ class PlainView:
     def show(self, status: RunStatus) -> None:
         """Write a line when the phase or a score is new, or some time has gone by and there is something to say."""
         self._notes.show(status)
-        mark = (status.attempt, status.phase if status.phase != "training" else "", status.valid, status.best_step)
-        new_phase = mark != self._last and status.phase != "training"
-        if status.phase and (new_phase or (status.step and self._clock() - self._at >= PLAIN_EVERY_S)):
+        phase = status.phase if status.phase != "training" else ""
+        mark = (status.attempt, phase, status.valid, status.best_step, status.job)
+        new_phase = mark != self._last and (status.phase != "training" or status.job)
+        if (status.phase or status.job) and (new_phase or (status.step and self._clock() - self._at >= PLAIN_EVERY_S)):
             self._write(f"{self._name}  {status.share:4.0%}  {describe(status)}")
             self._at = self._clock()
         self._last = mark
@@ -111,7 +114,7 @@ def open_view(run: RunDirectory) -> View:
 
 def describe(status: RunStatus) -> str:
     """How things stand, on one line."""
-    parts = [status.phase]
+    parts = [status.job or status.phase]
     if status.step:
         parts.append(f"step {status.step:,}")
         parts.append(f"epoch {status.epoch + 1}")
@@ -120,7 +123,7 @@ def describe(status: RunStatus) -> str:
     if status.valid is not None:
         best = f" (best {status.best:.1%} at {status.best_step:,})" if status.best is not None else ""
         parts.append(f"{status.metric.upper()} {status.valid:.1%}{best}")
-    if status.phase == "training":
+    if status.phase == "training" and not status.job:
         if status.audio_s_per_s:
             parts.append(f"{status.audio_s_per_s:,.0f} s audio/s")
         if status.eta_s is not None:
@@ -144,38 +147,50 @@ def follow(
     run: RunDirectory,
     view: View,
     since: int = 0,
-    is_starting: Callable[[], bool] = lambda: False,
-    is_over: Callable[[], bool] = lambda: False,
+    job: JobWatch | None = None,
+    is_over: Callable[[], bool] | None = None,
 ) -> RunStatus:
-    """Show a run until its newest attempt ends, is gone, or `is_over` is true; its status then.
+    """Show a run until its newest attempt ends or is gone, or `is_over`, where given, is true; its status then.
 
-    Attempts up to `since` are past; while there is no newer one, `is_starting` tells whether one may still come.
+    Attempts up to `since` are past. While no process holds the run, `job` tells whether one may still come: it waits
+    in a queue, or went back into it.
     """
     reader, liveness, status = EventReader(run.events_file), Liveness(run.lock), RunStatus()
     told_silence = False
     while True:
-        over = is_over()
+        over = is_over is not None and is_over()
         # Asked before the events are read: whatever the holder wrote before it went is then in them.
         holder = liveness.holder()
-        starting = is_starting()
+        asks = job is not None and (holder is None or not holder.owner.is_here)
+        state = job.look() if job is not None and asks else None
         for event in reader.read():
             status.add(event)
         is_still = holder is not None and liveness.still_s > DOUBT_S
         if is_still and not told_silence and holder is not None:
             status.notes.append(f"{holder.owner} gives no sign; it counts as gone after {SILENCE_S:.0f} s of silence")
         told_silence = is_still
+        status.job = "" if job is None or state is None else job.silence or (str(state) if state.is_waiting else "")
         view.show(status)
-        is_newer = status.attempt > since
-        if over or (is_newer and status.ended):
+        if over or (status.attempt > since and status.ended):
             return status
-        if holder is None and not (starting and not is_newer):
+        if holder is None and is_over is None and (state is None or not state.is_alive):
+            return status
+        if holder is not None and _is_over_for(holder.owner, job, state):
             return status
         time.sleep(POLL_S)
 
 
+def _is_over_for(owner: Owner, job: JobWatch | None, state: JobState | None) -> bool:
+    """Whether the scheduler says that an owner on another machine is no more."""
+    return job is not None and state is not None and not state.is_alive and owner.job in job.job.ids
+
+
 def log_tail(run: RunDirectory) -> tuple[Path, list[str]] | None:
-    """The newest log of a job in its own process, and its last lines; None when there is none."""
-    logs = sorted(run.submitit.glob("*_log.err"), key=lambda p: p.stat().st_mtime)
-    if not logs:
-        return None
-    return logs[-1], logs[-1].read_text(errors="replace").splitlines()[-LOG_TAIL:]
+    """A job's log and its last lines: of the process that tells of an error, else of the newest; None without any."""
+    job = submitted_job(run)
+    logs = sorted((job.log_files() if job else {}).values(), key=lambda path: path.stat().st_mtime, reverse=True)
+    texts = [(path, path.read_text(errors="replace")) for path in logs]
+    told = [one for one in texts if "Traceback (most recent call last)" in one[1] or "\nerror: " in one[1]]
+    for path, text in (told or texts)[:1]:
+        return path, text.splitlines()[-LOG_TAIL:]
+    return None

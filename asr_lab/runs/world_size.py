@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 
 from asr_lab.errors import RunError
+from asr_lab.training.parallel.world import world_of
 
 
 def refuse_several_processes() -> None:
-    """RunError where a launcher started more processes than train a run, or says what is no number."""
-    world = os.environ.get("WORLD_SIZE", "1")
-    if not (world.isascii() and world.isdecimal()) or int(world) < 1:
-        raise RunError(f"WORLD_SIZE is {world!r}, not a number of processes; unset it, or start with torchrun")
-    if int(world) > 1:
-        raise RunError(f"WORLD_SIZE is {world}: one process trains a run ([parallel] type = single); start one alone")
+    """RunError where a launcher started more processes than train a run, or tells a place that makes no sense."""
+    world = world_of(os.environ)
+    if world.size > 1:
+        raise RunError(
+            f"{world.launcher} started {world.size} processes: one trains a run ([parallel] type = single); "
+            "start one alone"
+        )

@@ -11,15 +11,18 @@ import tomli
 import torch
 
 from asr_lab.compiler.load import checked
+from asr_lab.config.fields import fields
 from asr_lab.config.load import loads
 from asr_lab.families.ssm import SSMConfig
 from asr_lab.recipe import Recipe
+from asr_lab.slots.launch.slurm import Slurm
 from cli.check import check
-from cli.main import COMMANDS
+from cli.main import COMMANDS, app
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 FROM_SCRIPTS = (ROOT / "docs" / "from-scripts.md").read_text()
+CLUSTERS = (ROOT / "docs" / "clusters.md").read_text()
 FLAGS = (
     "model",
     "config",
@@ -64,6 +67,21 @@ def test_each_line_of_from_scripts_is_right(
     assert f"{recipe}: OK" in capsys.readouterr().out
 
 
+def test_the_page_on_clusters_names_every_key_and_the_script_that_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for field in fields(Slurm):
+        assert re.search(rf"\b{field.name}\b", CLUSTERS), field.name
+    (command,) = [one for one in commands_in(CLUSTERS) if "--dry-run" in one and "quickstart" in one]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ASRLAB_RUNS", "/home/ada/runs")
+    app(shlex.split(command)[1:], standalone_mode=False)
+    printed = capsys.readouterr().out.splitlines()
+    shown = next(block for block in re.findall(r"```text\n(.*?)```", CLUSTERS, flags=re.DOTALL) if "#SBATCH" in block)
+    flags = [line for line in printed if line.startswith("#")]
+    assert flags == [line for line in shown.splitlines() if line.startswith("#")]
+
+
 def test_from_scripts_says_where_each_usual_flag_went() -> None:
     rows = [line for line in FROM_SCRIPTS.splitlines() if line.startswith("| `--")]
     assert {match[1] for row in rows if (match := re.match(r"\| `--([a-z-]+)", row))} >= set(FLAGS)
@@ -71,7 +89,7 @@ def test_from_scripts_says_where_each_usual_flag_went() -> None:
     assert all("`asrlab " in row.split(" | ")[-1] for row in rows)
 
 
-@pytest.mark.parametrize("command", commands_in(README) + commands_in(FROM_SCRIPTS))
+@pytest.mark.parametrize("command", commands_in(README) + commands_in(FROM_SCRIPTS) + commands_in(CLUSTERS))
 def test_every_command_that_is_shown_exists(command: str) -> None:
     import typer
 

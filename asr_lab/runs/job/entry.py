@@ -34,7 +34,8 @@ from asr_lab.runs.find import find_weights
 from asr_lab.runs.job.attempt import Attempted
 from asr_lab.runs.job.fit import Fit
 from asr_lab.runs.job.selection import Selection
-from asr_lab.runs.job.stopping import INTERRUPTED, Stopper
+from asr_lab.runs.job.stopping import INTERRUPTED, StopNow, Stopper, ending
+from asr_lab.runs.jobs import job_of
 from asr_lab.runs.lock import RunLock
 from asr_lab.runs.provenance import (
     add_provenance,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from asr_lab.training.metrics import MetricsWriter
     from asr_lab.training.store import CheckpointStore
 
-JOB_VARIABLES = ("SLURM_JOB_ID", "SUBMITIT_LOCAL_JOB_ID")
 LOCK_WAIT_S = 90.0
 """Patience with an owner on another machine whose heart may have stopped."""
 
@@ -68,10 +68,9 @@ def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
     """
     run = RunDirectory(Path(folder))
     refuse_several_processes()
-    job = next((os.environ[name] for name in JOB_VARIABLES if name in os.environ), "")
     with (
         Stopper() as stop,
-        RunLock.take(run.lock, job, wait_s) as lock,
+        RunLock.take(run.lock, job_of(os.environ), wait_s) as lock,
         EventWriter(run.events_file, lock.attempt) as events,
         _errors_told(events),
     ):
@@ -113,7 +112,14 @@ def _work(attempt: Attempted) -> bool:
     with _open_metrics(attempt, recipe, resumed or 0) as metrics:
         if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
             return False
-    _score(attempt, experiment, recipe, store, selection)
+    step = experiment.learner.progress.step
+    try:
+        attempt.stop.raise_from_now()  # trained and saved: a time limit need not wait for the scores
+        _score(attempt, experiment, recipe, store, selection)
+    except StopNow:
+        end = ending(attempt.stop.reason or "")
+        attempt.events.write("state", {"state": end.state, "step": step, "reason": end.reason})
+        return False
     return True
 
 

@@ -13,6 +13,7 @@ from asr_lab.data.utterance import BadCut
 from asr_lab.errors import DataError
 from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.job.selection import Selection
+from asr_lab.runs.job.stopping import ending
 from asr_lab.runs.job.validation import validate
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.training.rank import Rank
@@ -124,7 +125,8 @@ class Fit:
     def _end_early(self, reason: str) -> None:
         if self.step != self._saved_step:
             self._save(None)
-        self.attempt.events.write("state", {"state": "stopped", "step": self.step, "reason": reason})
+        end = ending(reason)
+        self.attempt.events.write("state", {"state": end.state, "step": self.step, "reason": end.reason})
 
     def _log(self, report: StepReport) -> None:
         self._share = report.share

@@ -5,28 +5,51 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
+from typing import Literal, NamedTuple
+
+from asr_lab.errors import RunError
+from asr_lab.runs.scheduler import is_preempted, may_be_requeued
 
 INTERRUPTED = 130
 """Exit code of a command that was asked to end (the shell's own for Ctrl-C)."""
+REQUEUED: Literal["requeued"] = "requeued"
+"""Phase of a run whose job goes back into the queue."""
+CANCELLED = "a cancelled job"
+"""Why a run ended whose job was cancelled."""
+REPEATED_S = 5.0
+"""Seconds for which a signal that comes again is the same request: SLURM sends SIGTERM to a job's steps, and again by
+srun. Ctrl-C is a person's, and counts each time."""
+TRIES, TRY_EVERY_S = 5, 2.0
+"""How often a job asks why it is to end, and seconds between: the reason is worth a wait, the grace time is short."""
 
+_TERMINATED, _TIME_LIMIT = "SIGTERM", "the job's time limit"
 _REASONS = {
     signal.SIGINT: "Ctrl-C",
-    signal.SIGTERM: "SIGTERM",
+    signal.SIGTERM: _TERMINATED,
     signal.SIGHUP: "the terminal's end",
-    signal.SIGUSR2: "the job's time limit",
+    signal.SIGUSR2: _TIME_LIMIT,
 }
+
+
+class StopNow(BaseException):
+    """A signal came while there was nothing to save."""
 
 
 class Stopper:
     """Within `with Stopper() as stop`, signals set `stop.reason` and do nothing else; a second one ends the process.
 
-    Workers forked inside inherit the handlers; there they do nothing: the training process ends its workers.
+    After `raise_from_now`, the first one raises StopNow where the process stands. Workers forked inside inherit the
+    handlers; there they do nothing: the training process ends its workers. SLURM signals every process of a job.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self._process = os.getpid()
+        self._raises = False
+        self._asked_at = 0.0
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> Stopper:
@@ -46,10 +69,58 @@ class Stopper:
         if os.getpid() != self._process:
             return
         if self.reason is not None:
+            if number != signal.SIGINT and time.monotonic() - self._asked_at < REPEATED_S:
+                return
             _say(b"\nended at once; the last checkpoint stands\n")
             os._exit(INTERRUPTED)
-        self.reason = _REASONS[signal.Signals(number)]
+        self.reason, self._asked_at = _REASONS[signal.Signals(number)], time.monotonic()
+        if self._raises:
+            raise StopNow
         _say(b"\nsaving after this step; once more ends at once\n")
+
+    def raise_from_now(self) -> None:
+        """Have a signal end what is done by StopNow, since all is saved; at once where one has come already."""
+        self._raises = True
+        if self.reason is not None:
+            raise StopNow
+
+
+class Ending(NamedTuple):
+    """What becomes of a run that was asked to end and has saved."""
+
+    state: Literal["stopped", "requeued"]
+    reason: str
+
+
+def ending(
+    reason: str,
+    environ: Mapping[str, str] = os.environ,
+    preempted: Callable[[str], bool] = is_preempted,
+    requeueable: Callable[[str], bool] = may_be_requeued,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Ending:
+    """Whether a job that was dispatched to SLURM goes back into the queue: after preemption and at its time limit.
+
+    SLURM sends SIGTERM both to a job that makes room for another and to one that is cancelled; only the scheduler
+    knows which (a preempted job has a PreemptTime).
+    """
+    job = environ.get("SLURM_JOB_ID", "")
+    if environ.get("SUBMITIT_EXECUTOR") != "slurm" or not job or reason not in (_TERMINATED, _TIME_LIMIT):
+        return Ending("stopped", reason)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            if reason == _TERMINATED:
+                if not preempted(job):
+                    return Ending("stopped", CANCELLED)
+                reason = "preemption"
+            if requeueable(job):
+                return Ending(REQUEUED, reason)
+            return Ending("stopped", f"{reason} (its job may not be requeued)")
+        except RunError as error:
+            if not tries_left:
+                return Ending("stopped", f"{reason} (the scheduler gives no reason: {error})")
+            sleep(TRY_EVERY_S)
+    raise AssertionError
 
 
 def _say(text: bytes) -> None:

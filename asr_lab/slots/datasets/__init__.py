@@ -60,6 +60,10 @@ class Dataset(Slot):
         """The utterances, unfiltered; `root` is where relative data paths start. DataError when absent."""
         raise NotImplementedError
 
+    def places(self, root: Path) -> tuple[Path, ...]:
+        """Folders and files that every machine must see to read it; none where nothing needs to be there."""
+        return ()
+
     @property
     def is_made(self) -> bool:
         """Whether its audio is made when it is read, which takes long the first time."""

@@ -35,6 +35,9 @@ class Folder(Dataset):
     """Column of the utterance's name; default: `id` if there is one, else the audio path without its ending, with the
     start and the channel where the table gives them."""
 
+    def places(self, root: Path) -> tuple[Path, ...]:
+        return (root / self.path,)
+
     def read(self, root: Path) -> Source:
         from asr_lab.data.sources.tables import read_table
         from asr_lab.data.sources.trees import has_tree, read_tree

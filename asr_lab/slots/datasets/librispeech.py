@@ -32,11 +32,14 @@ class LibriSpeech(Dataset):
     path: str = "LibriSpeech"
     """The folder that holds the parts; a relative one is under ASRLAB_DATA."""
 
+    def places(self, root: Path) -> tuple[Path, ...]:
+        return tuple(root / self.path / split.replace(".", "-") for split in self.splits)
+
     def read(self, root: Path) -> Source:
         from asr_lab.data.sources.trees import chained, read_tree
 
-        names = [split.replace(".", "-") for split in self.splits]
-        folders = [(root / self.path / name).resolve() for name in names]
+        names = [folder.name for folder in self.places(root)]
+        folders = [folder.resolve() for folder in self.places(root)]
         if missing := [f for f in folders if not f.is_dir()]:
             looked = "".join(f"\n  {f}" for f in missing)
             archives = " ".join(f"https://www.openslr.org/resources/12/{f.name}.tar.gz" for f in missing)

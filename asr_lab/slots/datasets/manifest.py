@@ -30,6 +30,9 @@ class Manifest(Dataset):
     audio_root: str = ""
     """Where relative audio paths start; itself under ASRLAB_DATA if relative."""
 
+    def places(self, root: Path) -> tuple[Path, ...]:
+        return (root / self.path, root / self.audio_root)
+
     def read(self, root: Path) -> Source:
         """The cuts. A source that is no file (command, pipe, URL, memory) is refused for the whole manifest."""
         from asr_lab.data.sources.json_lines import refuse_nemo

@@ -49,6 +49,9 @@ class Synthetic(Dataset):
     def is_made(self) -> bool:
         return True
 
+    def places(self, root: Path) -> tuple[Path, ...]:
+        return () if self.sentences is None else (root / self.sentences,)
+
     def read(self, root: Path) -> Source:
         from asr_lab.audio.keyed_random import mixed, text_key
         from asr_lab.data.sources.sentences import draw_sentences, pick_sentences

@@ -111,6 +111,36 @@ def test_the_problems_of_several_rules_come_together_in_the_order_of_the_file() 
     ]
 
 
+@pytest.mark.parametrize(
+    ("launch", "at", "way"),
+    [
+        ('{type="slurm", nodes=2}', "launch.nodes: starts 2 processes", "launch.nodes = 1"),
+        ('{type="slurm", nodes=2, tasks_per_node=4}', "launch.nodes: starts 8 processes", "launch.nodes = 1"),
+        ('{type="slurm", gpus_per_node=8}', "launch.gpus_per_node: starts 8 processes", "launch.tasks_per_node = 1"),
+        ('{type="slurm", tasks_per_node=3}', "launch.tasks_per_node: starts 3 processes", "launch.tasks_per_node = 1"),
+        ('{type="local", tasks_per_node=2}', "launch.tasks_per_node: starts 2 processes", "launch.tasks_per_node = 1"),
+        ('{type="local", gpus_per_node=2}', "launch.gpus_per_node: starts 2 processes", "launch.tasks_per_node = 1"),
+    ],
+)
+def test_one_process_of_several_would_train_alone(launch: str, at: str, way: str) -> None:
+    (problem,) = problems_of("seed=3", f"launch={launch}")
+    assert problem.startswith(f"--set #2 {at}")
+    assert problem.endswith(way)
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        '{type="slurm"}',
+        '{type="slurm", gpus_per_node=8, tasks_per_node=1}',
+        '{type="local", gpus_per_node=1}',
+        '{type="inline"}',
+    ],
+)
+def test_one_process_trains_alone(launch: str) -> None:
+    assert problems_of(f"launch={launch}") == []
+
+
 def test_an_upsampling_layer_gives_ctc_the_frames_that_the_stem_took() -> None:
     up = ["encoder.stem.factor=8", "encoder.block.up={ type = 'upsample' }", "encoder.stack[0].blocks=['a', 'up']"]
     assert notes(recipe(*up)) == []

@@ -114,7 +114,15 @@ def test_bounds_are_read_off_the_validators() -> None:
     assert demands(None) == ()
 
 
-CHECKED_BY = {"AdamW.betas", "Chars.alphabet", "LibriSpeech.splits", "Muon.betas", "Speed.factors"}
+CHECKED_BY = {
+    "AdamW.betas",
+    "Chars.alphabet",
+    "LibriSpeech.splits",
+    "Muon.betas",
+    "Slurm.sbatch",
+    "Slurm.setup",
+    "Speed.factors",
+}
 """Fields of which a function knows what may stand there, so that the schema cannot say it."""
 
 

@@ -153,7 +153,7 @@ def signals(place: Place, rng: random.Random) -> None:
 
 
 def copy(place: Place, rng: random.Random) -> None:
-    """The directory is copied while it trains: the copy is another run, and `--stop` of it does not reach this one."""
+    """The directory is copied while it trains: the copy is another run, and `cancel` of it does not reach this one."""
     command = place.command()
     if not owned(place, command):
         return
@@ -163,7 +163,7 @@ def copy(place: Place, rng: random.Random) -> None:
         with contextlib.suppress(shutil.Error, FileNotFoundError):
             shutil.copytree(place.root, other.root, dirs_exist_ok=True)
             break
-    asked = other.command("watch", "--stop", other.run.name)
+    asked = other.command("cancel", other.run.name)
     assert asked.ended() == 2, asked.printed
     assert command.ended() == 0, command.printed
     finishing = other.command()

@@ -143,7 +143,7 @@ def test_a_detached_job_is_watched_and_when_killed_its_log_is_shown(recipe: Writ
         _, printed = watching.communicate(timeout=60)
     assert watching.returncode == 1
     assert "without a last word" in printed
-    assert "_0_log.err" in printed
+    assert "_0_log.out" in printed
     assert json.loads(asrlab("runs", "--json").stdout)[0]["state"] == "dead"
 
 

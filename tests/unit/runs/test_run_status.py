@@ -13,6 +13,7 @@ import pytest
 
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import Event, EventWriter, Kind
+from asr_lab.runs.jobs import SubmittedJob
 from asr_lab.runs.lock import RunLock
 from asr_lab.runs.status import RunStatus, state_of, status_of
 from asr_lab.runs.view import PlainView, describe, duration, follow, log_tail
@@ -121,19 +122,23 @@ def test_following_ends_when_the_process_is_killed(tmp_path: Path) -> None:
     assert (status.step, status.ended) == (3, False)
 
 
-def test_the_newest_log_is_shown_from_its_end(tmp_path: Path) -> None:
+def write_log(run: RunDirectory, name: str, text: str, age_s: float = 0) -> None:
+    path = run.submitit / name
+    path.write_text(text)
+    os.utime(path, (1e9 - age_s, 1e9 - age_s))
+
+
+def test_a_log_is_shown_from_its_end_that_of_an_error_before_newer_ones(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     assert log_tail(run) is None
-    run.submitit.mkdir()
-    for age, name in ((100, "1_0_log.err"), (10, "2_0_log.err")):
-        path = run.submitit / name
-        path.write_text("".join(f"{name} {n}\n" for n in range(50)))
-        os.utime(path, (1e9 - age, 1e9 - age))
-    tail = log_tail(run)
-    assert tail is not None
-    assert tail[0].name == "2_0_log.err"
-    assert tail[1][-1] == "2_0_log.err 49"
-    assert len(tail[1]) == 20
+    SubmittedJob("slurm", ("12",), str(run.submitit), 0).write(run)
+    assert log_tail(run) is None
+    write_log(run, "11_0_log.out", "an earlier job's\n")
+    write_log(run, "12_0_log.out", "".join(f"line {n}\n" for n in range(50)), 100)
+    write_log(run, "12_1_log.out", "other\n", 200)
+    assert log_tail(run) == (run.submitit / "12_0_log.out", [f"line {n}" for n in range(30, 50)])
+    write_log(run, "12_1_log.out", "other\nTraceback (most recent call last):\n  why\n", 200)
+    assert log_tail(run) == (run.submitit / "12_1_log.out", ["other", "Traceback (most recent call last):", "  why"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,15 +18,15 @@ from asr_lab.commands.result import evaluation_of, result_json
 from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
-from asr_lab.runs.dispatch import Prepared, ask_to_stop, check_data, prepare, start_local, write_request
+from asr_lab.runs.dispatch import Prepared, cancel, check_data, prepare, start_job, write_request
 from asr_lab.runs.events import read_events
 from asr_lab.runs.job import entry
 from asr_lab.runs.job.stopping import INTERRUPTED
+from asr_lab.runs.jobs import is_process
 from asr_lab.runs.lock import RunLock
 from asr_lab.runs.provenance import read_provenance
 from asr_lab.runs.status import status_of
 from asr_lab.runs.view import PlainView, follow
-from asr_lab.slots.launch.local import Local
 from asr_lab.training import checkpoint
 from asr_lab.training.state import fingerprint
 from asr_lab.training.store import CheckpointStore
@@ -208,7 +209,8 @@ def test_a_run_in_use_is_refused(recipe: Write) -> None:
 
 def test_several_processes_are_refused_clearly(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RunError, match="WORLD_SIZE is 2"):
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(RunError, match="torchrun started 2 processes"):
         entry.main(str(prepared(recipe()).run.path))
 
 
@@ -238,19 +240,47 @@ def test_who_waited_for_another_to_finish_a_run_scores_it_no_second_time(recipe:
     assert sum(e.data.get("state") == "scoring" for e in read_events(run.events_file)) == 1
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_signal_after_training_does_not_wait_for_the_scores(
+    recipe: Write, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    """While the test sets are decoded, and during the last validation."""
+    run = prepared(recipe()).run
+    place = "asr_lab.runs.job.fit.validate" if early else "asr_lab.runs.job.validation.score_test"
+    module, _, function = place.rpartition(".")
+    real = getattr(importlib.import_module(module), function)
+    calls: list[str] = []
+
+    def signalled(*words: object) -> object:
+        calls.append(function)
+        if len(calls) == (3 if early else 1):
+            os.kill(os.getpid(), signal.SIGUSR2)
+        return real(*words)
+
+    monkeypatch.setattr(place, signalled)
+    assert entry.main(str(run.path)) == INTERRUPTED
+    status = status_of(run)
+    assert (status.phase, status.step, status.reason) == ("stopped", 12, "the job's time limit")
+    assert entry.main(str(run.path)) == 0
+    assert status_of(run).phase == "done"
+    assert [e.data["step"] for e in read_events(run.events_file) if e.kind == "valid"] == [4, 8, 12]
+
+
 def test_a_local_job_runs_apart_from_the_command_and_obeys_its_stop(recipe: Write) -> None:
-    path = recipe("max_steps = 12", "max_steps = 5000")
-    found = prepared(path)
-    snapshot = write_request(found, load_recipe(path), accept_changes=False)
-    local = start_local(found.run, snapshot, Local(timeout_min=5))
+    launch = '[launch]\ntype = "local"\ntimeout_min = 5\n[parallel]'
+    path = recipe("max_steps = 12", "max_steps = 5000", "[parallel]", launch)
+    found, document = prepared(path), load_recipe(path)
+    snapshot = write_request(found, document, accept_changes=False)
+    watch = start_job(found.run, snapshot, document.value.launch)
     try:
+        assert prepared(path).standing == "running"  # before its process has begun
         wait_for(lambda: status_of(found.run).step >= 1)
         assert prepared(path).standing == "running"
-        ask_to_stop(found.run)
+        cancel(found.run)
         lines: list[str] = []
-        status = follow(found.run, PlainView(found.run, lines.append), local.since, lambda: local.is_alive)
+        status = follow(found.run, PlainView(found.run, lines.append), watch.job.since, watch)
     finally:
-        wait_for(lambda: not local.is_alive)
+        wait_for(lambda: not is_process(watch.job))
     assert (status.phase, status.reason) == ("stopped", "SIGTERM")
     assert read_provenance(found.run)[-1]["hashes"]["code"].startswith(snapshot.name)
-    assert read_provenance(found.run)[-1]["job"] == local.id
+    assert read_provenance(found.run)[-1]["job"] == watch.job.ids[0]

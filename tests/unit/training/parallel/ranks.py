@@ -1,0 +1,74 @@
+"""Real processes that form a world: a function is run in each, connected over gloo."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+LIMIT_S = 120.0
+"""Longer is a hang: the processes are killed and the test fails."""
+
+
+def run_ranks(size: int, do: Callable[..., Any], *args: Any, timeout_s: float = 60.0) -> list[Any]:
+    """What `do(group, *args)` gave in each of `size` processes, by rank; an exception is given as `Name: message`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed", "asr_lab.compiler.build"])
+    port = _free_port()
+    pipes, processes = [], []
+    for rank in range(size):
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_rank, args=(writer, sys.path, rank, size, port, timeout_s, do, args))
+        process.start()
+        writer.close()
+        pipes.append(reader)
+        processes.append(process)
+    try:
+        return [_answer(pipe) for pipe in pipes]
+    finally:
+        for process in processes:
+            process.join(5)
+            process.kill()
+            process.join()
+
+
+def _answer(pipe: Any) -> Any:
+    if not pipe.poll(LIMIT_S):
+        pytest.fail(f"a rank gave no answer within {LIMIT_S:g} s")
+    try:
+        return pipe.recv()
+    except EOFError:
+        return "killed"
+
+
+def _rank(
+    pipe: Any, path: list[str], rank: int, size: int, port: int, timeout_s: float, do: Callable[..., Any], args: Any
+) -> None:
+    sys.path[:] = path
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    import torch
+
+    from asr_lab.training.parallel.group import open_group
+    from asr_lab.training.parallel.world import world_of
+
+    torch.set_num_threads(1)
+    try:
+        with open_group(world_of(os.environ), torch.device("cpu"), timeout_s) as group:
+            found = do(group, *args)
+    except BaseException as error:
+        traceback.print_exc()
+        found = f"{type(error).__name__}: {error}"
+    pipe.send(found)
+    pipe.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
