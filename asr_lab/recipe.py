@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import attrs
 
 from asr_lab.config import validators as v
-from asr_lab.config.section import section
+from asr_lab.config.section import added, section
 from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.rates import names as rate_names
 from asr_lab.models.decode_options import DecodeOptions
@@ -30,6 +30,7 @@ from asr_lab.slots.schedules.cosine import Cosine
 from asr_lab.slots.stems import Stem
 from asr_lab.slots.tokenizers import Tokenizer
 from asr_lab.text.normalizer import Step
+from asr_lab.training.weight_choice import name_problem
 
 EXECUTION = (
     "parallel",
@@ -39,6 +40,7 @@ EXECUTION = (
     "data.max_left_out",
     "data.max_bad_cuts",  # of runs from before max_left_out
     "train.keep_last",
+    "train.keep_best",
     "train.save_every_steps",
 )
 """Tables and keys that may change between attempts of one run."""
@@ -121,6 +123,8 @@ class Init:
 
     from_: str
     """A run (path, name or hash prefix; those under ASRLAB_RUNS) or a checkpoint's path."""
+    checkpoint: str = added(default="best", validator=v.checked_by(name_problem))
+    """Which of a run's weights: `best`, `last`, `average`, or `average:N`, the mean of its N best checkpoints."""
     skip: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))
     """Patterns over parameter names that keep their fresh values."""
     freeze: tuple[str, ...] = attrs.field(default=(), validator=v.max_len(1000))
@@ -178,6 +182,8 @@ class Train:
     """Save after so many steps; default: whenever validated."""
     keep_last: int = attrs.field(default=2, validator=v.between(1, 1_000_000))
     """Checkpoints kept besides the best."""
+    keep_best: int = added(default=1, validator=v.between(1, 10_000))
+    """Best checkpoints kept besides the last; `--checkpoint average:N` takes the mean of N of them."""
     patience: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 1_000_000_000)))
     """Stop when this many validations in a row bring nothing better (metric, then CER, then loss)."""
     average_decay: float | None = attrs.field(default=None, validator=v.optional(v.ge(0), v.lt(1)))

@@ -15,4 +15,4 @@ Run = Annotated[str, typer.Argument(metavar="[RUN]", help="Path, name or hash pr
 Running = Annotated[
     str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest that runs.")
 ]
-Checkpoint = Annotated[str, typer.Option(metavar="best|last|average|PATH", help="Which weights.")]
+Checkpoint = Annotated[str, typer.Option(metavar="best|last|average[:N]|PATH", help="Which weights.")]

@@ -88,10 +88,12 @@ def about_of(
     run: RunDirectory, checkpoint: str, loaded: Loaded, data: Sequence[str], recipe: Recipe, device: str
 ) -> dict[str, Any]:
     """What files say of how a run was decoded."""
+    folders = loaded.weights.folders
     return {
         "run": run.name,
         "weights": checkpoint,
         "checkpoint": loaded.checkpoint.name,
+        **({"mean_of": [folder.name for folder in folders]} if len(folders) > 1 else {}),
         "data": list(data) or "data.test",
         "decode": unstructure(recipe.decode),
         "device": device,

@@ -34,9 +34,9 @@ def load(
     """The trained model of a run.
 
     `run` is a path, a name or a prefix of a hash, as on the command line; "" = the newest finished one. Names are
-    looked up under `root`, by default `ASRLAB_RUNS`, by default `runs/`. `checkpoint` is `best`, `last`, `average`, or
-    a checkpoint's path. `device` is a torch device; None = a GPU where there is one. `overrides` change how it decodes:
-    `["decode.beam=4"]`.
+    looked up under `root`, by default `ASRLAB_RUNS`, by default `runs/`. `checkpoint` is `best`, `last`, `average`,
+    `average:N` (the mean of the N best), or a checkpoint's path. `device` is a torch device; None = a GPU where there
+    is one. `overrides` change how it decodes: `["decode.beam=4"]`.
 
     RunError when no run fits, or more than one does; CheckpointError when it has no such checkpoint, or a damaged one;
     RecipeError or LabError for overrides that are wrong or change what was trained; LabError for a device that is not

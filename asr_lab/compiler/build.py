@@ -33,9 +33,10 @@ from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.streaming import Streamable
 from asr_lab.text.vocabulary import Vocabulary
-from asr_lab.training.init import Lineage, find_checkpoint, initialise, load_weights
+from asr_lab.training.init import Lineage, initialise
 from asr_lab.training.learner import Learner
 from asr_lab.training.store import CheckpointStore
+from asr_lab.training.weights import ChosenWeights, choose_weights, load_weights
 from asr_lab.units import samples_per_frame
 
 MAX_EVALUATION_BATCH_S = 240.0
@@ -79,40 +80,39 @@ class Loaded:
     model: SpeechModel
     features: Streamable[Any]
     vocabulary: Vocabulary
-    checkpoint: Path
+    weights: ChosenWeights
     """Where its weights were read."""
     sample_rate: int
     """Hertz of the waveforms that the features are made of."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that its weights are of; of several the best."""
+        return self.weights.folder
 
 
 def load_model(recipe: Recipe, folder: Path, checkpoint: str = "best") -> Loaded:
     """The model of a run's recipe with weights from its folder, on the CPU, in eval mode.
 
-    `best` = what validation chose, `last` = the newest, `average` = the newest's averaged weights, or a checkpoint's
-    path. All but `last` take averaged weights where the run keeps them. CheckpointError when there is none, or it is
-    damaged, or does not fit.
+    `best` = what validation chose, `last` = the newest, `average` = the newest's averaged weights, `average:N` = the
+    mean of the N best, or a checkpoint's path. All but `last` take averaged weights where the run keeps them.
+    CheckpointError when there is none, or it is damaged, or does not fit.
     """
-    _, found = find_weights(folder, checkpoint)
+    chosen = find_weights(folder, checkpoint)
+    if checkpoint == "average" and recipe.train.average_decay is None:
+        raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best, last or average:N")
     vocabulary = recipe.tokenizer.build(folder / TOKENIZER if recipe.tokenizer.learns else None)
     model = build_model(recipe.features, recipe.encoder, recipe.decoder, vocabulary.vocab_size)
-    if checkpoint == "average" and recipe.train.average_decay is None:
-        raise CheckpointError(f"{folder.name} keeps no average (train.average_decay); use best or last")
-    chosen = checkpoint in ("best", "last", "average")  # which the store verifies to choose them
-    load_weights(model, found, averaged=checkpoint != "last", is_verified=chosen)
-    return Loaded(model.eval(), recipe.features.build(), vocabulary, found, recipe.features.sample_rate)
+    load_weights(model, chosen.read(), str(chosen.folder))
+    return Loaded(model.eval(), recipe.features.build(), vocabulary, chosen, recipe.features.sample_rate)
 
 
-def find_weights(folder: Path, name: str) -> tuple[str, Path]:
-    """What a run's weights are (`best`, `last`, `average`, or the path given) and the folder that holds them.
+def find_weights(folder: Path, name: str) -> ChosenWeights:
+    """What a run's weights are (`best`, `last`, `average`, `average:N`, or the path given) and which folders hold them.
 
     `best` is `last` where nothing was validated. CheckpointError when there are none, or they are damaged.
     """
-    store = CheckpointStore(folder / "checkpoints")
-    if name == "best" and store.has_best:
-        return name, store.find("best")
-    if name in ("best", "last", "average"):
-        return "last" if name == "best" else name, store.find("last")
-    return name, find_checkpoint(Path(name))
+    return choose_weights(CheckpointStore(folder / "checkpoints"), name)
 
 
 def build(document: Document[Recipe], folder: Path, start: Path | None = None) -> Experiment:
@@ -204,7 +204,8 @@ def _evaluation_data(recipe: Recipe, sets: Mapping[str, Cuts]) -> tuple[Evaluati
 def _initialise(recipe: Recipe, model: SpeechModel, start: Path | None) -> Lineage | None:
     if recipe.init is None:
         return None
-    return initialise(model, start or Path(recipe.init.from_), recipe.init.skip, recipe.init.freeze)
+    init = recipe.init
+    return initialise(model, start or Path(init.from_), init.skip, init.freeze, init.checkpoint)
 
 
 def _training_data(recipe: Recipe, corpus: Corpus, root: Path) -> TrainingData:

@@ -99,13 +99,16 @@ def steps_come(document: Document[Recipe], extent: Extent) -> Found:
 def checkpoints_are_dropped(document: Document[Recipe], extent: Extent) -> Found:
     """There are more checkpoints than are kept."""
     recipe, steps = document.value, extent.num_steps
-    if steps is None or not document.has("train.keep_last"):
+    if steps is None:
         return
     train = recipe.train
+    ranked = extent.num_validations(train) if recipe.data.valid else 0
+    if document.has("train.keep_best") and ranked is not None and train.keep_best > max(1, ranked):
+        yield "train.keep_best", f"{train.keep_best:,} are never there: the run validates {ranked:,} times at most"
     saves = extent.num_validations(train) or 1
     if train.save_every_steps is not None:
         saves += steps // train.save_every_steps
-    if train.keep_last > saves:
+    if document.has("train.keep_last") and train.keep_last > saves:
         yield "train.keep_last", f"{train.keep_last:,} are never there: the run saves {saves:,} at most"
 
 

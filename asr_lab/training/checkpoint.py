@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,16 @@ def write(folder: Path, snapshot: Snapshot) -> None:
     shutil.rmtree(folder.parent / f"{_REPLACED}{folder.name}-{token}", ignore_errors=True)
 
 
-def read(folder: Path, *, is_verified: bool = False) -> Snapshot:
+def read(folder: Path, *, parts: Sequence[str] = PARTS, is_verified: bool = False) -> Snapshot:
     """Read a checkpoint, tensors on the CPU; CheckpointError says what is wrong with a damaged one.
 
-    One that `verify` has just passed need not be hashed again.
+    `parts` are the kinds of tensors that are wanted. One that `verify` has just passed need not be hashed again.
     """
     if not is_verified:
         verify(folder)
     numbers = read_numbers(folder)
     tensors: dict[str, dict[str, Tensor]] = {}
-    for part in PARTS:
+    for part in parts:
         path = folder / f"{part}.safetensors"
         if path.exists():
             try:
@@ -90,6 +91,16 @@ def read_numbers(folder: Path) -> dict[str, Any]:
     if numbers.pop("format", None) != FORMAT:
         raise CheckpointError(f"{folder / STATE}: not a checkpoint of format {FORMAT}")
     return numbers
+
+
+def step_of(folder: Path) -> int:
+    """The steps that a checkpoint's weights had been trained for; CheckpointError when its state cannot be read."""
+    return int(read_numbers(folder)["progress"]["step"])
+
+
+def has_part(folder: Path, part: str) -> bool:
+    """Whether a checkpoint has tensors of a kind."""
+    return (folder / f"{part}.safetensors").exists()
 
 
 def verify(folder: Path) -> None:

@@ -13,7 +13,7 @@ from asr_lab.errors import CheckpointError
 from asr_lab.training import checkpoint, state
 from asr_lab.training.groups import require_matches
 from asr_lab.training.state import Snapshot
-from asr_lab.training.store import CheckpointStore
+from asr_lab.training.weights import choose_first_weights
 
 
 @attrs.frozen(kw_only=True)
@@ -22,8 +22,12 @@ class Lineage:
 
     source: str
     """The checkpoint's folder as it was given."""
+    weights: str
+    """Which of its weights: `best`, `average:5` and so on, or the checkpoint's path."""
     step: int
-    """Steps it had been trained for."""
+    """Steps it had been trained for; of several the best one's."""
+    mean_of: tuple[int, ...]
+    """The steps of the checkpoints whose mean was taken, best first; none where it was one checkpoint."""
     averaged: bool
     """Whether its averaged weights were taken."""
     sha256: str
@@ -36,44 +40,18 @@ class Lineage:
     """Parameters that are not trained."""
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint meant by a path: itself, or a run's best, or its last; CheckpointError when there is none."""
-    if (path / checkpoint.STATE).is_file():
-        return path
-    store = CheckpointStore(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
-    saved = store.all()
-    if not saved:
-        raise CheckpointError(f"{path}: neither a checkpoint nor a run with one")
-    return store.find("best" if store.has_best else "last")
-
-
-def weights_of(snapshot: Snapshot, *, averaged: bool = True) -> dict[str, Tensor]:
-    """A checkpoint's weights by name; where it has averages and they are wanted, those."""
-    average = snapshot.tensors.get("average", {}) if averaged else {}
-    return {**snapshot.tensors["model"], **average}
-
-
-def load_weights(model: nn.Module, folder: Path, *, averaged: bool = True, is_verified: bool = False) -> None:
-    """Give a model the weights of a checkpoint of its own kind; CheckpointError names all that differs or isn't finite.
-
-    `is_verified`: as in `checkpoint.read`.
-    """
-    weights = weights_of(checkpoint.read(folder, is_verified=is_verified), averaged=averaged)
-    state.restore_tensors(state.model_tensors(model), weights, f"{folder}: the model")
-    if broken := state.not_finite(weights):
-        raise CheckpointError(f"{folder}: its weights are not sound:\n  " + "\n  ".join(broken))
-
-
-def initialise(model: nn.Module, path: Path, skip: Sequence[str] = (), freeze: Sequence[str] = ()) -> Lineage:
+def initialise(
+    model: nn.Module, path: Path, skip: Sequence[str] = (), freeze: Sequence[str] = (), name: str = "best"
+) -> Lineage:
     """Take over a checkpoint's (averaged) weights and freeze some parameters, before the optimizer is built.
 
+    `name` is which of a run's weights: `best`, `last`, `average`, `average:N`.
     `skip` are patterns over names that keep their fresh values, `freeze` patterns over names that are not trained.
     CheckpointError names every parameter that the checkpoint does not have in the same shape and that is not skipped;
     LabError a pattern that matches nothing.
     """
-    folder = find_checkpoint(path)
-    snapshot = checkpoint.read(folder)
-    weights = weights_of(snapshot)
+    chosen = choose_first_weights(path, name)
+    folder, weights = chosen.folder, chosen.read()
     own = state.model_tensors(model)
     require_matches(skip, [*own, *weights], "init.skip")
     require_matches(freeze, own, "init.freeze")
@@ -91,10 +69,13 @@ def initialise(model: nn.Module, path: Path, skip: Sequence[str] = (), freeze: S
         if _any(name, freeze):
             parameter.requires_grad_(False)
             frozen.append(name)
+    steps = tuple(checkpoint.step_of(one) for one in chosen.folders)
     return Lineage(
         source=str(path),
-        step=int(snapshot.numbers["progress"]["step"]),
-        averaged="average" in snapshot.tensors,
+        weights=chosen.kind,
+        step=steps[0],
+        mean_of=steps if len(steps) > 1 else (),
+        averaged=chosen.has_averages,
         sha256=_hash(offered),
         loaded=tuple(wanted),
         fresh=tuple(name for name in own if name not in wanted),

@@ -39,16 +39,18 @@ def saved_in(folder: Path) -> Saved:
 
 
 class CheckpointStore:
-    """The folder `checkpoints/` of a run: `step-00001234/`, the last `keep_last` of them and the best, and `best.json`.
+    """The folder `checkpoints/` of a run: `step-00001234/`, the last `keep_last` of them and the `keep_best`
+    best, and `best.json`.
 
     The best is the latest of those with the lowest rank. Only the owner of the run may write; `clean` comes first.
     """
 
-    def __init__(self, folder: Path, keep_last: int = 2) -> None:
-        if keep_last < 1:
+    def __init__(self, folder: Path, keep_last: int = 2, keep_best: int = 1) -> None:
+        if keep_last < 1 or keep_best < 1:
             raise ValueError("at least one checkpoint is kept")
         self.folder = folder
         self.keep_last = keep_last
+        self.keep_best = keep_best
 
     def clean(self) -> list[str]:
         """Remove what killed writes left behind and bring `best.json` up to date; the names of what was removed."""
@@ -131,6 +133,34 @@ class CheckpointStore:
         checkpoint.verify(chosen.folder)
         return chosen.folder
 
+    def best_few(self, count: int) -> list[Path]:
+        """The folders of the `count` best checkpoints that are whole, best first, with a warning for each damaged one.
+
+        CheckpointError where there are fewer.
+        """
+        whole: list[Path] = []
+        ranked = self._ranked()
+        damage = self._lost_best(self.all())
+        for one in ranked:
+            if len(whole) == count:
+                break
+            try:
+                checkpoint.verify(one.folder)
+            except CheckpointError as error:
+                damage.append(str(error))
+                continue
+            whole.append(one.folder)
+        if len(whole) < count:
+            have = ", ".join(path.name for path in whole) or "none"
+            raise CheckpointError(
+                f"{self.folder}: the {count} best checkpoints are asked for, and validation ranked {len(whole)} whole "
+                f"ones that are still there ({have}): train.keep_best says how many stay"
+                + "".join(f"\n  {problem}" for problem in damage)
+            )
+        for problem in damage:
+            warnings.warn(f"{problem}; the next best is taken in its place", stacklevel=3)
+        return whole
+
     def _lost_best(self, saved: list[Saved]) -> list[str]:
         """A line on the best that was written down, where nothing can be read of it."""
         try:
@@ -174,9 +204,9 @@ class CheckpointStore:
             write_json(path, {**named, "folder": best.folder.name})
 
     def _prune(self) -> None:
-        saved, best = self.all(), self.best()
+        saved, best = self.all(), self._ranked()[: self.keep_best]
         for old in saved[: -self.keep_last]:
-            if old != best:
+            if old not in best:
                 checkpoint.remove(old.folder)
 
 

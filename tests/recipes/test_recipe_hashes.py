@@ -40,6 +40,8 @@ HASHES = {
     "whisper_tiny": "674fe27a",
 }
 ABSENCES = {
+    "recipe.Init.checkpoint": "best",
+    "recipe.Train.keep_best": 1,
     "slots.augments.spec_augment.SpecAugment.max_warp_share": 0.0,
     # Runs from before warmed up by the steps that they state.
     **{

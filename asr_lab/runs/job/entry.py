@@ -96,7 +96,7 @@ def _work(attempt: Attempted) -> bool:
     start = None if recipe.init is None else find_weights(recipe.init.from_, run.path.parent)
     experiment = build(document, run.path, start)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
-    store = CheckpointStore(run.checkpoints, recipe.train.keep_last)
+    store = CheckpointStore(run.checkpoints, recipe.train.keep_last, recipe.train.keep_best)
     attempt.lock.check()  # building took its time
     store.clean()
     selection = Selection(recipe.train.metric, recipe.train.patience)

@@ -13,6 +13,7 @@ import typer
 
 from asr_lab.errors import CheckpointError, DataError, RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
+from asr_lab.training.store import CheckpointStore
 from cli.compare import compare
 from cli.eval import eval as evaluate
 from cli.results import results
@@ -168,3 +169,24 @@ def test_results_of_seeds_are_a_set_each(recipe: Write, tmp_path: Path) -> None:
         results(path, out=out, readme=readme, seeds="1,x")
     with pytest.raises(DataError, match="two different"):
         results(path, out=out, readme=readme, seeds="1,1")
+
+
+def test_a_score_of_a_mean_says_which_checkpoints_it_is_of(
+    recipe: Write, train: Callable[[Path], RunDirectory], tones: Path, capsys: Capture
+) -> None:
+    run = train(
+        recipe("max_steps = 12", "max_steps = 4\nkeep_best = 3", "valid_every_steps = 4", "valid_every_steps = 1")
+    )
+    own = (run.eval / "test.json").read_text()
+    best = [path.name for path in CheckpointStore(run.checkpoints).best_few(3)]
+    evaluate(run.name, checkpoint="average:3", as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["about"]["weights"] == "average:3"
+    assert found["about"]["mean_of"] == best
+    assert found["about"]["checkpoint"] == best[0]
+    assert (run.eval / "test.json").read_text() == own
+    steps = ", ".join(str(int(name.removeprefix("step-"))) for name in best)
+    transcribe([next(tones.rglob("*.wav"))], run.name, checkpoint="average:3")
+    assert capsys.readouterr().err.splitlines()[0] == f"{run.name}, the mean of steps {steps} (average:3)"
+    with pytest.raises(CheckpointError, match=r"train\.keep_best"):
+        evaluate(run.name, checkpoint="average:5")

@@ -39,6 +39,7 @@ CASES = [
     ("log.every_steps=1000", "", "it logs no step", "log.every_steps=400"),
     ("train.max_nonfinite=400", "", "never ends a run of 400 steps", "train.max_nonfinite=399"),
     ("train.keep_last=11", "", "the run saves 10 at most", "train.keep_last=10"),
+    ("train.keep_best=11", "", "the run validates 10 times at most", "train.keep_best=10"),
     ("train.batch_s=701", "", "is more than a pass over the data, 700 s", "train.batch_s=700"),
     ("train.average_decay=0", "", "averages nothing", "train.average_decay=0.1"),
     ("train.average_decay=0.98", "", "reached after 441 steps, the run has 400", "train.average_decay=0.97"),

@@ -30,6 +30,7 @@ def hash_of(*overrides: str, text: str | None = None) -> str:
         "name=other",
         "data.num_workers=7",
         "train.keep_last=9",
+        "train.keep_best=9",
         "train.save_every_steps=5",
         'launch={ type = "local" }',
         'log.listeners=["wandb"]',

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from asr_lab.errors import CheckpointError, LabError
-from asr_lab.training import PrecisionManager, get_precision_manager, randomness
+from asr_lab.training import PrecisionManager, checkpoint, get_precision_manager, randomness
 from asr_lab.training.average import WeightAverage
 from asr_lab.training.determinism import apply_determinism
-from asr_lab.training.init import initialise, load_weights
+from asr_lab.training.init import initialise
 from asr_lab.training.limits import Limits, Progress
 from asr_lab.training.rank import Rank
 from asr_lab.training.state import mismatches
 from asr_lab.training.store import CheckpointStore
+from asr_lab.training.weights import load_weights, weights_of
 
 
 def test_an_average_is_the_sum_that_it_claims() -> None:
@@ -212,6 +213,6 @@ def test_a_model_for_evaluation_gets_averaged_or_last_weights(lab: Any, tmp_path
     learner.save(tmp_path / "saved")
     for averaged, source in ((True, learner.averaged()), (False, learner.model)):
         model = lab.model()
-        load_weights(model, tmp_path / "saved", averaged=averaged)
+        load_weights(model, weights_of(checkpoint.read(tmp_path / "saved"), averaged=averaged), "saved")
         for mine, theirs in zip(model.parameters(), source.parameters(), strict=True):
             assert torch.equal(mine, theirs)
