@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor
 
 from asr_lab.errors import CheckpointError
 from asr_lab.files import number_of, write_json
 from asr_lab.training import checkpoint
+from asr_lab.training.parallel.group import Group
 from asr_lab.training.rank import Rank
 from asr_lab.training.state import Snapshot
 
@@ -42,18 +44,24 @@ class CheckpointStore:
     """The folder `checkpoints/` of a run: `step-00001234/`, the last `keep_last` of them and the `keep_best`
     best, and `best.json`.
 
-    The best is the latest of those with the lowest rank. Only the owner of the run may write; `clean` comes first.
+    The best is the latest of those with the lowest rank. Only the owner of the run may write; `clean` comes first. What
+    writes, and `newest`, all of the owner's processes call.
     """
 
-    def __init__(self, folder: Path, keep_last: int = 2, keep_best: int = 1) -> None:
+    def __init__(self, folder: Path, keep_last: int = 2, keep_best: int = 1, group: Group = checkpoint.ALONE) -> None:
         if keep_last < 1 or keep_best < 1:
             raise ValueError("at least one checkpoint is kept")
         self.folder = folder
         self.keep_last = keep_last
         self.keep_best = keep_best
+        self.group = group
 
     def clean(self) -> list[str]:
         """Remove what killed writes left behind and bring `best.json` up to date; the names of what was removed."""
+        removed: list[str] = self.group.first(self._clean, "cleaning the checkpoints")
+        return removed
+
+    def _clean(self) -> list[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
         removed = checkpoint.remove_leftovers(self.folder)
         self._write_best()
@@ -71,35 +79,40 @@ class CheckpointStore:
         folder = self.folder / f"step-{step:08d}"
         value, ties = (None, []) if rank is None else (rank.value, rank.ties())
         numbers = {**snapshot.numbers, "value": value, "ties": ties, "job": dict(job or {})}
-        checkpoint.write(folder, Snapshot(snapshot.tensors, numbers))
-        self._write_best()
-        self._prune()
+        checkpoint.write(folder, Snapshot(snapshot.tensors, numbers), self.group)
+        self.group.first(self._tidy, f"saving {folder.name}")
         return Saved(step, folder, rank)
 
     def all(self) -> list[Saved]:
         """The checkpoints by step, oldest first, not verified; those whose state cannot be read are left out."""
         found = []
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if match := _NAME.fullmatch(path.name):
-                try:
-                    numbers = checkpoint.read_numbers(path)
-                except CheckpointError:
-                    continue
-                found.append(Saved(int(match[1]), path, _rank(numbers)))
-        return sorted(found, key=lambda s: s.step)
-
-    def newest(self) -> tuple[Saved, Snapshot] | None:
-        """The newest whole checkpoint and what is in it; a warning for each damaged one passed over."""
-        for path in sorted(self.folder.glob("step-*"), key=lambda p: p.name, reverse=True):
-            if not (match := _NAME.fullmatch(path.name)):
-                continue
+        for name in self._names():
             try:
-                snapshot = checkpoint.read(path)
+                numbers = checkpoint.read_numbers(self.folder / name)
+            except CheckpointError:
+                continue
+            found.append(Saved(_step(name), self.folder / name, _rank(numbers)))
+        return found
+
+    def newest(self, like: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[Saved, Snapshot] | None:
+        """The newest whole checkpoint and what is in it; a warning for each damaged one passed over.
+
+        `like` are a learner's tensors, as `checkpoint.read` takes them.
+        """
+        for name in self.group.first(self._names, "looking for checkpoints")[::-1]:
+            path = self.folder / name
+            try:
+                snapshot = checkpoint.read(path, like=like, group=self.group)
             except CheckpointError as error:
                 warnings.warn(f"checkpoint passed over, it is damaged: {error}", stacklevel=2)
                 continue
-            return Saved(int(match[1]), path, _rank(snapshot.numbers)), snapshot
+            return Saved(_step(name), path, _rank(snapshot.numbers)), snapshot
         return None
+
+    def _names(self) -> list[str]:
+        """Of the folders of checkpoints, by step, oldest first."""
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted((path.name for path in found if _NAME.fullmatch(path.name)), key=_step)
 
     @property
     def has_best(self) -> bool:
@@ -188,11 +201,19 @@ class CheckpointStore:
 
     def drop_after(self, step: int) -> list[str]:
         """Remove checkpoints beyond `step` (damaged ones, when a run goes on from an older one); their names."""
-        beyond = [p for p in self.folder.glob("step-*") if (m := _NAME.fullmatch(p.name)) and int(m[1]) > step]
-        for path in beyond:
-            checkpoint.remove(path)
+        removed: list[str] = self.group.first(lambda: self._drop_after(step), "dropping checkpoints")
+        return removed
+
+    def _drop_after(self, step: int) -> list[str]:
+        beyond = [name for name in self._names() if _step(name) > step]
+        for name in beyond:
+            checkpoint.remove(self.folder / name)
         self._write_best()
-        return sorted(p.name for p in beyond)
+        return beyond
+
+    def _tidy(self) -> None:
+        self._write_best()
+        self._prune()
 
     def _write_best(self) -> None:
         best = self.best()
@@ -208,6 +229,10 @@ class CheckpointStore:
         for old in saved[: -self.keep_last]:
             if old not in best:
                 checkpoint.remove(old.folder)
+
+
+def _step(name: str) -> int:
+    return int(name.removeprefix("step-"))
 
 
 def _rank(numbers: Mapping[str, Any]) -> Rank | None:

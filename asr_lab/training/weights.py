@@ -13,6 +13,7 @@ from asr_lab.errors import CheckpointError
 from asr_lab.training import checkpoint, state
 from asr_lab.training.state import Snapshot
 from asr_lab.training.store import CheckpointStore
+from asr_lab.training.unfinished import STATE
 from asr_lab.training.weight_choice import NAMED, num_averaged
 
 WEIGHT_PARTS = ("model", "average")
@@ -68,7 +69,7 @@ def choose_weights(store: CheckpointStore, name: str) -> ChosenWeights:
 
 def choose_first_weights(path: Path, name: str = "best") -> ChosenWeights:
     """What a fresh run starts from: the checkpoint or run at a path, of a run those that `name` means."""
-    if (path / checkpoint.STATE).is_file():
+    if (path / STATE).is_file():
         if name != "best":
             raise CheckpointError(f"{path} is one checkpoint; init.checkpoint = {name!r} chooses among those of a run")
         return ChosenWeights(str(path), (path,), is_verified=False)
@@ -77,7 +78,7 @@ def choose_first_weights(path: Path, name: str = "best") -> ChosenWeights:
 
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint meant by a path: itself, or a run's best, or its last; CheckpointError when there is none."""
-    if (path / checkpoint.STATE).is_file():
+    if (path / STATE).is_file():
         return path
     store = _store_at(path)
     return store.find("best" if store.has_best else "last")

@@ -16,7 +16,7 @@ AUDIO_S = 10
 TOKENS = 40
 """Tokens of each: 4 a second."""
 
-Kind = Literal["base", "twin", "peer", "live", "live_twin", "live_peer", "encoder", "plan", "scoring"]
+Kind = Literal["base", "twin", "peer", "live", "live_twin", "live_peer", "encoder", "plan", "scoring", "checkpoints"]
 STREAMS_LIKE_NEMO = (
     "encoder.stem.causal=true",
     "encoder.block.conf.conv.causal=true",
@@ -75,6 +75,7 @@ CASES = (
     Case("encoder", "encoder"),
     Case("plan", "plan"),
     Case("scoring", "scoring"),
+    Case("checkpoints", "checkpoints"),
 )
 
 

@@ -76,6 +76,18 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if scoring := report["figures"].get("scoring"):
         for label, seconds in scoring["cpu_s"].items():
             yield f"100,000 utterances scored, {label}: {seconds:.1f} CPU seconds"
+    if found := report["figures"].get("checkpoints"):
+        yield from _checkpoints(found)
+
+
+def _checkpoints(f: Mapping[str, Any]) -> Iterator[str]:
+    def beside(seconds: float) -> str:
+        return f"{seconds:.2f} s ({seconds / f['cp_s']:.1f} x cp)"
+
+    yield f"a checkpoint of {f['megabytes']:.0f} MB: saved in {beside(f['save_s'])}, loaded in {beside(f['load_s'])}"
+    many = f"the same by {f['processes']} processes, in shards"
+    loaded = f"loaded by all in {beside(f['sharded_load_s'])}, by one in {beside(f['whole_load_s'])}"
+    yield f"{many}: saved in {beside(f['sharded_save_s'])}, {loaded}; cp, with sync: {f['cp_s']:.2f} s"
 
 
 def _twin(peer: str) -> str:

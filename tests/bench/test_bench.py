@@ -52,6 +52,16 @@ def test_live_streams_are_measured_on_one_core() -> None:
         assert 1 < f["state_mb"] < 3  # 9 Mamba-2 layers of 8 heads x 64 x 64 floats, 2 of attention with 70 frames
 
 
+def test_checkpoints_are_measured_beside_cp_of_the_same_bytes() -> None:
+    script = MAIN.parent / "worker.py"
+    done = run("checkpoints", "1", "1", script=script)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["megabytes"] == pytest.approx(320, rel=0.01)
+    assert figures["processes"] == 2
+    assert all(figures[key] > 0 for key in figures)
+
+
 def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     # Something that calls itself a peer and cannot be used.
     (tmp_path / "nemo.py").write_text("raise RuntimeError('broken beyond repair')\n")

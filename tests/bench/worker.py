@@ -46,6 +46,10 @@ def figures(case: Case, steps: int) -> object:
         from scoring import bench_scoring
 
         return {"cpu_s": bench_scoring(), "peak_mb": resident_mb(peak=True)}
+    if case.kind == "checkpoints":
+        from checkpoints import bench_checkpoints
+
+        return attrs.asdict(bench_checkpoints(steps))
     if case.lives:
         from live import bench_live, recipe_streams
 

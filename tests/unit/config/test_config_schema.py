@@ -117,6 +117,7 @@ def test_bounds_are_read_off_the_validators() -> None:
 CHECKED_BY = {
     "AdamW.betas",
     "Chars.alphabet",
+    "Init.checkpoint",
     "LibriSpeech.splits",
     "Muon.betas",
     "Slurm.sbatch",

@@ -16,26 +16,43 @@ LIMIT_S = 120.0
 """Longer is a hang: the processes are killed and the test fails."""
 
 
+class Ranks:
+    """Processes that run `do(group, *args)`: `answers()` waits for what they give, `kill()` ends all at once."""
+
+    def __init__(self, size: int, do: Callable[..., Any], args: tuple[Any, ...], timeout_s: float = 60.0) -> None:
+        context = multiprocessing.get_context("forkserver")
+        # An optimizer loads torch._dynamo: three seconds in every process.
+        context.set_forkserver_preload(["torch.distributed.fsdp", "torch._dynamo", "asr_lab.compiler.build"])
+        port = _free_port()
+        self._pipes, self._processes = [], []
+        for rank in range(size):
+            reader, writer = context.Pipe(duplex=False)
+            process = context.Process(target=_rank, args=(writer, sys.path, rank, size, port, timeout_s, do, args))
+            process.start()
+            writer.close()
+            self._pipes.append(reader)
+            self._processes.append(process)
+
+    def answers(self) -> list[Any]:
+        """By rank; an exception is given as `Name: message`, a process that was killed as `killed`."""
+        try:
+            return [_answer(pipe) for pipe in self._pipes]
+        finally:
+            for process in self._processes:
+                process.join(5)
+            self.kill()
+
+    def kill(self) -> None:
+        """End them, wherever they are."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
+
+
 def run_ranks(size: int, do: Callable[..., Any], *args: Any, timeout_s: float = 60.0) -> list[Any]:
     """What `do(group, *args)` gave in each of `size` processes, by rank; an exception is given as `Name: message`."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.distributed", "asr_lab.compiler.build"])
-    port = _free_port()
-    pipes, processes = [], []
-    for rank in range(size):
-        reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_rank, args=(writer, sys.path, rank, size, port, timeout_s, do, args))
-        process.start()
-        writer.close()
-        pipes.append(reader)
-        processes.append(process)
-    try:
-        return [_answer(pipe) for pipe in pipes]
-    finally:
-        for process in processes:
-            process.join(5)
-            process.kill()
-            process.join()
+    return Ranks(size, do, args, timeout_s).answers()
 
 
 def _answer(pipe: Any) -> Any:
