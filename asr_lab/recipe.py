@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import attrs
@@ -19,6 +20,7 @@ from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.inline import Inline
+from asr_lab.slots.normalizers import Normalizer
 from asr_lab.slots.optimizers import Optimizer
 from asr_lab.slots.optimizers.muon import Muon
 from asr_lab.slots.parallel import Parallel
@@ -29,7 +31,8 @@ from asr_lab.slots.schedules import Schedule
 from asr_lab.slots.schedules.cosine import Cosine
 from asr_lab.slots.stems import Stem
 from asr_lab.slots.tokenizers import Tokenizer
-from asr_lab.text.normalizer import Step
+from asr_lab.text.normalizer import Normalizer as Steps
+from asr_lab.text.normalizer import Step, TextNormalizer
 from asr_lab.training.weight_choice import name_problem
 
 EXECUTION = (
@@ -213,16 +216,35 @@ class Decode:
         return DecodeOptions(self.decoder, self.beam, self.length_penalty, self.ctc_weight)
 
 
+def _too_many_steps(value: object) -> str | None:
+    return f"must hold at most 32 steps, got {len(value)}" if isinstance(value, tuple) and len(value) > 32 else None
+
+
 @section
 class Score:
     """How hypotheses are compared with references."""
 
-    normalizer: tuple[Step, ...] = attrs.field(default=("nfc", "lower", "strip_punctuation"), validator=v.max_len(32))
-    """Steps on references and hypotheses alike."""
+    normalizer: tuple[Step, ...] | Normalizer = attrs.field(
+        default=("nfc", "lower", "strip_punctuation"), validator=v.checked_by(_too_many_steps)
+    )
+    """Steps on references and hypotheses alike, or a normaliser by name: `{ type = "english" }`."""
+    scorer: Literal["plain", "merge_compounds"] = added(default="plain")
+    """`merge_compounds`: words written together in one text and apart in the other are no word errors."""
     bootstrap: int = attrs.field(default=1000, validator=v.between(100, 1_000_000))
     """Resamples behind the 95 % interval."""
     unreadable: Literal["deleted", "left_out"] = "deleted"
     """Test utterances that cannot be read: all their words count as deleted, or they are left out of the score."""
+
+    @property
+    def steps(self) -> tuple[Step, ...] | None:
+        """The normalising steps, where the recipe lists them."""
+        return self.normalizer if isinstance(self.normalizer, tuple) else None
+
+    def build_normalizer(self, root: Path) -> TextNormalizer:
+        """What both texts go through; `root` is where data lie. LabError where what it needs is not there."""
+        if isinstance(self.normalizer, tuple):
+            return Steps(self.normalizer)
+        return self.normalizer.build(root)
 
 
 @section

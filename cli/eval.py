@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from cli.options import AsJson, Checkpoint, Overrides, Run
 
 if TYPE_CHECKING:
     from asr_lab.commands.evaluate import Evaluated
+    from asr_lab.runs.directory import RunDirectory
 
 Data = Annotated[
     list[str],
@@ -23,16 +24,29 @@ Data = Annotated[
 ]
 
 
+Fleurs = Annotated[str, typer.Option("--fleurs", metavar="all|there|CODE,…", help="FLEURS' test sets, by language.")]
+LibriSpeech = Annotated[str, typer.Option("--librispeech", metavar="PART,…", help="Parts of LibriSpeech: test-clean.")]
+Launch = Annotated[
+    Literal["local", "slurm"] | None,
+    typer.Option("--launch", help="Decode in jobs, one for each of --workers; their table is set by launch.KEY."),
+]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that decode sets side by side.")]
+
+
 def eval(
     run: Run = "",
     data: Data = [],  # noqa: B006
+    fleurs: Fleurs = "",
+    librispeech: LibriSpeech = "",
+    workers: Workers = 1,
+    launch: Launch = None,
     checkpoint: Checkpoint = "best",
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Score a run: WER and CER with intervals, by speaker and length, and every hypothesis.
+    """Score a run: WER and CER with intervals, and every hypothesis.
 
-    Example: asrlab eval --data '{type = "folder", path = "fsdd", where = {split = "test"}}' --set decode.beam=4
+    Example: asrlab eval --fleurs en_us,de_de --set decode.beam=4
     """
     from asr_lab.commands.weights_line import weights_line
     from asr_lab.runs.directory import runs_root
@@ -43,8 +57,11 @@ def eval(
     from asr_lab.commands.evaluate import evaluate_run
     from asr_lab.devices import best_device
 
-    device = best_device().type
-    evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
+    device = best_device().type if launch is None else "auto"
+    if fleurs or librispeech or workers > 1 or launch:
+        evaluated = _by_set(found, checkpoint, data, overrides, device, fleurs, librispeech, workers, launch)
+    else:
+        evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
     if evaluated.reads > 1:
         print(f"note: this set has now been scored {evaluated.reads} times with this run", file=sys.stderr)
     if evaluated.problem:
@@ -53,6 +70,36 @@ def eval(
         _print_json(evaluated)
     else:
         _print_tables(evaluated)
+
+
+def _by_set(
+    run: RunDirectory,
+    checkpoint: str,
+    data: list[str],
+    overrides: list[str],
+    device: str,
+    fleurs: str,
+    librispeech: str,
+    workers: int,
+    launch: str | None,
+) -> Evaluated:
+    from asr_lab.commands.decode_sets import DecodeRequest
+    from asr_lab.commands.evaluate_sets import evaluate_sets
+    from asr_lab.commands.named_sets import FLEURS_SCORE, fleurs_sets, librispeech_sets
+    from asr_lab.compiler.inputs import data_root
+
+    sets = [*data]
+    sets += fleurs_sets(fleurs, data_root()) if fleurs else []
+    sets += librispeech_sets(librispeech) if librispeech else []
+    options = {}
+    if fleurs:
+        options["--fleurs"] = FLEURS_SCORE
+    if launch and run.document_as_made().value.launch.tag() != launch:
+        options["--launch"] = f'launch={{ type = "{launch}" }}'
+    given = (("fleurs", fleurs), ("librispeech", librispeech), ("data", ", ".join(data)))
+    words = {name: text for name, text in given if text} if fleurs or librispeech else {}
+    request = DecodeRequest(str(run.path), checkpoint, tuple(sets), tuple(overrides), options, device)
+    return evaluate_sets(request, words, workers, show=True, launch=launch is not None)
 
 
 def _print_json(evaluated: Evaluated) -> None:
@@ -68,10 +115,17 @@ def _print_json(evaluated: Evaluated) -> None:
 
 def _print_tables(evaluated: Evaluated) -> None:
 
+    from asr_lab.evaluation.language_table import print_languages
     from asr_lab.evaluation.report import print_evaluation
 
     out = output_console(markup=True)
-    print_evaluation(out, evaluated.evaluation)
+    if evaluated.evaluation.languages is not None:
+        print_languages(out, evaluated.evaluation, evaluated.speeds)
+    else:
+        print_evaluation(out, evaluated.evaluation)
+    if evaluated.path is not None and evaluated.evaluation.languages is not None:
+        out.print(f"page: {evaluated.path.with_suffix('.html')}", highlight=False, soft_wrap=True)
+        out.print(f"table: {evaluated.path.with_suffix('.csv')}", highlight=False, soft_wrap=True)
     if evaluated.path is not None:
         out.print(f"scores: {evaluated.path}", highlight=False, soft_wrap=True)
         out.print(f"hypotheses: {evaluated.path.with_suffix('.jsonl')}", highlight=False, soft_wrap=True)

@@ -30,6 +30,7 @@ COMMANDS = (
     "cancel",
     "logs",
     "eval",
+    "rescore",
     "compare",
     "compare-streaming",
     "results",

@@ -186,13 +186,14 @@ def play(model: ComparedModel) -> Generator[float, None, Played]:
 def write(model: ComparedModel, proof: Proof, played: Played) -> Compared:
     """Score what was decoded and write everything into the run: JSON, hypotheses, curve; the reading is counted."""
     from asr_lab.commands.test_reads import add_read
+    from asr_lab.compiler.inputs import data_root
     from asr_lab.evaluation.streaming.as_json import as_text
     from asr_lab.evaluation.streaming.curve import draw_streaming
     from asr_lab.evaluation.streaming.table import Scoring, score_rows
-    from asr_lab.text.normalizer import Normalizer
 
     how, folder = model.recipe.score, model.folder
-    scoring = Scoring(Normalizer(how.normalizer), how.bootstrap, model.recipe.seed, how.unreadable)
+    normalizer = how.build_normalizer(data_root())
+    scoring = Scoring(normalizer, how.bootstrap, model.recipe.seed, how.unreadable, how.scorer)
     rows, score = score_rows(played.playback, model.sets, played.costs, folder, scoring, model.about)
     draw_streaming(rows, folder, f"{model.run.name}: {score.name}, {score.utterances:,} utterances")
     reads = add_read(model.run, score.hash, {**model.about, "file": f"{FOLDER}/{folder.name}/streaming.json"})

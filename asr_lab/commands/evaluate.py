@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from asr_lab.config.structure import unstructure
 from asr_lab.errors import DataError, LabError, RecipeError, is_of_environment, of_environment
 from asr_lab.recipe import EVALUATION, EXECUTION
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.text.normalizer import Normalizer
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Loaded
@@ -39,6 +38,8 @@ class Evaluated:
     """0 where it is not known."""
     problem: str = ""
     """Why it could not be written."""
+    speeds: Mapping[str, float] = attrs.field(factory=dict)
+    """Seconds of computing for each second of audio, by set, where it was measured."""
 
 
 def evaluate_run(
@@ -59,6 +60,7 @@ def evaluate_run(
     recipe = evaluation_document(run, data, overrides).value
     if not recipe.data.test:
         raise DataError(f"{run.name} has no data.test; name a set: asrlab eval {run.name} --data FILE|FOLDER|SLOT")
+    normalizer = recipe.score.build_normalizer(data_root())
     sets = evaluation_sets(recipe, recipe.data.test, data_root())
     loaded = load_model(recipe, run.path, checkpoint)
     model, features = loaded.model.to(device), loaded.features.to(device)
@@ -68,13 +70,14 @@ def evaluate_run(
         unreadable += [(one.name, bad) for bad in one.unreadable]
     about = about_of(run, checkpoint, loaded, data, recipe, device)
     how = recipe.score
-    normalizer = Normalizer(how.normalizer)
-    evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
+    evaluation = evaluate(
+        decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable, how.scorer
+    )
     plain = not data and not overrides and checkpoint == "best"
     stem = "test" if plain else file_stem([one.name for one in sets], about, list(overrides))
     try:
         reads = add_read(run, evaluation.score.hash, {**about, "file": f"{stem}.json"})
-        evaluation = attrs.evolve(evaluation, about={**about, "read": reads})
+        evaluation = attrs.evolve(evaluation, about={**about, "score": unstructure(how), "read": reads})
         path = write_evaluation(evaluation, run.eval, stem)
         write_report(run.path)
     except OSError as error:
@@ -100,18 +103,24 @@ def about_of(
     }
 
 
-def evaluation_document(run: RunDirectory, data: Sequence[str], overrides: Sequence[str]) -> Document[Recipe]:
-    """The run's recipe with other test sets and other decoding; problems name `--data` or this command's `--set`."""
+def evaluation_document(
+    run: RunDirectory, data: Sequence[str], overrides: Sequence[str], options: Mapping[str, str] | None = None
+) -> Document[Recipe]:
+    """The run's recipe with other test sets and other decoding; problems name `--data` or this command's `--set`.
+
+    `options` are what other options of the command set, by their name, each before its `--set`.
+    """
     from asr_lab.compiler.load import load_recipe
 
     for number, text in enumerate(overrides, start=1):
         _check_harmless(text, number)
     stored = run.document_as_made().overrides  # refused where today's schema does not read the run
     added = [f"data.test=[{', '.join(inline_toml(dataset_of(text)) for text in data)}]"] if data else []
+    given = options or {}
     try:
-        return load_recipe(run.recipe_file, [*stored, *added, *overrides])
+        return load_recipe(run.recipe_file, [*stored, *added, *given.values(), *overrides])
     except RecipeError as error:
-        names = ["--data"] * len(added) + [f"--set #{n}" for n in range(1, len(overrides) + 1)]
+        names = ["--data"] * len(added) + list(given) + [f"--set #{n}" for n in range(1, len(overrides) + 1)]
         renamed = {f"--set #{len(stored) + n}": name for n, name in enumerate(names, start=1)}
         problems = [attrs.evolve(p, file=renamed.get(p.file, p.file)) for p in error.problems]
         raise RecipeError(error.file, problems) from None

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from asr_lab.commands.evaluate import inline_toml
+from asr_lab.compiler.inputs import data_root
 from asr_lab.config.load import Document
 from asr_lab.config.structure import unstructure
 from asr_lab.data.where import Where
@@ -23,7 +24,6 @@ from asr_lab.recipe import Recipe
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.slots.datasets import Dataset
-from asr_lab.text.normalizer import Normalizer
 
 PARTS = ("train", "valid", "test")
 NOT_WANTED = ("where", "join", "weight", "name")
@@ -83,7 +83,8 @@ def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirect
         decoded[fold.value] = [decoded_of(r) for r in read_hypotheses(Path(content["hypotheses"]))]
     score, recipe = document.value.score, document.value
     about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
-    evaluation = evaluate(decoded, Normalizer(score.normalizer), score.bootstrap, recipe.seed, about=about)
+    normalizer = score.build_normalizer(data_root())
+    evaluation = evaluate(decoded, normalizer, score.bootstrap, recipe.seed, about=about, scorer=score.scorer)
     return evaluation_json(evaluation, "")
 
 

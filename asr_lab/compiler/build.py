@@ -32,6 +32,7 @@ from asr_lab.slots.datasets import Dataset
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.streaming import Streamable
+from asr_lab.text.normalizer import TextNormalizer
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.init import Lineage, initialise
 from asr_lab.training.learner import Learner
@@ -55,6 +56,8 @@ class Experiment:
     test: tuple[EvaluationData, ...]
     decode: DecodeOptions
     score: Score
+    normalizer: TextNormalizer
+    """Of scores; training has its own."""
     left_out: LeftOut
     """Utterances of `data.train` and `data.valid` that cannot be used."""
 
@@ -125,6 +128,7 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
     large for the text).
     """
     recipe, root = document.value, data_root()
+    scoring = recipe.score.build_normalizer(root)  # before anything takes long
     inputs = read_inputs(recipe, folder)
     corpus = spell(
         inputs.train,
@@ -152,6 +156,7 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
         test=evaluation_sets(recipe, recipe.data.test, root),
         decode=recipe.decode.build(),
         score=recipe.score,
+        normalizer=scoring,
         left_out=left_out,
         lineage=lineage,
         alignable=corpus.alignable,

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from asr_lab.config.imports import ImportCost
 from asr_lab.config.load import Document
+from asr_lab.errors import LabError
 from asr_lab.recipe import Recipe
 from asr_lab.text.normalizer import kind_of
 
@@ -77,7 +78,15 @@ def _clock(recipe: Recipe) -> Iterator[str]:
 
 
 def _scoring(recipe: Recipe) -> Iterator[str]:
-    scored = {kind_of(step): step for step in recipe.score.normalizer}
+    if recipe.score.steps is None:
+        from asr_lab.compiler.inputs import data_root
+
+        try:
+            recipe.score.build_normalizer(data_root())
+        except LabError as error:
+            yield str(error)
+        return
+    scored = {kind_of(step): step for step in recipe.score.steps}
     for step in recipe.text.steps:
         kind = kind_of(step)
         if kind not in ("lower", "upper", "strip_punctuation", "strip_accents"):

@@ -274,7 +274,7 @@ def groups_say_something(document: Document[Recipe]) -> Found:
 def steps_have_an_effect(document: Document[Recipe]) -> Found:
     """No normalising step stands twice, in whatever language, or is undone by a later one."""
     recipe = document.value
-    for path, steps in (("text.steps", recipe.text.steps), ("score.normalizer", recipe.score.normalizer)):
+    for path, steps in (("text.steps", recipe.text.steps), ("score.normalizer", recipe.score.steps or ())):
         for i, step in enumerate(steps):
             kinds = [kind_of(one) for one in steps]
             first = kinds.index(kinds[i])

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 
 from asr_lab.config.docs import field_docs
-from asr_lab.config.section import ABSENT, key_of
+from asr_lab.config.section import ABSENT, Slot, key_of
 from asr_lab.config.validators import Bound, Demand, demands
 
 
@@ -104,6 +104,14 @@ def docs(section: type) -> dict[str, str]:
 def is_optional(annotation: Any) -> bool:
     """Whether an annotation allows None."""
     return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+def list_or_slot(annotation: Any) -> tuple[Any, Any] | None:
+    """Both parts of `tuple[X, ...] | SomeSlot`, a key that takes a list or a table with a type; None for any other."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+    lists = [one for one in parts if get_origin(one) is tuple]
+    slots = [one for one in parts if isinstance(one, type) and issubclass(one, Slot)]
+    return (lists[0], slots[0]) if len(parts) == 2 and lists and slots else None
 
 
 def without_none(annotation: Any) -> Any:

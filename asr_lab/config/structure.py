@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 import attrs
 import cattrs
 
-from asr_lab.config.fields import Field, can_say_none, fields, is_optional, without_none
+from asr_lab.config.fields import Field, can_say_none, fields, is_optional, list_or_slot, without_none
 from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
@@ -106,6 +106,7 @@ def _converter() -> cattrs.Converter:
         (lambda t: get_origin(t) is tuple, _tuple),
         (lambda t: get_origin(t) is dict, _dict),
         (is_optional, _optional),
+        (lambda t: list_or_slot(t) is not None, _list_or_slot),
     ]
     for applies, hook in hooks:
         converter.register_structure_hook_func(applies, functools.partial(hook, converter))
@@ -274,6 +275,16 @@ def _optional(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     if value is None or (value == NONE and can_say_none(annotation)):
         return None
     return converter.structure(value, without_none(annotation))
+
+
+def _list_or_slot(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    both = list_or_slot(annotation)
+    assert both is not None
+    if not isinstance(value, list | tuple | Mapping):
+        known = isinstance(value, str) and both[1].choice(value) is not None
+        hint = f'; write {{ type = "{value}" }}' if known else ""
+        _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
+    return converter.structure(value, both[isinstance(value, Mapping)])
 
 
 def _list_of_tables(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from asr_lab.config.fields import without_none
+from asr_lab.config.fields import list_or_slot, without_none
 from asr_lab.config.paths import quote
 from asr_lab.config.section import Slot
 
@@ -20,6 +20,8 @@ def expected(annotation: Any) -> str:
     annotation = without_none(annotation)
     if annotation in _SCALARS:
         return _SCALARS[annotation]
+    if (both := list_or_slot(annotation)) is not None:
+        return " or ".join(map(expected, both))
     if get_origin(annotation) is Literal:
         options = get_args(annotation)
         return f"one of {', '.join(str(a) for a in options)}" if len(options) > 1 else toml(options[0])
@@ -46,8 +48,11 @@ def is_table(annotation: Any) -> bool:
 
 
 def inside(annotation: Any) -> Any:
-    """The annotation of one element: `X` of `X | None`, of a list of X, of a table of X by name."""
+    """The annotation of one element: `X` of `X | None`, of a list of X, of a table of X by name; of a list or a slot
+    the slot."""
     annotation = without_none(annotation)
+    if (both := list_or_slot(annotation)) is not None:
+        return both[1]
     if get_origin(annotation) is tuple and get_args(annotation)[-1] is ...:
         return inside(get_args(annotation)[0])
     if get_origin(annotation) is dict:

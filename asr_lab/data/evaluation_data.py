@@ -99,6 +99,11 @@ class EvaluationData:
             if rows.ids:
                 yield rows.batch()
 
+    def give_up(self, id: str, reason: str) -> None:
+        """Count an utterance that was read among the `unreadable`."""
+        audio = next(u.audio for u in self.utterances if u.id == id)
+        self._failed[id] = BadCut(id, audio, reason)
+
     def subset(self, ids: Collection[str]) -> EvaluationData:
         """The same set with these utterances alone, in the same order."""
         part = copy.copy(self)

@@ -61,6 +61,13 @@ def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int)
         atexit.unregister(end)
 
 
+def die_with(parent: int) -> None:
+    """End this process when its parent does, however that ends; at once where it has ended already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class _Readable(Generic[T]):
     """What DataLoader calls a map-style dataset."""
 
@@ -78,9 +85,7 @@ class _Start:
         self._parent = parent
 
     def __call__(self, worker: int) -> None:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self._parent:
-            os._exit(1)
+        die_with(self._parent)
         # Ctrl-C and a scheduler's warnings reach the whole process group; only the parent knows what to do.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)

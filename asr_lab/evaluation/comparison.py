@@ -61,10 +61,13 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], resamples: int = 2000, s
     """
     if a["normaliser"] != b["normaliser"]:
         steps = {str(one["normaliser"]).rpartition("/")[0] for one in (a, b)}
-        way = (
-            "evaluate both with one score.normalizer" if len(steps) > 1 else "evaluate the older one anew: asrlab eval"
-        )
+        anew = "score one of them anew: asrlab rescore FILE --set score.normalizer=…"
+        way = anew if len(steps) > 1 else "score the older one anew: asrlab rescore FILE"
         raise DataError(f"not comparable: normalised by {a['normaliser']} and by {b['normaliser']}; {way}")
+    for what in ("scorer", "normaliser_hash"):
+        if (one := a.get(what)) and (other := b.get(what)) and one != other:
+            names = f"scored by {one} and by {other}" if what == "scorer" else "their normalisers' tables differ"
+            raise DataError(f"not comparable: {names}; score one of them anew: asrlab rescore FILE --set score.…")
     ours, theirs = (_by_utterance(Path(one["hypotheses"])) for one in (a, b))
     _check_same(ours, theirs)
     keys = sorted(ours)

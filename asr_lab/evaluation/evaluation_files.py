@@ -11,17 +11,24 @@ import attrs
 
 from asr_lab.config.stored import stored
 from asr_lab.errors import DataError
+from asr_lab.evaluation.error_counts import Scorer
+from asr_lab.evaluation.hypotheses import IDENTIFIED
+from asr_lab.evaluation.languages import Average, ByLanguage, FamilyAverage, SetFacts, language_json
 from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice, score
 from asr_lab.files import write_json, write_jsonl
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
-from asr_lab.text.normalizer import Normalizer
+from asr_lab.text.normalizer import TextNormalizer
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import UnreadableUtterance
 
 FORMAT = 2
 """Raised when the JSON's shape changes; `read_evaluation` says what it makes of an older one."""
+PLAIN = "plain/1"
+"""The scorer of evaluations that name none."""
+UNNAMED = {"normaliser_hash": "", "scorer": PLAIN, "scorer_hash": ""}
+"""What a score from before these keys counts as."""
 UnreadablePolicy = Literal["deleted", "left_out"]
 """What becomes of utterances that cannot be read: all their words count as deleted, or they are not in the score."""
 
@@ -40,6 +47,8 @@ class Evaluation:
     """What became of them."""
     about: Mapping[str, Any] = attrs.field(factory=dict)
     """What was evaluated: `run`, `checkpoint`, `decode`, …; JSON."""
+    languages: ByLanguage | None = None
+    """Averages over its sets, where they are languages or parts of a corpus."""
 
 
 @attrs.frozen
@@ -53,7 +62,7 @@ class StoredInterval:
     level: float = 0.95
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StoredScore:
     """What a score's JSON must hold."""
 
@@ -65,6 +74,9 @@ class StoredScore:
     hash: str
     interval: StoredInterval
     tables: dict[str, tuple[Slice, ...]]
+    normaliser_hash: str = ""
+    scorer: str = PLAIN
+    scorer_hash: str = ""
 
 
 @attrs.frozen
@@ -87,23 +99,35 @@ class StoredAllUnreadable:
 
 
 @attrs.frozen
+class StoredAverages:
+    """Averages over languages."""
+
+    macro: dict[str, Average]
+    micro: dict[str, Average]
+    families: dict[str, FamilyAverage]
+
+
+@attrs.frozen(kw_only=True)
 class StoredEvaluation(StoredScore):
-    """What an evaluation's JSON must hold."""
+    """What an evaluation's JSON must hold, and what it may."""
 
     hypotheses: str
     unreadable: StoredAllUnreadable
     sets: tuple[dict[str, Any], ...]
     about: dict[str, Any]
+    languages: dict[str, SetFacts] | None = None
+    averages: StoredAverages | None = None
 
 
 def evaluate(
     decoded: Mapping[str, Sequence[DecodedUtterance]],
-    normalizer: Normalizer,
+    normalizer: TextNormalizer,
     bootstrap: int,
     seed: int,
     unreadable: Iterable[tuple[str, UnreadableUtterance]] = (),
     about: Mapping[str, Any] | None = None,
     policy: UnreadablePolicy = "deleted",
+    scorer: Scorer = "plain",
 ) -> Evaluation:
     """Score transcripts by the name of their set, and all of them together; DataError when there are none.
 
@@ -123,10 +147,11 @@ def evaluate(
                 row = DecodedUtterance(one.id, one.text, "", dict(one.columns), 0.0, one.audio)
                 named.setdefault(name, []).append(row)
     named = {name: rows for name, rows in named.items() if rows}
-    sets = tuple(score(rows, normalizer, bootstrap, seed, name) for name, rows in named.items())
+    sets = tuple(score(rows, normalizer, bootstrap, seed, name, scorer) for name, rows in named.items())
     total = sets[0]
     if len(sets) > 1:
-        total = score([t for rows in named.values() for t in rows], normalizer, bootstrap, seed, " + ".join(named))
+        every = [t for rows in named.values() for t in rows]
+        total = score(every, normalizer, bootstrap, seed, " + ".join(named), scorer)
     return Evaluation(total, sets, bad, policy, about or {})
 
 
@@ -162,6 +187,7 @@ def evaluation_json(evaluation: Evaluation, hypotheses: str) -> dict[str, Any]:
         "unreadable": {"policy": evaluation.policy, "utterances": unreadable},
         "about": dict(evaluation.about),
         "sets": [_score_json(one) for one in evaluation.sets],
+        **({} if evaluation.languages is None else language_json(evaluation.languages)),
     }
 
 
@@ -185,7 +211,8 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     except (DataError, KeyError, TypeError, AttributeError, ValueError) as error:
         what = str(error) if isinstance(error, DataError) else f"{path} is damaged: {type(error).__name__}: {error}"
         raise DataError(f"{what}; evaluate again: asrlab eval") from error
-    return {**content, "hypotheses": str(path.parent / hypotheses)}
+    sets = [{**UNNAMED, **one} for one in content["sets"]]
+    return {**UNNAMED, **content, "sets": sets, "hypotheses": str(path.parent / hypotheses)}
 
 
 def _checked(content: Mapping[str, Any], place: str) -> StoredEvaluation:
@@ -230,6 +257,9 @@ def _score_json(one: SetScore) -> dict[str, Any]:
         "name": one.name,
         "rates": {name: attrs.asdict(rate) for name, rate in one.rates.items()},
         "normaliser": one.normaliser,
+        "normaliser_hash": one.normaliser_hash,
+        "scorer": one.scorer,
+        "scorer_hash": one.scorer_hash,
         "utterances": one.utterances,
         "audio_s": round(one.audio_s, 3),
         "hash": one.hash,
@@ -253,9 +283,11 @@ def _record(name: str, one: Scored, reasons: Mapping[tuple[str, str], str]) -> d
         "audio": t.audio,
         "duration_s": round(t.duration_s, 3),
         "speaker": t.columns.get("speaker"),
+        **({} if t.columns.get("language") is None else {"language": t.columns["language"]}),
         "reference": t.reference,
         "hypothesis": t.hypothesis,
         "normalised": {"reference": one.reference, "hypothesis": one.hypothesis},
         "errors": {name: errors._asdict() for name, errors in one.errors.items()},
+        **({} if t.columns.get(IDENTIFIED) is None else {IDENTIFIED: t.columns[IDENTIFIED]}),
         **({} if reason is None else {"unreadable": reason}),
     }

@@ -19,6 +19,10 @@ OLD_COUNTS = {"words": "wer", "characters": "cer"}
 """What the counts of two rates were called in evaluations of format 1."""
 
 
+IDENTIFIED = "identified"
+"""The key, and the column, of the language that a model named."""
+
+
 @attrs.frozen
 class StoredTexts:
     """What was compared: both texts as the normaliser left them."""
@@ -48,6 +52,8 @@ class StoredHypothesis:
     audio: str = ""
     duration_s: float = 0.0
     speaker: str | None = None
+    language: str | None = None
+    identified: str | None = None
     normalised: StoredTexts | None = None
     errors: dict[str, StoredErrors] | None = None
 
@@ -60,7 +66,7 @@ def read_hypotheses(path: Path) -> list[dict[str, Any]]:
 
 def decoded_of(record: Mapping[str, Any]) -> DecodedUtterance:
     """The utterance that a record holds, as far as a file keeps it."""
-    columns = {"speaker": record["speaker"]} if record.get("speaker") else {}
+    columns = {name: record[name] for name in ("speaker", "language", IDENTIFIED) if record.get(name)}
     return DecodedUtterance(
         record["id"],
         record["reference"],

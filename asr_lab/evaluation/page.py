@@ -91,9 +91,10 @@ def render(
     return "\n".join([*lines, *parts, "</body>", "</html>", ""])
 
 
-def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
+def _evaluation(stem: str, content: Mapping[str, Any]) -> list[str]:
     interval = content["interval"]
-    shown = [*content["sets"], content] if len(content["sets"]) > 1 else [content]
+    own_page = f'<p><a href="eval/{escape(stem)}.html">set by set</a></p>' if content.get("languages") else ""
+    shown = [*content["sets"], content] if len(content["sets"]) > 1 and not own_page else [content]
     rows = []
     for one in shown:
         for name, rate in one["rates"].items():
@@ -106,7 +107,12 @@ def _evaluation(name: str, content: Mapping[str, Any]) -> list[str]:
         f"{interval['resamples']:,} resamples of {interval['units']:,} {interval['resampled']}s. "
         f"Normalised by {content['normaliser']}. Set {content['hash'][:12]}."
     )
-    parts = [f"<h2>Evaluation: {escape(name)}</h2>", _table("", heads, rows), f'<p class="note">{escape(note)}</p>']
+    parts = [
+        f"<h2>Evaluation: {escape(stem)}</h2>",
+        own_page,
+        _table("", heads, rows),
+        f'<p class="note">{escape(note)}</p>',
+    ]
     for group, members in content["tables"].items():
         if len(members) > 1:
             others = [name for name in members[0]["rates"] if name != MAIN]

@@ -16,7 +16,18 @@ from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.files import write_json, write_text
 
 MARKER = "results"
-KEPT = ("rates", "normaliser", "utterances", "audio_s", "hash", "interval", "unreadable", "about")
+KEPT = (
+    "rates",
+    "normaliser",
+    "normaliser_hash",
+    "scorer",
+    "utterances",
+    "audio_s",
+    "hash",
+    "interval",
+    "unreadable",
+    "about",
+)
 KEPT_OF_A_SET = ("name", "rates", "utterances", "hash")
 STUDY = "study"
 """What an evaluation of several runs says about itself: its sets are runs, of which a mean makes sense."""
@@ -39,7 +50,7 @@ def publish(
     package made it; `curve` is an SVG of the training, kept beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {key: content[key] for key in KEPT}
+    kept = {key: content[key] for key in KEPT if key in content}
     kept["sets"] = [{key: one[key] for key in KEPT_OF_A_SET} for one in content["sets"]]
     path = folder / f"{name}.json"
     if curve is not None:

@@ -23,7 +23,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
     total = evaluation.score
     print_table(console, _main_table(evaluation))
     console.print(_explanation(total), style="dim", highlight=False)
-    _print_unreadable(console, evaluation)
+    print_unreadable(console, evaluation)
     if tables:
         for name, rows in total.tables.items():
             if len(rows) > 1:
@@ -33,7 +33,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
         console.print(align(one), highlight=False, markup=False, style="dim")
 
 
-def _print_unreadable(console: Console, evaluation: Evaluation) -> None:
+def print_unreadable(console: Console, evaluation: Evaluation) -> None:
+    """The utterances that could not be read, and what became of them; nothing where all could."""
     bad = evaluation.unreadable
     if not bad:
         return

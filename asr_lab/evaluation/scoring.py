@@ -12,10 +12,19 @@ import attrs
 import numpy as np
 
 from asr_lab.evaluation.bootstrap import Ints, rate_interval, resampling_units
-from asr_lab.evaluation.error_counts import REFERENCE, Counts, count_errors, error_rate, num_errors
+from asr_lab.evaluation.error_counts import (
+    REFERENCE,
+    Counts,
+    Scorer,
+    count_errors,
+    error_rate,
+    num_errors,
+    scorer_hash,
+    scorer_name,
+)
 from asr_lab.evaluation.rates import MAIN, UnitErrors
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
-from asr_lab.text.normalizer import Normalizer
+from asr_lab.text.normalizer import TextNormalizer
 
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Where the table by length is cut, in seconds."""
@@ -86,6 +95,11 @@ class SetScore:
     """By name."""
     normaliser: str
     """Name and version of what was done to both texts."""
+    normaliser_hash: str
+    """SHA-256 of that and of all that decides its texts; "" where it is not known."""
+    scorer: str
+    """Name and version of how words were matched."""
+    scorer_hash: str
     utterances: int
     audio_s: float
     hash: str
@@ -113,7 +127,12 @@ class SetScore:
 
 
 def score(
-    transcripts: Sequence[DecodedUtterance], normalizer: Normalizer, bootstrap: int, seed: int, name: str = ""
+    transcripts: Sequence[DecodedUtterance],
+    normalizer: TextNormalizer,
+    bootstrap: int,
+    seed: int,
+    name: str = "",
+    scorer: Scorer = "plain",
 ) -> SetScore:
     """Every error rate of transcripts after normalising both texts, with 95 % bootstrap intervals.
 
@@ -123,14 +142,18 @@ def score(
     """
     if not transcripts:
         raise ValueError(f"no transcripts to score in {name or 'the set'}")
-    references = [normalizer(t.reference) for t in transcripts]
-    hypotheses = [normalizer(t.hypothesis) for t in transcripts]
-    counts = count_errors(references, hypotheses)
+    languages = [_column(t, "language") or "" for t in transcripts]
+    references = [normalizer(t.reference, one) for t, one in zip(transcripts, languages, strict=True)]
+    hypotheses = [normalizer(t.hypothesis, one) for t, one in zip(transcripts, languages, strict=True)]
+    counts = count_errors(references, hypotheses, scorer)
     units = resampling_units([_column(t, "speaker") for t in transcripts])
     return SetScore(
         name=name,
         rates=_rates(counts, units.total, bootstrap, seed),
         normaliser=normalizer.name,
+        normaliser_hash=normalizer.hash,
+        scorer=scorer_name(scorer),
+        scorer_hash=scorer_hash(scorer),
         utterances=len(transcripts),
         audio_s=sum(t.duration_s for t in transcripts),
         hash=set_hash(transcripts),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import torch
 from torch import nn
 
@@ -16,6 +18,7 @@ from asr_lab.data.batch_features import batch_features
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.decoder import Targets
+from asr_lab.recognition.bounded_batches import BoundedBatches
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.streaming import Context, Frames, Streamable
 from asr_lab.text.vocabulary import Vocabulary
@@ -25,7 +28,19 @@ if TYPE_CHECKING:
 
     from asr_lab.data.training_data import EvaluationData
 
-__all__ = ["DecodedUtterance", "evaluating", "evaluation_context", "transcribe_set"]
+__all__ = ["DecodedUtterance", "DecodingCost", "evaluating", "evaluation_context", "transcribe_set"]
+
+
+@attrs.define
+class DecodingCost:
+    """What transcribing sets took."""
+
+    compute_s: float = 0.0
+    """Seconds of features, model and search; reading and decoding of files not among them."""
+    audio_s: float = 0.0
+    """Seconds of audio that took them."""
+    halvings: int = 0
+    """How often a batch was halved for memory."""
 
 
 @torch.no_grad()
@@ -38,26 +53,43 @@ def transcribe_set(
     device: torch.device | str = "cpu",
     show: bool = False,
     spell: Callable[[str, int], Sequence[int]] | None = None,
+    cost: DecodingCost | None = None,
 ) -> list[DecodedUtterance]:
     """The best hypothesis of every utterance of a set, in the set's order, references as its manifest writes them.
 
     The model is in eval mode meanwhile, in its widest context (`evaluation_context`). `show` draws progress on stderr
     when that is a terminal. With `spell`, the tokens of a transcript beside so many samples (none where there is
-    nothing to learn), each has its loss.
+    nothing to learn), each has its loss. `cost` is added to.
+
+    A batch that does not fit into memory is halved, and so are those after it that are as large; an utterance that
+    does not fit alone becomes one of the set's `unreadable`.
     """
     context = evaluation_context(model)
     texts: dict[str, str] = {}
     losses: dict[str, float] = {}
-    with evaluating(model), _progress(show) as progress:
+    with evaluating(model), progress_bar(show) as progress:
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
-        for batch in data.batches():
+
+        def step(batch: Batch) -> tuple[list[str], dict[str, float]]:
             encoded = model.encode(batch_features(features, batch, device), context)
             found = model.search_in(encoded, decode)
-            for id, hypotheses in zip(batch.ids, found, strict=True):
-                texts[id] = vocabulary.decode(hypotheses[0].tokens)
-            if spell is not None:
-                losses.update(_losses(model, encoded, batch, spell))
-            progress.advance(task, len(batch.ids))
+            own = _losses(model, encoded, batch, spell) if spell is not None else {}
+            return [vocabulary.decode(hypotheses[0].tokens) for hypotheses in found], own
+
+        bounded = BoundedBatches(step)
+        for whole in data.batches():
+            started = time.perf_counter()
+            for batch, found in bounded.run(whole):
+                if found is None:
+                    data.give_up(batch.ids[0], f"does not fit into the memory of {device}")
+                else:
+                    texts.update(zip(batch.ids, found[0], strict=True))
+                    losses.update(found[1])
+                progress.advance(task, len(batch.ids))
+            if cost is not None:
+                cost.compute_s += time.perf_counter() - started
+                cost.audio_s += int(whole.audio_lengths.sum()) / data.sample_rate
+                cost.halvings = bounded.halvings
     return [
         DecodedUtterance(u.id, u.text, texts[u.id], dict(u.columns), u.duration_s or 0.0, u.audio, losses.get(u.id))
         for u in data.utterances
@@ -100,7 +132,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def _progress(show: bool) -> Progress:
+def progress_bar(show: bool) -> Progress:
+    """A bar on stderr, where that is a terminal and it is wanted."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

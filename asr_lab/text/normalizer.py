@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from asr_lab.text.letter_case import lower_greek, lower_lithuanian, lower_turkic, upper_turkic
 from asr_lab.text.word_marks import APOSTROPHE_LETTERS, JOINERS, follows_letter, in_word, inner_mark, is_tone
@@ -114,18 +117,55 @@ def kind_of(step: Step) -> str:
     return step.partition(":")[0]
 
 
-class Normalizer:
+class TextNormalizer(ABC):
+    """What makes texts comparable before they are scored; a score names it and holds its hash."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """What it is called without its version."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Raised whenever it gives another text than before."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What else decides its texts, as JSON: options, hashes of tables."""
+        return {}
+
+    @property
+    def name(self) -> str:
+        """What a score says of it: `english/1`, `nfc+lower+strip_punctuation/2`."""
+        return f"{self.id}/{self.version}"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256, hexadecimal, of the name and all settings."""
+        content = json.dumps([self.id, self.version, dict(self.settings)], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @abstractmethod
+    def __call__(self, text: str, language: str = "") -> str:
+        """The text made plain, words parted by one blank; `language` is the manifest's name of it, or ""."""
+
+
+class Normalizer(TextNormalizer):
     """Steps applied in order; runs of white space become one blank at the end, whatever the steps."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = tuple(steps)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str, language: str = "") -> str:
         for step in self.steps:
             text = _STEPS[step](text)
         return " ".join(text.split())
 
     @property
-    def name(self) -> str:
-        """What a score says of it: `nfc+lower+strip_punctuation/1`."""
-        return f"{'+'.join(self.steps) or 'none'}/{VERSION}"
+    def id(self) -> str:
+        return "+".join(self.steps) or "none"
+
+    @property
+    def version(self) -> str:
+        return VERSION

@@ -44,6 +44,10 @@ class ErrorRate:
         """The errors of an utterance; both texts are normalised."""
         raise NotImplementedError
 
+    def count_merged(self, reference: str, hypothesis: str) -> UnitErrors:
+        """The same where words may be written together or apart, in rates that words decide."""
+        return self.count(reference, hypothesis)
+
 
 @functools.cache
 def names() -> tuple[str, ...]:

@@ -13,3 +13,8 @@ class SentenceErrorRate(ErrorRate):
 
     def count(self, reference: str, hypothesis: str) -> UnitErrors:
         return UnitErrors(int(reference.split() != hypothesis.split()), 0, 0, 1)
+
+    def count_merged(self, reference: str, hypothesis: str) -> UnitErrors:
+        from asr_lab.evaluation.merged_words import merged_word_errors
+
+        return UnitErrors(int(merged_word_errors(reference.split(), hypothesis.split()).errors > 0), 0, 0, 1)

@@ -13,3 +13,8 @@ class WordErrorRate(ErrorRate):
 
     def count(self, reference: str, hypothesis: str) -> UnitErrors:
         return edit_errors(reference.split(), hypothesis.split())
+
+    def count_merged(self, reference: str, hypothesis: str) -> UnitErrors:
+        from asr_lab.evaluation.merged_words import merged_word_errors
+
+        return merged_word_errors(reference.split(), hypothesis.split())

@@ -14,6 +14,7 @@ from torch import Tensor
 from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.errors import DataError
 from asr_lab.evaluation.comparison import Comparison, Difference, compare
+from asr_lab.evaluation.error_counts import Scorer
 from asr_lab.evaluation.evaluation_files import UnreadablePolicy, evaluate, read_evaluation, write_evaluation
 from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.scoring import Rate, SetScore
@@ -23,7 +24,7 @@ from asr_lab.evaluation.streaming.playback import ComputeCost, Contender, Kind
 from asr_lab.recognition.alignment import Aligner
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.recognition.timed_word import TimedWord
-from asr_lab.text.normalizer import Normalizer
+from asr_lab.text.normalizer import TextNormalizer
 
 TIMED_S = 30.0
 """Audio that is decoded a second time to be timed, one stream alone, at least an utterance."""
@@ -70,11 +71,12 @@ class ContextRow:
 class Scoring(NamedTuple):
     """How texts are compared with references."""
 
-    normalizer: Normalizer
+    normalizer: TextNormalizer
     bootstrap: int
     """Resamples."""
     seed: int
     unreadable: UnreadablePolicy = "deleted"
+    scorer: Scorer = "plain"
 
 
 class Playback:
@@ -140,7 +142,7 @@ def score_rows(
         decoded = {data.name: _transcripts(data, playback.shown[one.label]) for data in sets}
         what = {**about, "context": one.label, "decoder": one.decoder}
         how = (scoring.normalizer, scoring.bootstrap, scoring.seed)
-        evaluation = evaluate(decoded, *how, unreadable, what, scoring.unreadable)
+        evaluation = evaluate(decoded, *how, unreadable, what, scoring.unreadable, scoring.scorer)
         scores[one.label] = evaluation.score
         paths[one.label] = write_evaluation(evaluation, folder, row_stem(one.label))
     rows = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asr_lab.config.structure import unstructure
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError
@@ -23,7 +24,7 @@ TEST = "test"
 """What the scores of `data.test` are called in `eval/`."""
 TIE = "cer"
 """The rate that decides between equals of the metric."""
-KEPT = ("name", "rates", "normaliser", "utterances")
+KEPT = ("name", "rates", "normaliser", "scorer", "utterances")
 """What the record of a finished run repeats of a score."""
 
 
@@ -87,7 +88,7 @@ def score_test(
     """Transcribe and score the test sets as `[decode]` and `[score]` say; `test.json` and its hypotheses in `folder`.
 
     `check` is called before they are written; it raises where the run is another process's by then.
-    Gives the score over all sets, then, where there are several, each set's: name, rates, normaliser, utterances.
+    Gives the score over all sets, then, where there are several, each set's: those of `KEPT`.
     """
     from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, write_evaluation
     from asr_lab.recognition.transcribe_set import transcribe_set
@@ -101,8 +102,10 @@ def score_test(
         )
         unreadable += [(data.name, one) for one in data.unreadable]
     how = experiment.score
-    normalizer = Normalizer(how.normalizer)
-    evaluation = evaluate(decoded, normalizer, how.bootstrap, recipe.seed, unreadable, about, how.unreadable)
+    what = {**about, "score": unstructure(how)}
+    evaluation = evaluate(
+        decoded, experiment.normalizer, how.bootstrap, recipe.seed, unreadable, what, how.unreadable, how.scorer
+    )
     check()
     path = write_evaluation(evaluation, folder, TEST)
     content = evaluation_json(evaluation, str(path.with_suffix(".jsonl")))

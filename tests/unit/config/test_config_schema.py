@@ -120,6 +120,7 @@ CHECKED_BY = {
     "Init.checkpoint",
     "LibriSpeech.splits",
     "Muon.betas",
+    "Score.normalizer",
     "Slurm.sbatch",
     "Slurm.setup",
     "Speed.factors",

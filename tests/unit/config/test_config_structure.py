@@ -250,3 +250,22 @@ def test_a_module_that_cannot_be_imported_is_named_where_it_is_chosen(shape: typ
     assert problems({"type": "oval"}, shape) == {("type",): "no Shape called 'oval' (have: broken, circle)"}
     with pytest.raises(LabError, match=r"shapes/broken\.py"):
         shape.choices()
+
+
+def test_a_key_may_take_a_list_or_a_table_with_a_type() -> None:
+    from asr_lab.recipe import Score
+
+    named = structure({"normalizer": {"type": "basic", "strip_accents": True}}, Score)
+    assert unstructure(named)["normalizer"] == {"type": "basic", "strip_accents": True}
+    assert structure({"normalizer": ["nfc"]}, Score).steps == ("nfc",)
+    assert named.steps is None
+    for written, message in [
+        ("english", "got 'english'; write { type = \"english\" }"),
+        (5, "must be a list or a table with a type: basic, english"),
+        (["nfcc"], "did you mean 'nfc'"),
+        ({"type": "englisch"}, "did you mean 'english'"),
+        (["nfc"] * 33, "must hold at most 32 steps, got 33"),
+    ]:
+        with pytest.raises(Invalid) as error:
+            structure({"normalizer": written}, Score)
+        assert message in error.value.problems[0][1]

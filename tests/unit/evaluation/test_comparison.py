@@ -102,5 +102,7 @@ def test_evaluations_of_two_versions_of_the_normaliser_are_refused_by_name(
 ) -> None:
     new = written(tmp_path, "a", references, references)
     old = {**new, "normaliser": "nfc/1"}
-    with pytest.raises(DataError, match=r"normalised by nfc/1 and by nfc/2; evaluate the older one anew: asrlab eval"):
+    with pytest.raises(
+        DataError, match=r"normalised by nfc/1 and by nfc/2; score the older one anew: asrlab rescore FILE"
+    ):
         compare(old, new)
