@@ -25,6 +25,7 @@ COMMANDS = (
     "describe",
     "diff",
     "schema",
+    "data",
     "runs",
     "watch",
     "cancel",
@@ -70,7 +71,11 @@ def shared(
 
 for _name in COMMANDS:
     _module = _name.replace("-", "_")
-    app.command(_name)(getattr(importlib.import_module(f"cli.{_module}"), _module))
+    _command = getattr(importlib.import_module(f"cli.{_module}"), _module)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
 def main() -> None:

@@ -155,7 +155,7 @@ class Recording:
     def _decoder(self, pieces: tuple[Piece, ...]) -> Iterator[SequentialFile]:
         from asr_lab.audio.sequential_file import SequentialFile
 
-        if pieces == ((0, self.file.size),):
+        if pieces == ((0, self.file.size),) and not self.file.is_slice:
             os.lseek(self.file.descriptor, 0, os.SEEK_SET)
             shown: Any = self.file.descriptor
         else:
@@ -231,7 +231,8 @@ def _opened(path: str | os.PathLike[str]) -> OpenFile:
     except ValueError as error:  # a zero byte, half of a surrogate pair
         raise AudioError(path, "no file can be called so") from error
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        reason = "no such file" if absent else str(error.strerror).lower()
         raise AudioError(path, reason) from error
 
 

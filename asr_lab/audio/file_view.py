@@ -9,21 +9,30 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from asr_lab.audio.containers.layout import Piece
+from asr_lab.audio.file_slice import slice_of
 
 
 class OpenFile:
-    """A regular file that is read anywhere; close it, or use it in a `with`. OSError where it cannot be opened."""
+    """A regular file, or a slice of one, that is read anywhere; close it, or use it in a `with`.
+
+    OSError where it cannot be opened.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        part = slice_of(path)
         # Without waiting: the other end of a named pipe may never come.
-        self.descriptor = os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self.descriptor = os.open(os.fsencode(part.path if part else path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
         self.is_regular = stat.S_ISREG(status.st_mode)
-        self.size = status.st_size
+        self.is_slice = part is not None
+        self._first = part.offset if part else 0
+        self.size = max(0, min(part.size, status.st_size - part.offset)) if part else status.st_size
 
     def read(self, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset` on."""
-        return os.pread(self.descriptor, max(0, min(count, self.size - offset)), offset) if offset < self.size else b""
+        if offset >= self.size:
+            return b""
+        return os.pread(self.descriptor, max(0, min(count, self.size - offset)), self._first + offset)
 
     def close(self) -> None:
         os.close(self.descriptor)

@@ -91,12 +91,10 @@ def about_of(
     run: RunDirectory, checkpoint: str, loaded: Loaded, data: Sequence[str], recipe: Recipe, device: str
 ) -> dict[str, Any]:
     """What files say of how a run was decoded."""
-    folders = loaded.weights.folders
     return {
         "run": run.name,
         "weights": checkpoint,
-        "checkpoint": loaded.checkpoint.name,
-        **({"mean_of": [folder.name for folder in folders]} if len(folders) > 1 else {}),
+        **loaded.weights.record(),
         "data": list(data) or "data.test",
         "decode": unstructure(recipe.decode),
         "device": device,
@@ -129,9 +127,9 @@ def evaluation_document(
 def dataset_of(text: str) -> dict[str, Any]:
     """The dataset that a `--data` argument means: a manifest, a folder, or an inline table of a recipe.
 
-    A manifest is a table of transcripts (`.tsv`, `.csv`) or lhotse cuts (`.jsonl`, `.jsonl.gz`); a folder holds such a
-    table, or is a tree like LibriSpeech's. Their paths start at the working directory, those in an inline table under
-    `ASRLAB_DATA`. Raises DataError.
+    A manifest is a table of transcripts (`.tsv`, `.csv`), lhotse cuts (`.jsonl`, `.jsonl.gz`) or NeMo's (`.json`); a
+    folder holds such a table, or is a tree like LibriSpeech's. Their paths start at the working directory, those in an
+    inline table under `ASRLAB_DATA`. Raises DataError.
     """
     import tomli
 
@@ -147,12 +145,14 @@ def dataset_of(text: str) -> dict[str, Any]:
         return _folder(path)
     if not path.is_file():
         raise DataError(f"--data {text}: there is no such file or folder (an inline table is written {{type = …}})")
-    if path.name.endswith((*CUTS, ".json")):  # NeMo's end so, and are told what to do
+    if path.suffix == ".json":
+        return {"type": "nemo", "path": str(path.resolve()), "name": path.stem}
+    if path.name.endswith(CUTS):
         return {"type": "manifest", "path": str(path.resolve()), "name": path.name.split(".")[0]}
     if path.suffix in TABLES:
         where = path.resolve()
         return {"type": "folder", "path": str(where.parent), "transcripts": where.name, "name": _name(path)}
-    raise DataError(f"--data {text}: a manifest ends in {', '.join((*TABLES, *CUTS))}")
+    raise DataError(f"--data {text}: a manifest ends in {', '.join((*TABLES, *CUTS, '.json'))}")
 
 
 def _folder(path: Path) -> dict[str, Any]:

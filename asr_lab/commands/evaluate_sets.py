@@ -63,8 +63,8 @@ def evaluate_sets(
     for dataset in recipe.data.test:
         if not dataset.is_made:
             dataset.read(data_root())
-    _, weights = find_weights(run.path, request.checkpoint)
-    about = _about(request, recipe, weights.name, words)
+    weights = find_weights(run.path, request.checkpoint)
+    about = _about(request, recipe, weights.record(), words)
     labels = [f"{word}-{text}" for word, text in words.items()] or names
     stem = file_stem(labels, about, [*_kept(request.options), *request.overrides])
     folder = run.eval / f"{stem}{PARTS}"
@@ -93,12 +93,14 @@ def _kept(options: Mapping[str, str]) -> list[str]:
     return [text for name, text in options.items() if name != "--launch"]
 
 
-def _about(request: DecodeRequest, recipe: Recipe, checkpoint: str, words: Mapping[str, str]) -> dict[str, Any]:
+def _about(
+    request: DecodeRequest, recipe: Recipe, checkpoint: Mapping[str, Any], words: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "run": request.directory.name,
         "version": package_version(),
         "weights": request.checkpoint,
-        "checkpoint": checkpoint,
+        **checkpoint,
         "data": dict(words) or list(request.data) or "data.test",
         "decode": unstructure(recipe.decode),
         "device": request.device,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterable
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
@@ -120,6 +120,14 @@ def without_none(annotation: Any) -> Any:
         return annotation
     (one,) = (a for a in get_args(annotation) if a is not type(None))
     return one
+
+
+def word_or_list(annotation: Any) -> tuple[Any, Any] | None:
+    """The two of `Literal["all"] | tuple[str, ...]`, a word in a list's place; None for any other annotation."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return None
+    by_kind = {get_origin(one): one for one in get_args(annotation)}
+    return (by_kind[Literal], by_kind[tuple]) if by_kind.keys() == {Literal, tuple} else None
 
 
 def can_say_none(annotation: Any) -> bool:

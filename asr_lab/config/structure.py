@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 import attrs
 import cattrs
 
-from asr_lab.config.fields import Field, can_say_none, fields, is_optional, list_or_slot, without_none
+from asr_lab.config.fields import Field, can_say_none, fields, is_optional, list_or_slot, without_none, word_or_list
 from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
@@ -107,6 +107,7 @@ def _converter() -> cattrs.Converter:
         (lambda t: get_origin(t) is dict, _dict),
         (is_optional, _optional),
         (lambda t: list_or_slot(t) is not None, _list_or_slot),
+        (lambda t: word_or_list(t) is not None, _word_or_list),
     ]
     for applies, hook in hooks:
         converter.register_structure_hook_func(applies, functools.partial(hook, converter))
@@ -255,6 +256,18 @@ def _tuple(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     if problems:
         raise Invalid(problems)
     return tuple(found)
+
+
+def _word_or_list(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    two = word_or_list(annotation)
+    assert two is not None
+    word, many = two
+    if isinstance(value, list | tuple):
+        return converter.structure(value, many)
+    if value not in get_args(word) or not isinstance(value, str):
+        hint = f"; write [{shown(value)}]" if isinstance(value, str) else ""
+        _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
+    return value
 
 
 def _dict(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:

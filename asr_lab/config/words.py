@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from asr_lab.config.fields import list_or_slot, without_none
+from asr_lab.config.fields import list_or_slot, without_none, word_or_list
 from asr_lab.config.paths import quote
 from asr_lab.config.section import Slot
 
@@ -22,6 +22,8 @@ def expected(annotation: Any) -> str:
         return _SCALARS[annotation]
     if (both := list_or_slot(annotation)) is not None:
         return " or ".join(map(expected, both))
+    if (two := word_or_list(annotation)) is not None:
+        return f"{expected(two[0])}, or {expected(two[1])}"
     if get_origin(annotation) is Literal:
         options = get_args(annotation)
         return f"one of {', '.join(str(a) for a in options)}" if len(options) > 1 else toml(options[0])

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from asr_lab.audio.file_slice import slice_of
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info
 
 try:
@@ -203,14 +204,16 @@ def _stamps(paths: Sequence[str]) -> list[_Stamp | None]:
     """Those of files that may have a header; `read_info` says what is wrong with the others."""
     stamps: list[_Stamp | None] = []
     for path in paths:
+        part = slice_of(path)
         try:
-            status = os.stat(path)
+            status = os.stat(part.path if part else path)
             key = os.fsencode(path if path.startswith("/") else os.path.join(os.getcwd(), path))
         except (OSError, ValueError):
             stamps.append(None)
             continue
         regular = stat.S_ISREG(status.st_mode)
-        stamps.append(_Stamp(key, status.st_size, status.st_mtime_ns) if regular and status.st_size else None)
+        size = min(part.size, max(0, status.st_size - part.offset)) if part else status.st_size
+        stamps.append(_Stamp(key, size, status.st_mtime_ns) if regular and size else None)
     return stamps
 
 

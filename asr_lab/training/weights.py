@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
@@ -41,6 +42,11 @@ class ChosenWeights:
     def has_averages(self) -> bool:
         """Whether exponential averages are taken and there."""
         return self.takes_averages and checkpoint.has_part(self.folder, "average")
+
+    def record(self) -> dict[str, Any]:
+        """What files say of them: the checkpoint's name, and the names of all where a mean is taken."""
+        names = [folder.name for folder in self.folders]
+        return {"checkpoint": names[0], **({"mean_of": names} if len(names) > 1 else {})}
 
     def read(self) -> dict[str, Tensor]:
         """The weights by name, on the CPU; CheckpointError for what is damaged, or is not of one model."""

@@ -84,13 +84,9 @@ def refuse_other_kinds(data: Mapping[str, Any], manifest: Path) -> None:
     if "type" in keys or "recording" in keys:
         return
     if any(name in keys for name in NEMO_AUDIO):
-        audio = next(name for name in NEMO_AUDIO if name in keys)
-        stem = manifest.name.split(".")[0]
         raise DataError(
-            f"{manifest} looks like a NeMo manifest, not one of lhotse's cuts; make it a table beside the audio, and "
-            'read that by type = "folder":\n'
-            "  (printf 'audio\\tstart_s\\tduration_s\\ttext\\n'; "
-            f"jq -r '[.{audio}, .offset // 0, .duration, .text] | @tsv' {manifest.name}) > {stem}.tsv"
+            f"{manifest} looks like a NeMo manifest, not one of lhotse's cuts; read it by\n"
+            f'  {{ type = "nemo", path = "{manifest.name}" }}'
         )
     kind = "recordings" if "sources" in keys else "supervisions" if "recording_id" in keys else ""
     if kind:

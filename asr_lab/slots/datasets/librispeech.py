@@ -9,7 +9,6 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.errors import DataError
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -36,16 +35,7 @@ class LibriSpeech(Dataset):
         return tuple(root / self.path / split.replace(".", "-") for split in self.splits)
 
     def read(self, root: Path) -> Source:
-        from asr_lab.data.sources.trees import chained, read_tree
+        from asr_lab.data.sources.librispeech import read_parts
 
         names = [folder.name for folder in self.places(root)]
-        folders = [folder.resolve() for folder in self.places(root)]
-        if missing := [f for f in folders if not f.is_dir()]:
-            looked = "".join(f"\n  {f}" for f in missing)
-            archives = " ".join(f"https://www.openslr.org/resources/12/{f.name}.tar.gz" for f in missing)
-            raise DataError(
-                f"LibriSpeech is not there; looked for{looked}\nget it with\n"
-                f"  mkdir -p {root.resolve()} && cd {root.resolve()}\n"
-                f"  for url in {archives}; do curl -L $url | tar xz; done\nor set ASRLAB_DATA to where it is"
-            )
-        return chained([read_tree(f, {"split": n, "language": "en"}) for f, n in zip(folders, names, strict=True)])
+        return read_parts("librispeech", root / self.path, names, root)

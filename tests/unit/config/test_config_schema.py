@@ -118,6 +118,7 @@ CHECKED_BY = {
     "AdamW.betas",
     "Chars.alphabet",
     "Init.checkpoint",
+    "Fleurs.languages",
     "LibriSpeech.splits",
     "Muon.betas",
     "Score.normalizer",

@@ -193,8 +193,7 @@ def test_some_channels_of_more_are_no_mix_of_all(tmp_path: Path) -> None:
 def test_a_nemo_manifest_is_named_with_the_way(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="looks like a NeMo manifest") as caught:
         read(tmp_path, {"audio_filepath": "a.wav", "duration": 1.5, "text": "one"}, name=name)
-    assert f"jq -r '[.audio_filepath, .offset // 0, .duration, .text] | @tsv' {name}) > m.tsv" in str(caught.value)
-    assert 'type = "folder"' in str(caught.value)
+    assert f'{{ type = "nemo", path = "{name}" }}' in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Corpora from where they are published: fetched to the byte, checked, unpacked safely."""
