@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ def threads_beside(workers: int) -> int | None:
         return None
     processors = num_processors()
     return max(1, processors - min(workers, processors // 2))
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, by number or name; found without torch."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return tuple(name.strip() for name in listed.split(",") if name.strip() and not name.strip().startswith("-"))
+    return tuple(str(number) for number in range(sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))))
 
 
 def best_device() -> torch.device:

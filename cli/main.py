@@ -34,6 +34,7 @@ COMMANDS = (
     "rescore",
     "compare",
     "compare-streaming",
+    "sweep",
     "results",
     "transcribe",
     "align",

@@ -16,3 +16,7 @@ Running = Annotated[
     str, typer.Argument(metavar="[RUN]", help="Path, name or hash prefix; none = the newest that runs.")
 ]
 Checkpoint = Annotated[str, typer.Option(metavar="best|last|average[:N]|PATH", help="Which weights.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, metavar="N", help="Training runs at once; default: one for each GPU, or one."),
+]

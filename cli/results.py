@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import AcceptChanges, Overrides, Readme
+from cli.options import AcceptChanges, Overrides, Readme, Workers
 
 if TYPE_CHECKING:
-    from asr_lab.commands.study import Fold
+    from asr_lab.config.grid import GridPoint
+    from asr_lab.config.load import Document
+    from asr_lab.recipe import Recipe
     from asr_lab.runs.directory import RunDirectory
 
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the evaluations are kept.")]
@@ -28,6 +29,7 @@ def results(
     out: Folder = Path("docs/results"),
     readme: Readme = Path("README.md"),
     seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Train from each of these seeds instead.")] = "",
+    workers: Workers = None,
     overrides: Overrides = [],  # noqa: B006
     accept_changes: AcceptChanges = False,
 ) -> None:
@@ -51,13 +53,14 @@ def results(
         command += ["--leave-out", leave_out]
         label, _, column = leave_out.rpartition(".")
         name = f"{name}-leave-out-{column}"
-        content = _study(recipe, overrides, folds(document, label, column, data_root()), leave_out, accept_changes)
+        points = folds(document, label, column, data_root())
+        content = _study(recipe, document, points, leave_out, workers, accept_changes)
     elif seeds:
         from asr_lab.commands.study import seeds as seeds_of
 
         command += ["--seeds", seeds]
         name = re.sub(r"\W+", "-", title.lower()).strip("-") or f"{name}-seeds"
-        content = _study(recipe, overrides, seeds_of(document, _numbers(seeds)), "seed", accept_changes)
+        content = _study(recipe, document, seeds_of(document, _numbers(seeds)), "seed", workers, accept_changes)
     else:
         run = _train(recipe, overrides, accept_changes)
         content, curve = _test_scores(run), run.path / CURVE
@@ -74,16 +77,24 @@ def results(
 
 
 def _study(
-    recipe: Path, overrides: Sequence[str], folds: Sequence[Fold], label: str, accept_changes: bool
+    recipe: Path,
+    document: Document[Recipe],
+    grid: Sequence[GridPoint],
+    label: str,
+    workers: int | None,
+    accept_changes: bool,
 ) -> dict[str, Any]:
-    from asr_lab.commands.study import score_folds
-    from asr_lab.compiler.load import load_recipe
+    from asr_lab.commands.study import score_points
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.study.points import points_of
+    from asr_lab.runs.study.study import study_of
+    from cli.sweep_table import train_all
 
-    runs = []
-    for number, fold in enumerate(folds, start=1):
-        print(f"run {number} of {len(folds)}: {fold.value}", file=sys.stderr)
-        runs.append((fold, _train(recipe, [*overrides, *fold.overrides], accept_changes)))
-    return score_folds(load_recipe(recipe, overrides), runs, label)
+    points = points_of(recipe, grid)
+    study = study_of(points, runs_root(), workers, accept_changes=accept_changes)
+    if code := train_all(study):
+        raise typer.Exit(code)
+    return score_points(document, study, label)
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,7 +1,7 @@
-"""Studies: several runs that differ in one thing, scored side by side.
+"""The studies of `asrlab results`: which points they have, and their test sets scored as one evaluation.
 
 Leave-one-out trains without one speaker (or any other value of a column) and tests on that one, for each in turn;
-seeds train the same recipe from other first weights and in other orders.
+seeds train the same recipe from other first weights and in other orders. They are trained as any sweep is.
 """
 
 from __future__ import annotations
@@ -10,37 +10,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from asr_lab.commands.evaluate import inline_toml
 from asr_lab.compiler.inputs import data_root
+from asr_lab.config.grid import GridPoint
 from asr_lab.config.load import Document
 from asr_lab.config.structure import unstructure
 from asr_lab.data.where import Where
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, TrainingError
 from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, read_evaluation
 from asr_lab.evaluation.hypotheses import decoded_of, read_hypotheses
 from asr_lab.recipe import Recipe
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
-from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.study.points import SEED
+from asr_lab.runs.study.study import Study
 from asr_lab.slots.datasets import Dataset
 
 PARTS = ("train", "valid", "test")
 NOT_WANTED = ("where", "join", "weight", "name")
 
 
-@attrs.frozen
-class Fold:
-    """One run of a study."""
-
-    value: str
-    """What is its own: the value left out, or the seed."""
-    overrides: tuple[str, ...]
-    """What makes the recipe this one."""
-
-
-def folds(document: Document[Recipe], label: str, column: str, root: Path) -> list[Fold]:
-    """A fold for each value of a column of the set called `label`, in order of the values.
+def folds(document: Document[Recipe], label: str, column: str, root: Path) -> list[GridPoint]:
+    """A point for each value of a column of the set called `label`, in order of the values.
 
     Train and valid lose the value; test is everything of it, under the conditions that the set's tables in train,
     valid and test agree in. DataError when there is no such set, or it has fewer than two values, or the recipe has a
@@ -63,26 +53,39 @@ def folds(document: Document[Recipe], label: str, column: str, root: Path) -> li
         without = [f'data.{p}[{i}].where.{column}="!{value}"' for p in ("train", "valid") for i, _ in own[p]]
         test = {**whole, "name": value, "where": {**whole["where"], column: value}}
         name = f'name="{document.value.name}_without_{_slug(value)}"'
-        made.append(Fold(value, (name, *without, f"data.test=[{inline_toml(test)}]")))
+        overrides = (*document.overrides, name, *without, f"data.test=[{inline_toml(test)}]")
+        made.append(GridPoint({column: value}, overrides))
     return made
 
 
-def seeds(document: Document[Recipe], numbers: Sequence[int]) -> list[Fold]:
-    """A fold for each seed; DataError for fewer than two, or one twice."""
+def seeds(document: Document[Recipe], numbers: Sequence[int]) -> list[GridPoint]:
+    """A point for each seed; DataError for fewer than two, or one twice."""
     if len(set(numbers)) < max(2, len(numbers)):
         raise DataError(f"a study of seeds takes two different ones or more, got {', '.join(map(str, numbers))}")
-    name = document.value.name
-    return [Fold(f"seed {n}", (f"seed={n}", f'name="{name}_seed_{n}"')) for n in numbers]
+    return [GridPoint({SEED: str(n)}, (*document.overrides, f"{SEED}={n}")) for n in numbers]
 
 
-def score_folds(document: Document[Recipe], runs: Sequence[tuple[Fold, RunDirectory]], label: str) -> dict[str, Any]:
-    """The folds' test sets scored as one evaluation: a set for each fold, and all of them together."""
+def score_points(document: Document[Recipe], study: Study, label: str) -> dict[str, Any]:
+    """The test sets of a study's points scored as one evaluation: a set for each, and all of them together.
+
+    TrainingError, with each one's reason, where some have failed.
+    """
+    failed = [f"{one.point.label}: {one.state}: {one.reason}" for one in study.tracked if one.state != "finished"]
+    if failed:
+        raise TrainingError("\n".join(["not all runs of the study are finished:", *(f"  {line}" for line in failed)]))
     decoded: dict[str, list[DecodedUtterance]] = {}
-    for fold, run in runs:
-        content = read_evaluation(run.eval / "test.json")
-        decoded[fold.value] = [decoded_of(r) for r in read_hypotheses(Path(content["hypotheses"]))]
+    names: dict[str, str] = {}
+    for one in study.tracked:
+        assert one.run is not None
+        path = one.run.eval / "test.json"
+        if not path.exists():
+            raise DataError(f"{one.run.name} has no scores: its recipe has no data.test")
+        ((key, value),) = one.point.values.items()
+        name = f"{key} {value}" if key == SEED else value
+        decoded[name] = [decoded_of(r) for r in read_hypotheses(Path(read_evaluation(path)["hypotheses"]))]
+        names[name] = one.run.name
     score, recipe = document.value.score, document.value
-    about = {"study": label, "runs": {fold.value: run.name for fold, run in runs}}
+    about = {"study": label, "runs": names}
     normalizer = score.build_normalizer(data_root())
     evaluation = evaluate(decoded, normalizer, score.bootstrap, recipe.seed, about=about, scorer=score.scorer)
     return evaluation_json(evaluation, "")

@@ -61,7 +61,7 @@ class Document(Generic[T]):
 
 def load(path: str | os.PathLike[str], schema: type[T], overrides: Sequence[str] = ()) -> Document[T]:
     """The section in a TOML file; RecipeError holds all problems."""
-    return loads(_read(Path(path)), schema, str(path), overrides)
+    return loads(read_text(Path(path)), schema, str(path), overrides)
 
 
 def loads(text: str, schema: type[T], file: str = "<string>", overrides: Sequence[str] = ()) -> Document[T]:
@@ -85,7 +85,8 @@ def in_order(problems: Sequence[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda p: (not p.line, p.line, not p.file.startswith("--set #"), len(p.file), p.file))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """What a TOML file holds; RecipeError where it cannot be read, or is none by its size or encoding."""
     name = str(path)
     try:
         if path.is_dir():

@@ -59,17 +59,7 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], resamples: int = 2000, s
     B of each at random (approximate randomisation; Noreen, 1989). DataError with the reason where the normalisers or
     references differ: such rates say nothing of each other.
     """
-    if a["normaliser"] != b["normaliser"]:
-        steps = {str(one["normaliser"]).rpartition("/")[0] for one in (a, b)}
-        anew = "score one of them anew: asrlab rescore FILE --set score.normalizer=…"
-        way = anew if len(steps) > 1 else "score the older one anew: asrlab rescore FILE"
-        raise DataError(f"not comparable: normalised by {a['normaliser']} and by {b['normaliser']}; {way}")
-    for what in ("scorer", "normaliser_hash"):
-        if (one := a.get(what)) and (other := b.get(what)) and one != other:
-            names = f"scored by {one} and by {other}" if what == "scorer" else "their normalisers' tables differ"
-            raise DataError(f"not comparable: {names}; score one of them anew: asrlab rescore FILE --set score.…")
-    ours, theirs = (_by_utterance(Path(one["hypotheses"])) for one in (a, b))
-    _check_same(ours, theirs)
+    ours, theirs = _read_pair(a, b)
     keys = sorted(ours)
     units = resampling_units([ours[key].get("speaker") for key in keys])
     shared = [name for name in ours[keys[0]]["errors"] if all(name in of[keys[0]]["errors"] for of in (ours, theirs))]
@@ -88,8 +78,51 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], resamples: int = 2000, s
     )
 
 
+def compare_over(
+    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], rate: str, resamples: int = 2000, seed: int = 0
+) -> Difference:
+    """The difference under one rate of several pairs of evaluations, the errors of each utterance summed over them.
+
+    Each evaluation has `normaliser` and `hypotheses`, the path of theirs. For two ways of training, each from several
+    seeds: utterances are resampled, with all that was made of one together. DataError as from `compare`.
+    """
+    total: Ints | None = None
+    keys, speakers, first = [], [], None
+    for a, b in pairs:
+        ours, theirs = _read_pair(a, b)
+        if first is None:
+            first, keys = ours, sorted(ours)
+            speakers = [ours[key].get("speaker") for key in keys]
+        _check_same(first, ours)
+        if keys and not all(rate in of[keys[0]]["errors"] for of in (ours, theirs)):
+            raise DataError(f"not comparable: {rate} was not counted")
+        counts = _counts(keys, ours, theirs, rate)
+        total = counts if total is None else total + counts
+    if total is None or not keys:
+        raise DataError("not comparable: there is no utterance")
+    return _difference(total, resampling_units(speakers), resamples, seed)
+
+
 Key = tuple[str, str]
 """Set and identifier."""
+
+
+def _read_pair(
+    a: Mapping[str, Any], b: Mapping[str, Any]
+) -> tuple[dict[Key, dict[str, Any]], dict[Key, dict[str, Any]]]:
+    """The records of two evaluations; DataError where they cannot be compared."""
+    if a["normaliser"] != b["normaliser"]:
+        steps = {str(one["normaliser"]).rpartition("/")[0] for one in (a, b)}
+        anew = "score one of them anew: asrlab rescore FILE --set score.normalizer=…"
+        way = anew if len(steps) > 1 else "score the older one anew: asrlab rescore FILE"
+        raise DataError(f"not comparable: normalised by {a['normaliser']} and by {b['normaliser']}; {way}")
+    for what in ("scorer", "normaliser_hash"):
+        if (one := a.get(what)) and (other := b.get(what)) and one != other:
+            names = f"scored by {one} and by {other}" if what == "scorer" else "their normalisers' tables differ"
+            raise DataError(f"not comparable: {names}; score one of them anew: asrlab rescore FILE --set score.…")
+    ours, theirs = (_by_utterance(Path(one["hypotheses"])) for one in (a, b))
+    _check_same(ours, theirs)
+    return ours, theirs
 
 
 def _by_utterance(path: Path) -> dict[Key, dict[str, Any]]:

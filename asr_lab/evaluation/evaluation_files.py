@@ -163,7 +163,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, stem: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     hypotheses = folder / f"{stem}.jsonl"
     reasons = {(name, one.id): one.reason for name, one in evaluation.unreadable}
-    records = [_record(one.name, s, reasons) for one in evaluation.sets for s in one.scored]
+    records = [hypothesis_record(one.name, s, reasons) for one in evaluation.sets for s in one.scored]
     write_jsonl(hypotheses, records)
     path = folder / f"{stem}.json"
     write_json(path, evaluation_json(evaluation, hypotheses.name))
@@ -274,9 +274,10 @@ def _score_json(one: SetScore) -> dict[str, Any]:
     }
 
 
-def _record(name: str, one: Scored, reasons: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def hypothesis_record(name: str, one: Scored, reasons: Mapping[tuple[str, str], str] | None = None) -> dict[str, Any]:
+    """A line of a file of hypotheses: an utterance of the set of that name; `reasons` say what could not be read."""
     t = one.transcript
-    reason = reasons.get((name, t.id))
+    reason = (reasons or {}).get((name, t.id))
     return {
         "id": t.id,
         "set": name,

@@ -24,7 +24,7 @@ from asr_lab.recipe import Recipe
 from asr_lab.runs.code_snapshot import PACKAGE, Code, running_code, snapshot_environment, take_snapshot
 from asr_lab.runs.directory import RunDirectory, create_run, free_path, identity_of
 from asr_lab.runs.find import changed_defaults, find_weights, run_of
-from asr_lab.runs.jobs import JobWatch, watch_of
+from asr_lab.runs.jobs import JobWatch, SubmittedJob, submitted_job, watch_of
 from asr_lab.runs.lock import Liveness, last_attempt
 from asr_lab.runs.provenance import RecordChange, changes, refusal
 from asr_lab.runs.request import AttemptRequest
@@ -58,18 +58,28 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     accepted; data, tokenizer and normaliser are compared where they are read, in the job.
     """
     refuse_several_processes()
-    identity, code = identity_of(document.value), running_code()
-    run = None if again else run_of(identity, root)
+    code = running_code()
+    run = None if again else run_of(identity_of(document.value), root)
     if run is None:
-        if document.value.init is not None:
-            find_weights(document.value.init.from_, root)  # where it names nothing, torch need not be loaded
+        check_start(document, root)
         try:
             return Prepared(create_run(document, root, again), "new", RunStatus(), code)
         except RunError:
-            run = None if again else run_of(identity, root)  # made by another command meanwhile
+            run = None if again else run_of(identity_of(document.value), root)  # made by another command meanwhile
             if run is None:
                 raise
-    status = status_of(run)
+    return prepare_found(document, run, code, accept_changes)
+
+
+def check_start(document: Document[Recipe], root: Path) -> None:
+    """Where a new run's first weights are to come from, before torch is loaded; RunError where it names nothing."""
+    if document.value.init is not None:
+        find_weights(document.value.init.from_, root)
+
+
+def prepare_found(document: Document[Recipe], run: RunDirectory, code: Code, accept_changes: bool = False) -> Prepared:
+    """See whether a recipe's run may go on under this code; RunError as from `prepare`."""
+    identity, status = identity_of(document.value), status_of(run)
     state, _ = state_of(run, status)
     if state in ("running", "queued"):
         return Prepared(run, "running", status, code)
@@ -97,11 +107,13 @@ def check_data(prepared: Prepared, document: Document[Recipe]) -> None:
         raise RunError(refusal(prepared.run, found, True))
 
 
-def write_request(prepared: Prepared, document: Document[Recipe], accept_changes: bool) -> Path:
+def write_request(
+    prepared: Prepared, document: Document[Recipe], accept_changes: bool, pause_share: float | None = None
+) -> Path:
     """Put everything that the job needs into the run's directory; give the snapshot of the code."""
     prepared.run.write_recipe(document)
-    request = AttemptRequest(tuple(sys.argv), str(Path.cwd()), accept_changes, prepared.status.attempt)
-    request.write(prepared.run)
+    after = prepared.status.attempt
+    AttemptRequest(tuple(sys.argv), str(Path.cwd()), accept_changes, after, pause_share).write(prepared.run)
     return take_snapshot(prepared.code, prepared.run.code)
 
 
@@ -140,16 +152,22 @@ def start_job(run: RunDirectory, snapshot: Path, launch: Launch) -> JobWatch:
 
     RunError with what SLURM says where it refuses, and where this machine has no SLURM.
     """
+    (job,) = start_jobs([run], snapshot, launch)
+    return JobWatch(job)
+
+
+def start_jobs(runs: Sequence[RunDirectory], snapshot: Path, launch: Launch) -> list[SubmittedJob]:
+    """Submit the jobs of runs that are launched alike, as `start_job` does one: on SLURM, several are an array."""
     if launch.cluster == "slurm" and shutil.which("sbatch") is None:
         raise RunError(
             'launch.type = "slurm" needs sbatch, which this machine does not have; start it on a login node of the '
             "cluster, look at its script with --dry-run, or train here: --set 'launch={type=\"inline\"}'"
         )
-    run.submitit.mkdir(exist_ok=True)
-    log = run.submitit / "submit.log"
+    runs[0].submitit.mkdir(exist_ok=True)
+    log = runs[0].submitit / "submit.log"
     with log.open("w") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "asr_lab.runs.submit", str(run.path.resolve())],
+            [sys.executable, "-m", "asr_lab.runs.submit", *(str(run.path.resolve()) for run in runs)],
             env=snapshot_environment(snapshot, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -160,9 +178,8 @@ def start_job(run: RunDirectory, snapshot: Path, launch: Launch) -> JobWatch:
         lines = log.read_text(errors="replace").strip().splitlines()
         last = next((line for line in reversed(lines) if line.startswith("sbatch: error")), " ".join(lines[-1:]))
         raise RunError(f"the job could not be started: {last} (all of it: {log})")
-    watch = watch_of(run)
-    assert watch is not None
-    return watch
+    jobs = [submitted_job(run) for run in runs]
+    return [job for job in jobs if job is not None]
 
 
 def dry_run(document: Document[Recipe], root: Path, again: bool = False) -> str:

@@ -54,6 +54,7 @@ class EventReader:
     """Follows a run's events: each `read` gives what was written since the last one."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = JsonFollower(path)
 
     def read(self) -> list[Event]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ import submitit
 from submitit.slurm.slurm import SlurmExecutor
 
 from asr_lab.config.imports import PATH_VARIABLE
+from asr_lab.devices import visible_gpus
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.local import Local
 from asr_lab.slots.launch.slurm import Slurm
@@ -78,14 +78,14 @@ def local_executor(launch: Launch, logs: Path) -> submitit.LocalExecutor:
     asked = launch if isinstance(launch, Local) else Local()
     gpus = asked.gpus_per_node
     if gpus is None:
-        gpus = 1 if any(Path("/dev").glob("nvidia[0-9]*")) else 0
+        gpus = min(1, len(visible_gpus()))
     executor = submitit.LocalExecutor(folder=logs)
     executor.update_parameters(
         timeout_min=asked.timeout_min,
         tasks_per_node=asked.num_processes,
         signal_delay_s=_signal_delay_s(asked.timeout_min),
         gpus_per_node=gpus,
-        visible_gpus=_visible_gpus(),
+        visible_gpus=tuple(int(name) for name in visible_gpus() if name.isdecimal()),
         stderr_to_stdout=True,
     )
     return executor
@@ -105,8 +105,3 @@ def _setup(launch: Slurm, needed: Sequence[Path], environ: Mapping[str, str]) ->
 
 def _signal_delay_s(timeout_min: int) -> int:
     return min(SIGNAL_DELAY_S, 30 * timeout_min)
-
-
-def _visible_gpus() -> tuple[int, ...]:
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return tuple(int(n) for n in listed.split(",") if n.strip().isdigit())

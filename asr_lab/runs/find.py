@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from asr_lab.config.difference import KeyChange, difference
@@ -35,12 +36,21 @@ def run_of(identity: Identity, root: Path) -> RunDirectory | None:
     Where no run has its hash, one whose stored recipe would have it today: a default has changed since, or a key has
     come or gone. `changed_defaults` then says which.
     """
-    runs = all_runs(root)
+    return runs_of([identity.hash], root).get(identity.hash)
+
+
+def runs_of(hashes: Iterable[str], root: Path) -> dict[str, RunDirectory]:
+    """The newest run of each of several experiments, by hash, as `run_of` finds them; those without one are left out.
+
+    The runs are read once, however many experiments there are.
+    """
+    wanted, found, runs = set(hashes), {}, all_runs(root)
     for hash_of in (_stored_hash, _hash_today):
-        for run in reversed(runs):
-            if hash_of(run) == identity.hash:
-                return run
-    return None
+        for run in reversed(runs if wanted else []):
+            if (one := hash_of(run)) in wanted:
+                wanted.remove(one)
+                found[one] = run
+    return found
 
 
 def changed_defaults(run: RunDirectory, identity: Identity) -> list[KeyChange]:

@@ -24,6 +24,9 @@ class AttemptRequest:
     """Whether the run may go on under other code, data or packages."""
     after: int | None = None
     """The newest attempt when it was asked for: a run that a later one finished needs no other."""
+    pause_share: float | None = None
+    """Share of the training at which it saves and ends, at the first validation that is due there or later; none: it
+    trains to its end. What is paused goes on as if it never had been."""
 
     @property
     def resume_command(self) -> str:

@@ -75,6 +75,12 @@ class Learner:
         """Whether a limit has been reached."""
         return bool(self.limits.reached(self.progress))
 
+    @property
+    def share(self) -> float:
+        """Share of the training done, 0..1."""
+        epoch_steps = self.data.num_steps(self.progress.epoch) if self.progress.epoch_step else 1
+        return self.limits.share(self.progress, epoch_steps)
+
     def steps(self) -> Iterator[StepReport]:
         """Train from where the cursor stands to the nearest limit; one report per step, after it.
 

@@ -12,9 +12,12 @@ import torch
 
 from asr_lab.compiler.load import checked
 from asr_lab.config.fields import fields
+from asr_lab.config.grid import grid
 from asr_lab.config.load import loads
+from asr_lab.errors import RecipeError
 from asr_lab.families.ssm import SSMConfig
 from asr_lab.recipe import Recipe
+from asr_lab.runs.study.points import points_of
 from asr_lab.slots.launch.slurm import Slurm
 from cli.check import check
 from cli.main import COMMANDS, app
@@ -23,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 FROM_SCRIPTS = (ROOT / "docs" / "from-scripts.md").read_text()
 CLUSTERS = (ROOT / "docs" / "clusters.md").read_text()
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 FLAGS = (
     "model",
     "config",
@@ -89,7 +93,21 @@ def test_from_scripts_says_where_each_usual_flag_went() -> None:
     assert all("`asrlab " in row.split(" | ")[-1] for row in rows)
 
 
-@pytest.mark.parametrize("command", commands_in(README) + commands_in(FROM_SCRIPTS) + commands_in(CLUSTERS))
+@pytest.mark.parametrize("command", [one for one in commands_in(SWEEPS) if one.startswith("asrlab sweep recipes/")])
+def test_every_grid_in_sweeps_is_of_recipes_that_may_be_trained(command: str) -> None:
+    recipe, *words = shlex.split(command)[2:]
+    assert words[::2] == ["--set"] * (len(words) // 2)
+    assert len(points_of(ROOT / recipe, grid(words[1::2], recipe))) >= 4
+
+
+def test_the_impossible_grid_in_sweeps_is_told_so() -> None:
+    (shown,) = re.findall(r"```text\nerror: (.*?)\n```", SWEEPS, flags=re.DOTALL)
+    with pytest.raises(RecipeError) as found:
+        points_of(ROOT / "recipes/quickstart.toml", grid(["encoder.dim=126,128", "seed=1,2"], "x"))
+    assert str(found.value).replace(f"{ROOT}/", "") == shown
+
+
+@pytest.mark.parametrize("command", [c for page in (README, FROM_SCRIPTS, CLUSTERS, SWEEPS) for c in commands_in(page)])
 def test_every_command_that_is_shown_exists(command: str) -> None:
     import typer
 

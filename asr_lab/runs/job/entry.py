@@ -78,7 +78,10 @@ def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
 
 
 def _work(attempt: Attempted) -> bool:
-    """Build, train what is left to train, score the test sets; False when it was asked to end before."""
+    """Build, train what is left to train, score the test sets; False when it was asked to end before.
+
+    A pause that was asked for is all that was to be done.
+    """
     from asr_lab.compiler.build import build
     from asr_lab.compiler.effects import line, without_effect
     from asr_lab.training.determinism import apply_determinism
@@ -110,8 +113,10 @@ def _work(attempt: Attempted) -> bool:
     for problem in without_effect(document, experiment.extent):
         attempt.warn(line(problem))
     with _open_metrics(attempt, recipe, resumed or 0) as metrics:
-        if not Fit(attempt, experiment, recipe, store, selection, metrics).train():
-            return False
+        pause = AttemptRequest.read(run).pause_share
+        fit = Fit(attempt, experiment, recipe, store, selection, metrics, pause)
+        if not fit.train():
+            return fit.is_paused
     step = experiment.learner.progress.step
     try:
         attempt.stop.raise_from_now()  # trained and saved: a time limit need not wait for the scores

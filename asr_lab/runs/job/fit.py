@@ -40,6 +40,10 @@ class Fit:
     store: CheckpointStore
     selection: Selection
     metrics: MetricsWriter
+    pause_share: float | None = None
+    """Share of the training at which it ends early, where a validation is due and more is to come."""
+    is_paused: bool = attrs.field(default=False, init=False)
+    """Whether it ended there."""
     _saved_step: int | None = attrs.field(default=None, init=False)
     _told_at: float = attrs.field(default=0.0, init=False)
     _share: float = attrs.field(default=0.0, init=False)
@@ -51,7 +55,7 @@ class Fit:
         return len(self.experiment.left_out)
 
     def train(self) -> bool:
-        """Take the steps that are left; False when a signal ended it before, with all saved."""
+        """Take the steps that are left; False when a signal or a pause ended it before, with all saved."""
         if self.step:
             self._saved_step = self.step
         self._say("training")
@@ -67,6 +71,10 @@ class Fit:
                     return False
                 if self.selection.is_over:
                     break
+                if is_due and self._is_pause_due():
+                    self.is_paused = True
+                    self._end_early(f"the sweep, at {self.experiment.learner.share:.0%} of the training")
+                    return False
         rank = self._validate() if self.step != self.selection.step else None
         if rank is not None or self.step != self._saved_step:
             self._save(rank)
@@ -93,6 +101,11 @@ class Fit:
             return self.experiment.learner.progress.epoch_step == 0  # an epoch has just ended
         return self.step % every == 0
 
+    def _is_pause_due(self) -> bool:
+        """Whether the run is to wait here: what would be done without a pause is done, so that none can be told."""
+        learner = self.experiment.learner
+        return self.pause_share is not None and self.pause_share <= learner.share and not learner.done
+
     def _is_save_due(self) -> bool:
         every = self.recipe.train.save_every_steps
         return every is not None and self.step % every == 0
@@ -108,8 +121,17 @@ class Fit:
             self._leave_out(data.bad, "valid")
         self._tell_left_out()
         rank = found.rank
+        self.attempt.lock.check()
         is_best = self.selection.take(self.step, rank)
-        record = {"step": self.step, "metric": self.selection.metric, "value": rank.value, "is_best": is_best}
+        if is_best:
+            found.write(self.attempt.run.eval)
+        record = {
+            "step": self.step,
+            "share": self.experiment.learner.share,
+            "metric": self.selection.metric,
+            "value": rank.value,
+            "is_best": is_best,
+        }
         record |= {"sets": found.sets, **dict(zip(("cer", "loss"), rank.ties(), strict=True))}
         record |= {"best": self.selection.best, "best_step": self.selection.best_step}
         self.attempt.events.write("valid", {**record, "seconds": round(time.monotonic() - began, 3)})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asr_lab.config.structure import unstructure
+from asr_lab.files import write_jsonl
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError
@@ -18,10 +19,13 @@ from asr_lab.training.rank import Rank
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
+    from asr_lab.evaluation.scoring import Scored
     from asr_lab.recipe import Recipe
 
 TEST = "test"
 """What the scores of `data.test` are called in `eval/`."""
+VALID = "valid"
+"""What the transcripts of the validation sets by the best weights are called there."""
 TIE = "cer"
 """The rate that decides between equals of the metric."""
 KEPT = ("name", "rates", "normaliser", "scorer", "utterances")
@@ -35,6 +39,16 @@ class Validation:
     rank: Rank
     sets: dict[str, float]
     """Each set's error rate under the metric."""
+    scored: dict[str, list[Scored]]
+    """Each set's utterances, with their errors."""
+
+    def write(self, folder: Path) -> None:
+        """Keep the transcripts with their errors in a folder: `asrlab sweep` compares runs by them."""
+        from asr_lab.evaluation.evaluation_files import hypothesis_record
+
+        folder.mkdir(parents=True, exist_ok=True)
+        records = (hypothesis_record(name, one) for name, rows in self.scored.items() for one in rows)
+        write_jsonl(folder / f"{VALID}.jsonl", records)
 
 
 def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Validation:
@@ -44,13 +58,14 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Val
     the weights, and those tables must not.
     """
     from asr_lab.evaluation.error_counts import error_rate
-    from asr_lab.evaluation.rates import UnitErrors, rates
+    from asr_lab.evaluation.rates import MAIN, UnitErrors, rates
+    from asr_lab.evaluation.scoring import Scored
     from asr_lab.recognition.transcribe_set import transcribe_set
 
     learner = experiment.learner
     model = learner.averaged()
-    totals = {name: UnitErrors(0, 0, 0, 0) for name in (metric, TIE)}
-    found, losses = {}, []
+    totals = {name: UnitErrors(0, 0, 0, 0) for name in dict.fromkeys((metric, TIE, MAIN))}
+    found, losses, scored = {}, [], {}
     for data in experiment.valid:
         decoded = transcribe_set(
             model,
@@ -63,14 +78,17 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Val
         )
         losses += [one.loss for one in decoded if one.loss is not None]
         pairs = [(normalizer(one.reference), normalizer(one.hypothesis)) for one in decoded]
+        errors = {name: [rates()[name].count(*pair) for pair in pairs] for name in totals}
+        each = ({name: counts[row] for name, counts in errors.items()} for row in range(len(pairs)))
+        scored[data.name] = [Scored(one, *pair, own) for one, pair, own in zip(decoded, pairs, each, strict=True)]
         for name, total in totals.items():
-            counts = [rates()[name].count(*pair) for pair in pairs]
+            counts = errors[name]
             own = UnitErrors(*map(sum, zip(*counts, strict=True))) if counts else UnitErrors(0, 0, 0, 0)
             totals[name] = UnitErrors(*map(sum, zip(total, own, strict=True)))
             if name == metric:
                 found[data.name] = error_rate(own.errors, own.reference)
     value, cer = (error_rate(totals[name].errors, totals[name].reference) for name in (metric, TIE))
-    return Validation(Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf), found)
+    return Validation(Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf), found, scored)
 
 
 def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_samples: int) -> Sequence[int]:

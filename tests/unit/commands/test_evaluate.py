@@ -131,8 +131,8 @@ def test_leaving_one_out_takes_it_from_training_and_tests_on_all_of_it(run: RunD
     table(tmp_path / "digits")
     document = run.document()
     found = folds(document, "folder", "speaker", tmp_path)
-    assert [f.value for f in found] == ["ann", "ben"]
-    assert found[0].overrides[:3] == (
+    assert [f.values for f in found] == [{"speaker": "ann"}, {"speaker": "ben"}]
+    assert found[0].overrides[1:4] == (
         'name="small_without_ann"',
         'data.train[0].where.speaker="!ann"',
         'data.valid[0].where.speaker="!ann"',
