@@ -18,7 +18,7 @@ test *args:
 fuzz *args:
     python tests/fuzz/main.py "$@"
 
-# The slow proofs: resume under 20 kills, and whatever else is marked `prove`.
+# The slow proofs: exact resuming under 100 kills of four recipes, and whatever else is marked `prove`.
 prove *args:
     pytest -m prove -s "$@"
 

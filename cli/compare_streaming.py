@@ -11,10 +11,9 @@ import typer
 
 from cli.console import output_console
 from cli.options import AsJson, Checkpoint, Overrides, Readme, Run
+from cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from asr_lab.commands.compare_streaming import Compared, ComparedModel, Played
     from asr_lab.evaluation.streaming.proof import Proof
 
@@ -132,7 +131,7 @@ def _milliseconds(text: str) -> list[float | None]:
 def _prove(model: ComparedModel) -> Proof:
     from asr_lab.commands.compare_streaming import prove
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("proving", total=model.num_checks)
         return _to_end(
             prove(model),
@@ -143,7 +142,7 @@ def _prove(model: ComparedModel) -> Proof:
 def _play(model: ComparedModel) -> Played:
     from asr_lab.commands.compare_streaming import play
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task(f"streaming {model.num_utterances:,} utterances", total=1.0)
         return _to_end(play(model), lambda share: progress.update(task, completed=share))
 
@@ -171,14 +170,3 @@ def _print_json(content: dict[str, Any]) -> None:
     from asr_lab.evaluation.streaming.as_json import as_text
 
     print(as_text(content), end="")
-
-
-def _progress() -> Progress:
-    """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(
-        *columns, console=Console(stderr=True, emoji=False), disable=not sys.stderr.isatty(), transient=True
-    )

@@ -36,6 +36,8 @@ COMMANDS = (
     "compare-streaming",
     "sweep",
     "results",
+    "verify-resume",
+    "reproduce",
     "transcribe",
     "align",
     "serve",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -13,6 +14,13 @@ _PLAIN = (
     *("step", "epoch", "loss", "loss_per_utterance", "lr", "grad_norm", "share", "audio_s", "num_utterances"),
     *("num_tokens", "num_microbatches", "padded", "step_s", "audio_s_per_s"),
 )
+_SPEED = ("step_s", "audio_s_per_s")
+_TIMES = "time_"
+
+
+def without_speed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of metrics.jsonl but for what tells of the machine's speed: what equal runs have alike."""
+    return {key: value for key, value in record.items() if key not in _SPEED and not key.startswith(_TIMES)}
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +72,7 @@ class StepReport:
     def record(self) -> dict[str, Any]:
         """The line of metrics.jsonl: plain numbers and text."""
         record: dict[str, Any] = {key: getattr(self, key) for key in _PLAIN}
-        record |= {f"time_{phase}": value for phase, value in self.times.items()}
+        record |= {f"{_TIMES}{phase}": value for phase, value in self.times.items()}
         record |= {f"loss_{kind}": value for kind, value in self.losses.items()}
         record["chunk_frames"] = self.context.chunk_frames
         record["left_frames"] = self.context.left_frames

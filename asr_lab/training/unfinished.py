@@ -91,6 +91,11 @@ def put_aside(folder: Path) -> Path:
     return aside
 
 
+def is_being_written(name: str) -> bool:
+    """Whether a folder's name is that of a checkpoint under way, or of one whose writing was killed."""
+    return name.startswith(_TEMPORARY)
+
+
 def is_unfinished(path: Path) -> bool:
     """Whether it is what a write leaves behind when it is killed, or one that is under way."""
     return path.name.startswith((_TEMPORARY, _REPLACED)) or is_leftover(path)

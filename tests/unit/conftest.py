@@ -1,6 +1,6 @@
 """Fixtures of several folders: a small recipe over recordings made on the spot, and a made-up recogniser.
 
-Makes the modules beside the tests of recognition (`spelling`, `made_up`) and runs (`resuming`, `machines` and so on)
+Makes the modules beside the tests of recognition (`spelling`, `made_up`) and runs (`accidents`, `machines`)
 importable.
 """
 

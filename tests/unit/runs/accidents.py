@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable
 
 from machines import LIMIT_S, Command, Machine, Place, wait_until
-from resuming import digests
 
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import read_events
 from asr_lab.runs.lock import Owner, last_attempt
+from asr_lab.runs.proofs.digests import digests
 from asr_lab.runs.status import status_of
 
 SPAN_S = 1.5
@@ -197,11 +197,19 @@ def torn(place: Place, rng: random.Random) -> None:
             path.write_bytes(path.read_bytes()[: rng.randrange(200)])
 
 
+def without_locks(place: Place, rng: random.Random) -> None:
+    """The disk is shared and knows no file locks; several commands come at once, and one is killed."""
+    commands = [place.command(machine=Machine(has_locks=False)) for _ in range(2)]
+    pause(place, rng, commands[0])
+    commands[0].kill()
+    assert commands[1].ended() == 0, commands[1].printed
+
+
 ACCIDENTS: dict[str, Accident] = {
     one.__name__: one
     for one in (
         kill, several_kills, reboot, other_host, new_container, beating_elsewhere, stopped, race, race_with_a_kill,
-        signals, copy, clock, torn,
+        signals, copy, clock, torn, without_locks,
     )
 }  # fmt: skip
 

@@ -7,11 +7,14 @@ says of itself, its clock and its disk are changed inside; silence and heartbeat
 from __future__ import annotations
 
 import builtins
+import ctypes
+import errno
 import io
 import multiprocessing
 import os
 import resource
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -19,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from resuming import PRELOADED
 
 from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.proofs.jobs import PRELOADED
 
 BEAT_S, SILENCE_S = 0.1, 2.0
 """In the place of 5 and 60 seconds."""
@@ -47,6 +50,8 @@ class Machine:
     refused: str = ""
     file_bytes: int = 0
     """No file may grow larger; 0 = as large as it wants."""
+    has_locks: bool = True
+    """Whether its file systems know `flock` and `fcntl` locks: many that are shared do not."""
 
 
 def behave(machine: Machine) -> None:
@@ -65,6 +70,8 @@ def behave(machine: Machine) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (machine.file_bytes, resource.RLIM_INFINITY))
     if machine.refuses:
         refuse(machine.refuses, machine.refused)
+    if not machine.has_locks:
+        refuse_locks()
     if machine.clock_s or machine.jump_s:
         now, began = time.time, time.monotonic()
         time.time = lambda: now() + machine.clock_s + machine.jump_s * (time.monotonic() - began > 1)
@@ -86,6 +93,21 @@ def refuse(number: int, below: str) -> None:
     os.open = refusing(os.open, lambda flags=0, *_: bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "link", "utime"):
         setattr(os, name, refusing(getattr(os, name)))
+
+
+def refuse_locks() -> None:
+    """Have the kernel answer each request for a file lock with ENOLCK, in this process and those it starts."""
+    load, jump_if, give = 0x20, 0x15, 0x06  # instructions of BPF; what is judged is a struct seccomp_data
+    number, command, allowed, refused = 0, 24, 0x7FFF0000, 0x00050000 | errno.ENOLCK
+    flock, fcntl, locking = 73, 72, (6, 7, 37, 38)  # F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
+    program = [(load, 0, 0, number), (jump_if, 7, 0, flock), (jump_if, 0, 5, fcntl), (load, 0, 0, command)]
+    program += [(jump_if, 4 - i, 0, one) for i, one in enumerate(locking)]
+    program += [(give, 0, 0, allowed), (give, 0, 0, refused)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
+    whole = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, whole, 0, 0) == 0, os.strerror(ctypes.get_errno())  # PR_SET_SECCOMP
 
 
 def called(words: list[str], output: str, variables: dict[str, str], folder: str, machine: Machine) -> None:
@@ -141,7 +163,7 @@ class Place:
         self.root.mkdir(exist_ok=True)
         output = self.root.parent / f"{self.root.name}-{self.num_commands}.log"
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, "machines"])
+        context.set_forkserver_preload([*PRELOADED, "cli.main", "cli.result", "machines"])
         variables = {name: os.environ[name] for name in OURS if name in os.environ} | {"ASRLAB_RUNS": str(self.root)}
         arguments = (list(words or ("run", str(self.recipe))), str(output), variables, str(self.root.parent), machine)
         process = context.Process(target=called, args=arguments)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,10 +15,11 @@ from pathlib import Path
 import pytest
 from accidents import ACCIDENTS, undergo
 from machines import Place
-from resuming import digests
+
+from asr_lab.runs.proofs.digests import digests
 
 Write = Callable[..., Path]
-IN_THE_GATE = ("reboot", "other_host", "stopped", "race", "copy")
+IN_THE_GATE = ("reboot", "other_host", "stopped", "race", "copy", "without_locks")
 NUM_CASES = 200
 
 
@@ -49,3 +54,26 @@ def test_two_hundred_accidents_change_no_bit(recipe: Write, tmp_path: Path) -> N
             f"{index:3} {name:17} {seen}, {place.num_commands} commands, {time.monotonic() - since:.1f} s", flush=True
         )
     print(f"{dict(tally)}; {time.monotonic() - began:.0f} s")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter is written for the system calls of x86_64")
+def test_a_machine_without_file_locks_refuses_them(tmp_path: Path) -> None:
+    """Of the instrument: what `without_locks` runs under is what it claims."""
+    script = """
+import fcntl, errno, sys
+from machines import refuse_locks
+refuse_locks()
+file = open(sys.argv[1], "w")
+for lock in (fcntl.flock, fcntl.lockf):
+    try:
+        lock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        assert error.errno == errno.ENOLCK
+    else:
+        sys.exit(1)
+fcntl.fcntl(file, fcntl.F_GETFD)
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", script, str(tmp_path / "file")]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

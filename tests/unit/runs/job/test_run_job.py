@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.dispatch import Prepared, cancel, check_data, prepare, start_job, write_request
-from asr_lab.runs.events import read_events
+from asr_lab.runs.events import EventWriter, read_events
 from asr_lab.runs.job import entry
-from asr_lab.runs.job.stopping import INTERRUPTED
+from asr_lab.runs.job.attempt import Attempted
+from asr_lab.runs.job.selection import Selection
+from asr_lab.runs.job.stopping import INTERRUPTED, Stopper
 from asr_lab.runs.jobs import is_process
 from asr_lab.runs.lock import RunLock
 from asr_lab.runs.provenance import read_provenance
@@ -227,6 +230,32 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_bits_stay_the_same(recipe: 
         entry.main(str(run.path))
     assert state_hash(run) == before
     assert read_provenance(run)[-1]["resumed_from"] == 8
+
+
+def test_metrics_that_lag_behind_a_checkpoint_are_told(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    shutil.rmtree(run.checkpoints / "step-00000012")
+    lines = run.metrics_file.read_text().splitlines(keepends=True)
+    run.metrics_file.write_text("".join(lines[:4]))
+    write_request(prepared(recipe()), load_recipe(recipe()), accept_changes=False)
+    entry.main(str(run.path))
+    notes = [e.data["message"] for e in read_events(run.events_file) if e.kind == "warning" and e.attempt == 2]
+    assert "metrics.jsonl knows nothing of steps 5 to 8" in notes
+
+
+def test_a_best_checkpoint_that_is_lost_is_told_and_the_next_best_is_scored(recipe: Write) -> None:
+    run = prepared(recipe()).run
+    entry.main(str(run.path))
+    weights = run.checkpoints / "step-00000008" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    selection = Selection("wer", best=0.5, best_step=8)
+    with RunLock.take(run.lock) as lock, EventWriter(run.events_file, lock.attempt) as events, Stopper() as stop:
+        chosen = entry._choose(Attempted(run, lock, events, stop), CheckpointStore(run.checkpoints), selection, 12)
+    assert chosen == 12
+    (note,) = [e.data["message"] for e in read_events(run.events_file) if e.kind == "warning" and e.attempt == 2]
+    assert note.startswith(f"the best weights, of step 8, are lost: {weights}: ")
+    assert note.endswith("; scored are those of 12")
 
 
 def test_who_waited_for_another_to_finish_a_run_scores_it_no_second_time(recipe: Write) -> None:
