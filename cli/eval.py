@@ -36,13 +36,13 @@ Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Pro
 def eval(
     run: Run = "",
     data: Data = [],  # noqa: B006
+    checkpoint: Checkpoint = "best",
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
     fleurs: Fleurs = "",
     librispeech: LibriSpeech = "",
     workers: Workers = 1,
     launch: Launch = None,
-    checkpoint: Checkpoint = "best",
-    overrides: Overrides = [],  # noqa: B006
-    as_json: AsJson = False,
 ) -> None:
     """Score a run: WER and CER with intervals, and every hypothesis.
 

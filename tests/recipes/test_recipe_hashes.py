@@ -42,6 +42,7 @@ HASHES = {
 ABSENCES = {
     "recipe.Init.checkpoint": "best",
     "recipe.Train.keep_best": 1,
+    "recipe.Score.scorer": "plain",
     "slots.augments.spec_augment.SpecAugment.max_warp_share": 0.0,
     # Runs from before warmed up by the steps that they state.
     **{

@@ -46,7 +46,7 @@ class Silent:
 
 
 @attrs.frozen
-class Prepared:
+class PreparedPart:
     """What became of one download."""
 
     part: str
@@ -68,7 +68,7 @@ def prepare(
     patience: Patience = Patience(),  # noqa: B008 - frozen
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     watcher: Watcher | None = None,
-) -> Iterator[Prepared]:
+) -> Iterator[PreparedPart]:
     """Fetch parts of a corpus, one after the other; what is there is not fetched again.
 
     An archive is unpacked beside its place and moved there when it is whole. `mirror` stands for the scheme and host of
@@ -80,7 +80,7 @@ def prepare(
     for one in downloads:
         made = root / one.makes
         if made.exists():
-            yield Prepared(one.part, one.url, str(made), "there", "")
+            yield PreparedPart(one.part, one.url, str(made), "there", "")
             continue
         folder = root / FOLDER / corpus.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def prepare(
         with _alone(folder / f"{name}.lock"):
             checked = _fetch(one, folder / name, mirror, patience, shown, lists)
             _install(one, corpus, folder / name, root, keep, bounds, shown)
-        yield Prepared(one.part, one.url, str(made), "fetched", checked)
+        yield PreparedPart(one.part, one.url, str(made), "fetched", checked)
     with contextlib.suppress(OSError):  # others' files are in it
         (root / FOLDER / corpus.name).rmdir()
         (root / FOLDER).rmdir()

@@ -23,7 +23,7 @@ NUM_FIELDS = 7
 PARQUET_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-class _Recordings(NamedTuple):
+class _SplitAudio(NamedTuple):
     """The recordings of a split by file name, wherever they lie."""
 
     paths: dict[str, str]
@@ -31,11 +31,11 @@ class _Recordings(NamedTuple):
     """Where one that is absent was looked for."""
 
 
-class _Table(NamedTuple):
+class _SplitTable(NamedTuple):
     """A split as it was found: its rows, and where its recordings are."""
 
     table: Path
-    recordings: _Recordings
+    recordings: _SplitAudio
 
 
 def read_fleurs(
@@ -81,7 +81,7 @@ def _rows(base: Path, language: FleursLanguage, split: Split, text: TextColumn) 
         warnings.warn(f"{what}: {len(unused):,} recordings have no row, as {first}; they are not read", stacklevel=2)
 
 
-def _table_rows(found: _Table, columns: dict[str, str], text: TextColumn, used: set[str]) -> Iterator[Found]:
+def _table_rows(found: _SplitTable, columns: dict[str, str], text: TextColumn, used: set[str]) -> Iterator[Found]:
     for number, line, problem in read_lines(found.table):
         if not line and not problem:
             continue
@@ -113,19 +113,19 @@ def _is_there(base: Path, code: str, split: Split) -> bool:
     return beside or find_archive(base / code) is not None or bool(_parquet(base, code, split))
 
 
-def _find(base: Path, code: str, split: Split) -> _Table | None:
+def _find(base: Path, code: str, split: Split) -> _SplitTable | None:
     for table in _tables(base, code, split):
         if table.is_file():
-            return _Table(table, _beside(table.parent / "audio" / split))
+            return _SplitTable(table, _beside(table.parent / "audio" / split))
     if (path := find_archive(base / code)) is not None:
         archive = Archive(path)
         table = archive.text_file(f"{code}/{split}.tsv")
-        return _Table(table, _in_archive(archive, f"{code}/audio/{split}/"))
+        return _SplitTable(table, _in_archive(archive, f"{code}/audio/{split}/"))
     if files := _parquet(base, code, split):
         from asr_lab.data.sources.fleurs_parquet import as_archive
 
         table, archive = as_archive(files)
-        return _Table(table, _in_archive(archive, ""))
+        return _SplitTable(table, _in_archive(archive, ""))
     return None
 
 
@@ -133,19 +133,19 @@ def _tables(base: Path, code: str, split: Split) -> tuple[Path, ...]:
     return tuple(folder / f"{split}.tsv" for folder in (base / "data" / code, base / code))
 
 
-def _beside(stem: Path) -> _Recordings:
+def _beside(stem: Path) -> _SplitAudio:
     """The recordings of a folder, or of a tar archive of its name, by their names without folders."""
     if stem.is_dir():
-        return _Recordings({p.name: str(p) for p in stem.iterdir() if is_audio(p.name)}, str(stem))
+        return _SplitAudio({p.name: str(p) for p in stem.iterdir() if is_audio(p.name)}, str(stem))
     if (path := find_archive(stem)) is not None:
         return _in_archive(Archive(path), "")
     raise DataError(f"FLEURS: neither {stem} nor {stem}.tar.gz is there; the table {stem.parent.parent} has no audio")
 
 
-def _in_archive(archive: Archive, below: str) -> _Recordings:
+def _in_archive(archive: Archive, below: str) -> _SplitAudio:
     names = [name for name in archive.members if name.startswith(below) and is_audio(name)]
     paths = {name.rpartition("/")[2]: archive.audio(name) for name in names}
-    return _Recordings(paths, str(archive.path))
+    return _SplitAudio(paths, str(archive.path))
 
 
 def _parquet(base: Path, code: str, split: Split) -> list[Path]:

@@ -20,7 +20,6 @@ from asr_lab.runs.directory import RunDirectory
 from cli.eval import eval as evaluate
 
 pytest.importorskip("espeakng_loader", reason="synthetic speech: pip install 'asr-lab[demo]'")
-pytest.importorskip("asr_lab.slots.datasets.fleurs", reason="the reader of FLEURS")
 FOUR = ("cmn_hans_cn", "en_us", "ta_in", "tr_tr")
 
 

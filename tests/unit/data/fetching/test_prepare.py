@@ -16,7 +16,7 @@ from faulty_server import FaultyServer
 
 from asr_lab.data.catalog import BY_NAME, CORPORA, Download, chosen
 from asr_lab.data.fetching.download import Patience
-from asr_lab.data.fetching.prepare import Prepared, prepare
+from asr_lab.data.fetching.prepare import PreparedPart, prepare
 from asr_lab.errors import DataError
 
 HASTY = Patience(attempts=4, stall_s=0.4, pause_s=0.01)
@@ -41,7 +41,7 @@ def published(server: FaultyServer, one: Download, content: bytes) -> Download:
     return attrs.evolve(one, sha256=sha, md5=md5, num_bytes=size, approximate_bytes=0)
 
 
-def run(server: FaultyServer, name: str, downloads: list[Download], root: Path, **options: bool) -> list[Prepared]:
+def run(server: FaultyServer, name: str, downloads: list[Download], root: Path, **options: bool) -> list[PreparedPart]:
     mirror = server.url
     return list(prepare(downloads, BY_NAME[name], root, mirror=mirror, patience=HASTY, **options))  # type: ignore[arg-type]
 
