@@ -18,12 +18,15 @@ def num_processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def num_workers(wanted: int | None) -> int:
-    """How many processes read audio: `wanted`, or without it one for every two processors, one to four."""
-    return min(max(1, num_processors() // 2), MAX_WORKERS) if wanted is None else wanted
+def num_workers(wanted: int | None, processors: int | None = None) -> int:
+    """How many processes read audio: `wanted`, or without it one for every two processors, one to four.
+
+    `processors` are those to count with, by default all that this process may use.
+    """
+    return min(max(1, (processors or num_processors()) // 2), MAX_WORKERS) if wanted is None else wanted
 
 
-def threads_beside(workers: int) -> int | None:
+def threads_beside(workers: int, processors: int | None = None) -> int | None:
     """How many threads should train beside `workers` processes that read; None where the environment says.
 
     Each reader gets a processor, half of them at most. Threads that share a product wait for one another, so one
@@ -32,7 +35,7 @@ def threads_beside(workers: int) -> int | None:
     """
     if any(os.environ.get(name) for name in THREAD_VARIABLES):
         return None
-    processors = num_processors()
+    processors = processors or num_processors()
     return max(1, processors - min(workers, processors // 2))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr_lab.errors import RunInUse
+from asr_lab.training.parallel.world import World, world_of
 from cli.options import AcceptChanges, AsJson, Overrides
 from cli.watching import say_stopped, watch_to_end, watch_while_owned
 
 if TYPE_CHECKING:
+    from asr_lab.config.load import Document
+    from asr_lab.recipe import Recipe
     from asr_lab.runs.dispatch import Prepared
     from asr_lab.slots.launch import Launch
 
@@ -41,6 +45,10 @@ def run(
 
         print(dispatch.dry_run(document, runs_root(), again))
         return
+    world = world_of(os.environ)
+    if world.size > 1:
+        _run_among(world, document, again, accept_changes, as_json)
+        return
     prepared = prepare(document, runs_root(), again, accept_changes)
     while prepared.standing != "finished":
         _say_standing(prepared)
@@ -66,6 +74,28 @@ def run(
     from cli.result import print_result
 
     print_result(prepared.run, as_json)
+
+
+def _run_among(world: World, document: Document[Recipe], again: bool, accept_changes: bool, as_json: bool) -> None:
+    """Train with the processes that a launcher started; the first one prints."""
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.dispatch import run_among
+    from asr_lab.runs.job.stopping import INTERRUPTED
+    from asr_lab.training.parallel.group import FirstRankError
+
+    try:
+        run, code = run_among(world, document, runs_root(), again, accept_changes, _say_standing)
+    except FirstRankError:
+        raise typer.Exit(1) from None  # the first process tells
+    if world.is_first:
+        from cli.result import print_result
+
+        if code == INTERRUPTED:
+            say_stopped(run)
+        else:
+            print_result(run, as_json)
+    if code:
+        raise typer.Exit(code)
 
 
 def _say_standing(prepared: Prepared) -> None:

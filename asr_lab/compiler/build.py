@@ -23,8 +23,8 @@ from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.data.left_out import LeftOut
 from asr_lab.data.training_data import TrainingData
-from asr_lab.devices import best_device, num_workers
-from asr_lab.errors import CheckpointError, DataError
+from asr_lab.devices import num_workers
+from asr_lab.errors import CheckpointError, DataError, LabError
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.recipe import Encoder, Recipe, Score
@@ -36,6 +36,10 @@ from asr_lab.text.normalizer import TextNormalizer
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.init import Lineage, initialise
 from asr_lab.training.learner import Learner
+from asr_lab.training.parallel.group import Group
+from asr_lab.training.parallel.machine_share import device_of, own_processors
+from asr_lab.training.parallel.strategy import Strategy
+from asr_lab.training.parallel.world import World
 from asr_lab.training.store import CheckpointStore
 from asr_lab.training.weights import ChosenWeights, choose_weights, load_weights
 from asr_lab.units import samples_per_frame
@@ -118,18 +122,25 @@ def find_weights(folder: Path, name: str) -> ChosenWeights:
     return choose_weights(CheckpointStore(folder / "checkpoints"), name)
 
 
-def build(document: Document[Recipe], folder: Path, start: Path | None = None) -> Experiment:
+def build(
+    document: Document[Recipe],
+    folder: Path,
+    start: Path | None = None,
+    group: Group | None = None,
+    stop: Callable[[], int] = lambda: 0,
+) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
-    `start` is the run or checkpoint that `[init] from` names; by default what it says is a path.
+    `start` is the run or checkpoint that `[init] from` names; by default what it says is a path. Of a `group` of
+    processes, which all build it, this one trains its part. `stop` gives the number of a signal that came; 0 = none.
 
     DataError when data is absent or more utterances are left out than the recipe allows, which are then listed in
     `folder`; LabError for what only shows with the objects built (a pattern that matches no parameter, a vocabulary too
     large for the text).
     """
-    recipe, root = document.value, data_root()
+    recipe, root, group = document.value, data_root(), group or Group()
     scoring = recipe.score.build_normalizer(root)  # before anything takes long
-    inputs = read_inputs(recipe, folder)
+    inputs = group.in_turn(lambda: read_inputs(recipe, folder), "reading the data")
     corpus = spell(
         inputs.train,
         inputs.vocabulary,
@@ -139,16 +150,19 @@ def build(document: Document[Recipe], folder: Path, start: Path | None = None) -
     )
     left_out = left_out_of(recipe, inputs, corpus)
     if problem := left_out.excess(recipe.data.max_left_out, folder / LEFT_OUT):
-        left_out.write(folder / LEFT_OUT)
+        if group.world.is_first:
+            left_out.write(folder / LEFT_OUT)
         raise DataError(problem)
-    device = best_device()
+    device, processors = device_of(group.world), own_processors(group)
+    strategy = recipe.parallel.build(group, device, bitwise=recipe.determinism.level == "bitwise")
     features = recipe.features.build().to(device)
     model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model, start)
-    data = _training_data(recipe, corpus, root)
+    strategy.wrap(model)  # before there is an optimizer over its weights
+    data = _training_data(recipe, corpus, root, group.world, num_workers(recipe.data.num_workers, processors))
     length = extent(recipe.train, data.num_steps(0), data.audio_s(0))
     return Experiment(
-        learner=_learner(recipe, model, features, data, length),
+        learner=_learner(recipe, model, features, data, length, strategy, stop, processors),
         model=model,
         features=features,
         vocabulary=inputs.vocabulary,
@@ -213,19 +227,37 @@ def _initialise(recipe: Recipe, model: SpeechModel, start: Path | None) -> Linea
     return initialise(model, start or Path(init.from_), init.skip, init.freeze, init.checkpoint)
 
 
-def _training_data(recipe: Recipe, corpus: Corpus, root: Path) -> TrainingData:
+def _training_data(recipe: Recipe, corpus: Corpus, root: Path, world: World, workers: int) -> TrainingData:
     return TrainingData(
         corpus,
         seed=recipe.seed,
         batch_s=recipe.train.batch_s,
         max_rank_batch_s=recipe.parallel.max_rank_batch_s,
         augmentation=Augmentations([a.build(root) for a in recipe.augment]),
-        num_workers=num_workers(recipe.data.num_workers),
+        num_workers=workers,
+        rank=world.rank,
+        ranks=world.size,
+        parts=_parts(recipe.parallel.parts, world.size),
     )
 
 
+def _parts(asked: int | None, ranks: int) -> int:
+    """What the number of a step's microbatches is a multiple of; LabError where ranks could not have as many each."""
+    parts = ranks if asked is None else asked
+    if parts % ranks:
+        raise LabError(f"parallel.parts is {parts}, which {ranks} processes cannot share: a multiple of {ranks} can be")
+    return parts
+
+
 def _learner(
-    recipe: Recipe, model: SpeechModel, features: Streamable[Any], data: TrainingData, length: Extent
+    recipe: Recipe,
+    model: SpeechModel,
+    features: Streamable[Any],
+    data: TrainingData,
+    length: Extent,
+    strategy: Strategy,
+    stop: Callable[[], int],
+    processors: int,
 ) -> Learner:
     return Learner(
         model,
@@ -240,4 +272,7 @@ def _learner(
         clip_norm=recipe.optimizer.clip_norm,
         average_decay=recipe.train.average_decay,
         max_nonfinite=recipe.train.max_nonfinite,
+        strategy=strategy,
+        stop=stop,
+        num_processors=processors,
     )

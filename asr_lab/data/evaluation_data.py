@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -75,7 +75,7 @@ class EvaluationData:
     @property
     def bad(self) -> tuple[BadCut, ...]:
         """Utterances that cannot be used, with reasons; those found while decoding come with `batches`."""
-        return (*self._cuts.bad, *self._failed.values())
+        return (*self._cuts.bad, *(self._failed[u.id] for u in self.utterances if u.id in self._failed))
 
     @property
     def unreadable(self) -> tuple[UnreadableUtterance, ...]:
@@ -92,9 +92,12 @@ class EvaluationData:
         """How many `batches` gives at most."""
         return len(self._batches) - 1
 
-    def batches(self) -> Iterator[Batch]:
-        """All utterances, longest first; `texts` are transcripts as written, and there are no targets."""
-        for rows in read_ahead(self._read, range(self.num_batches), self.num_workers):
+    def batches(self, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """All utterances, longest first, or of several ranks this one's share, the same batches.
+
+        `texts` are transcripts as written, and there are no targets.
+        """
+        for rows in read_ahead(self._read, range(rank, self.num_batches, ranks), self.num_workers):
             self._failed.update((b.id, b) for b in rows.bad)
             if rows.ids:
                 yield rows.batch()
@@ -103,6 +106,15 @@ class EvaluationData:
         """Count an utterance that was read among the `unreadable`."""
         audio = next(u.audio for u in self.utterances if u.id == id)
         self._failed[id] = BadCut(id, audio, reason)
+
+    @property
+    def failed(self) -> tuple[BadCut, ...]:
+        """Utterances that only `batches` showed to be unreadable."""
+        return tuple(self._failed.values())
+
+    def take_failed(self, bad: Iterable[BadCut]) -> None:
+        """Take over what other ranks found."""
+        self._failed.update((b.id, b) for b in bad)
 
     def subset(self, ids: Collection[str]) -> EvaluationData:
         """The same set with these utterances alone, in the same order."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.keyed_random import Keys, mix, uniform
+from asr_lab.data.sharing import cut_evenly
 
 BUCKET_RATIO = 1.2
 """Longest over shortest utterance of a bucket."""
@@ -41,14 +42,17 @@ class Plan:
         return [self.microbatch(m) for m in range(self.steps[index], self.steps[index + 1])]
 
 
-def plan_epoch(durations_s: NDArray[np.float64], keys: Keys, *, batch_s: float, max_rank_batch_s: float) -> Plan:
+def plan_epoch(
+    durations_s: NDArray[np.float64], keys: Keys, *, batch_s: float, max_rank_batch_s: float, parts: int = 1
+) -> Plan:
     """The plan for examples of these durations (N,), as they are after perturbation.
 
     `keys` (N,) hold seed, epoch and utterance; they alone decide the order, so that no version of a generator does.
     Examples are put into buckets of similar length whose edges move from epoch to epoch, shuffled there, and taken in
     turn until a step is full: n examples of at most d seconds fill it when n * d would pass `batch_s` padded seconds.
-    Steps are shuffled. What a step holds does not depend on `max_rank_batch_s`, which only cuts it into microbatches,
-    longest examples first. An example longer than a batch gets one to itself.
+    Steps are shuffled. What a step holds does not depend on `max_rank_batch_s` and `parts`, which only cut it into
+    microbatches, longest examples first: as many as it takes, or evenly into a multiple of `parts` (`cut_evenly`). An
+    example longer than a batch gets one to itself.
     """
     if batch_s <= 0 or max_rank_batch_s <= 0:
         raise ValueError(f"batch_s and max_rank_batch_s must be above 0, got {batch_s} and {max_rank_batch_s}")
@@ -71,6 +75,8 @@ def plan_epoch(durations_s: NDArray[np.float64], keys: Keys, *, batch_s: float, 
     places = np.repeat(starts[shuffled] - step_ends[:-1], lengths) + np.arange(num_examples)
     order = order[places]
     order = order[np.lexsort((mix(keys[order], 4), -durations_s[order], step_of))]
+    if parts > 1:
+        return Plan(order, *cut_evenly(durations_s[order], step_ends, max_rank_batch_s, parts))
     cuts = fill(durations_s[order], max_rank_batch_s, step_ends[:-1])
     microbatches = np.append(cuts, num_examples)
     return Plan(order, microbatches, np.searchsorted(microbatches, step_ends))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,30 +16,45 @@ from asr_lab.data.evaluation_data import EvaluationData as EvaluationData
 from asr_lab.data.examples import Examples, draw_examples
 from asr_lab.data.plan import Plan, plan_epoch
 from asr_lab.data.reader import AudioReader
+from asr_lab.data.sharing import deal
 from asr_lab.data.utterance import DRAWN, BadCut
 from asr_lab.data.workers import read_ahead
 from asr_lab.errors import DataError
 
 
-class Step(NamedTuple):
-    """One optimizer step's data."""
+@attrs.frozen(eq=False)
+class Step:
+    """One optimizer step's data, or a rank's share of it."""
 
     batches: tuple[Batch, ...]
-    """Its microbatches; none when every utterance of the step turned out bad."""
-    audio_s: float
-    """Seconds of audio, padding not counted."""
+    """Its microbatches; those without a usable utterance are left out."""
+    places: tuple[int, ...]
+    """The number of each among the step's microbatches."""
+    rounds: int
+    """Microbatches of this rank, left-out ones counted: as many as every other rank's."""
+    num_samples: int
+    """Of all utterances, padding not counted."""
+    sample_rate: int
+    """Hertz."""
     num_tokens: int
     """Target tokens of all microbatches."""
     num_utterances: int
     bad: tuple[BadCut, ...]
     """Utterances that could not be decoded after all; they are left out, each time alike."""
 
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio, padding not counted."""
+        return self.num_samples / self.sample_rate
+
 
 class TrainingData:
     """A corpus, cut into the steps of each epoch; the same seed and epoch always give the same bits.
 
     `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
-    from one epoch to the next. DataError when an utterance is longer than a microbatch.
+    from one epoch to the next. Of `ranks` processes this one, `rank`, reads its share of each step; `parts`, a multiple
+    of `ranks`, says what a step's number of microbatches is a multiple of. DataError when an utterance is longer than a
+    microbatch.
     """
 
     def __init__(
@@ -52,7 +67,15 @@ class TrainingData:
         augmentation: Augmentation | None = None,
         num_workers: int = 2,
         cache_mb: int = 1024,
+        rank: int = 0,
+        ranks: int = 1,
+        parts: int | None = None,
     ) -> None:
+        self.rank = rank
+        self.ranks = ranks
+        self.parts = parts or ranks
+        if self.parts % ranks:
+            raise ValueError(f"parts, {self.parts}, must be a multiple of the {ranks} ranks")
         self.corpus = corpus
         self.seed = seed
         self.batch_s = batch_s
@@ -96,8 +119,14 @@ class TrainingData:
             )
             if not len(examples):
                 raise DataError("an epoch of this data is empty: raise the weights in data.train")
-            sizes = {"batch_s": self.batch_s, "max_rank_batch_s": self.max_rank_batch_s}
-            self._planned = (epoch, examples, plan_epoch(examples.durations_s, examples.keys, **sizes))
+            plan = plan_epoch(
+                examples.durations_s,
+                examples.keys,
+                batch_s=self.batch_s,
+                max_rank_batch_s=self.max_rank_batch_s,
+                parts=self.parts,
+            )
+            self._planned = (epoch, examples, plan)
         return self._planned[1:]
 
     def num_steps(self, epoch: int) -> int:
@@ -111,15 +140,24 @@ class TrainingData:
     def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
         """The steps of an epoch from `start_step` on; where it starts changes nothing in them."""
         examples, plan = self.plan(epoch)
-        first = int(plan.steps[min(start_step, plan.num_steps)])
 
         def read(microbatch: int) -> BatchRows:
             return self._read(examples, plan.microbatch(microbatch))
 
-        rows = read_ahead(read, range(first, plan.num_microbatches), self.num_workers)
-        for step in range(start_step, plan.num_steps):
-            parts = [next(rows) for _ in range(plan.steps[step], plan.steps[step + 1])]
-            yield _step(parts, self.corpus.sample_rate)
+        numbers = range(start_step, plan.num_steps)
+        wanted = (int(plan.steps[step]) + place for step in numbers for place in self._share(examples, plan, step))
+        rows = read_ahead(read, wanted, self.num_workers)
+        for step in numbers:
+            share = self._share(examples, plan, step)
+            yield _step(share, [next(rows) for _ in share], self.corpus.sample_rate)
+
+    def _share(self, examples: Examples, plan: Plan, step: int) -> Sequence[int]:
+        """Which microbatches of a step this rank takes, in the order in which it takes them."""
+        number = int(plan.steps[step + 1] - plan.steps[step])
+        if self.ranks == 1:
+            return range(number)
+        sizes_s = [float(len(part) * examples.durations_s[part].max(initial=0.0)) for part in plan.step(step)]
+        return deal(sizes_s, self.ranks)[self.rank]
 
     def _read(self, examples: Examples, chosen: NDArray[np.int64]) -> BatchRows:
         rows: list[BatchRow] = []
@@ -161,10 +199,13 @@ class TrainingData:
         raise AssertionError("what cannot be read together has a member that cannot be read")
 
 
-def _step(parts: Sequence[BatchRows], sample_rate: int) -> Step:
+def _step(places: Sequence[int], parts: Sequence[BatchRows], sample_rate: int) -> Step:
     return Step(
         batches=tuple(p.batch() for p in parts if len(p.ids)),
-        audio_s=sum(int(p.audio_lengths.sum()) for p in parts) / sample_rate,
+        places=tuple(place for place, p in zip(places, parts, strict=True) if len(p.ids)),
+        rounds=len(parts),
+        num_samples=sum(int(p.audio_lengths.sum()) for p in parts),
+        sample_rate=sample_rate,
         num_tokens=sum(int(p.token_lengths.sum()) for p in parts),
         num_utterances=sum(len(p.ids) for p in parts),
         bad=tuple(b for p in parts for b in p.bad),

@@ -7,7 +7,7 @@ import ctypes
 import importlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from asr_lab.errors import TrainingError
@@ -20,7 +20,7 @@ IMPORTED_LATE = ("scipy.fft", "scipy.signal", "soundfile")
 PR_SET_PDEATHSIG = 1
 
 
-def read_ahead(read: Callable[[int], T], items: Sequence[int], num_workers: int) -> Iterator[T]:
+def read_ahead(read: Callable[[int], T], items: Iterable[int], num_workers: int) -> Iterator[T]:
     """`read(item)` for each item, in order; 0 workers read in this process.
 
     The workers are forked, so `read` need not be picklable, but what it gives must be (numpy arrays, not tensors:

@@ -124,9 +124,8 @@ class Attention(Streamable[AttentionState]):
     def initial_state(self, batch: int, context: Context) -> AttentionState:
         carried = self.hop_frames(context) is not None
         left = context.left_frames if carried and context.left_frames else 0
-        weight = self.out.weight
-        keys, values = weight.new_zeros(2, batch, self.num_heads, left, self.dim // self.num_heads)
-        return AttentionState(keys, values, torch.zeros(batch, dtype=torch.int64, device=weight.device))
+        keys, values = self.zeros(2, batch, self.num_heads, left, self.dim // self.num_heads)
+        return AttentionState(keys, values, self.zeros(batch, dtype=torch.int64))
 
     def forward(self, state: AttentionState, chunk: Frames, context: Context) -> tuple[AttentionState, Frames]:
         frames = chunk.x.shape[1]

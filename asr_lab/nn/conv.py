@@ -120,7 +120,7 @@ class ConvModule(Streamable[ConvState]):
 
     def initial_state(self, batch: int, context: Context) -> ConvState:
         frames = 0 if self.sees == "utterance" else self.past_frames
-        return ConvState(self.out.weight.new_zeros(batch, frames, self.dim))
+        return ConvState(self.zeros(batch, frames, self.dim))
 
     def forward(self, state: ConvState, chunk: Frames, context: Context) -> tuple[ConvState, Frames]:
         if chunk.x.shape[1] == 0:

@@ -52,11 +52,10 @@ class Mamba2(Streamable[Mamba2State]):
         self.out_proj = nn.Linear(inner, dim, bias=False)
 
     def initial_state(self, batch: int, context: Context) -> Mamba2State:
-        weight = self.out_proj.weight
         channels = self.inner_dim + 2 * self.state_dim
         return Mamba2State(
-            weight.new_zeros(batch, self.conv.kernel_frames - 1, channels),
-            weight.new_zeros(batch, self.num_heads, self.head_dim, self.state_dim),
+            self.zeros(batch, self.conv.kernel_frames - 1, channels),
+            self.zeros(batch, self.num_heads, self.head_dim, self.state_dim),
         )
 
     def forward(self, state: Mamba2State, chunk: Frames, context: Context) -> tuple[Mamba2State, Frames]:

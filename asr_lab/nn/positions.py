@@ -96,7 +96,7 @@ class Sinusoidal(Streamable[SinusoidalState]):
         self.register_buffer("origin", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def initial_state(self, batch: int, context: Context) -> SinusoidalState:
-        return SinusoidalState(self.origin.new_zeros(batch))
+        return SinusoidalState(self.zeros(batch))
 
     def forward(self, state: SinusoidalState, chunk: Frames, context: Context) -> tuple[SinusoidalState, Frames]:
         x = chunk.valid()

@@ -46,9 +46,7 @@ class Kernel3(Streamable[KernelState]):
         return self.stride
 
     def initial_state(self, batch: int, context: Context) -> KernelState:
-        weight = next(self.parameters())
-        past = weight.new_zeros(batch, self.past_frames, self.in_dim)
-        return KernelState(past, torch.zeros(batch, dtype=torch.bool, device=weight.device))
+        return KernelState(self.zeros(batch, self.past_frames, self.in_dim), self.zeros(batch, dtype=torch.bool))
 
     def forward(self, state: KernelState, chunk: Frames, context: Context) -> tuple[KernelState, Frames]:
         x = torch.cat([state.past, chunk.valid()], 1)  # (B, past + T, F)
@@ -157,8 +155,8 @@ class DepthwiseStride(Streamable[StrideState]):
         return self.factor
 
     def initial_state(self, batch: int, context: Context) -> StrideState:
-        past = self.first.weight.new_zeros(batch, self.past_frames, self.num_features)
-        return StrideState(past, torch.zeros(batch, dtype=torch.int64, device=past.device))
+        past = self.zeros(batch, self.past_frames, self.num_features)
+        return StrideState(past, self.zeros(batch, dtype=torch.int64))
 
     def forward(self, state: StrideState, chunk: Frames, context: Context) -> tuple[StrideState, Frames]:
         x = torch.cat([state.past, chunk.valid()], 1)

@@ -15,6 +15,7 @@ from torch import nn
 
 from asr_lab.data.batch import Batch
 from asr_lab.data.batch_features import batch_features
+from asr_lab.data.utterance import BadCut
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.decoder import Targets
@@ -22,13 +23,25 @@ from asr_lab.recognition.bounded_batches import BoundedBatches
 from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.streaming import Context, Frames, Streamable
 from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.training.parallel.group import Group
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from asr_lab.data.training_data import EvaluationData
 
-__all__ = ["DecodedUtterance", "DecodingCost", "evaluating", "evaluation_context", "transcribe_set"]
+__all__ = [
+    "DecodedUtterance",
+    "DecodingCost",
+    "InterruptedDecodingError",
+    "evaluating",
+    "evaluation_context",
+    "transcribe_set",
+]
+
+
+class InterruptedDecodingError(Exception):
+    """Decoding was asked to end before it was through."""
 
 
 @attrs.define
@@ -54,16 +67,21 @@ def transcribe_set(
     show: bool = False,
     spell: Callable[[str, int], Sequence[int]] | None = None,
     cost: DecodingCost | None = None,
+    group: Group | None = None,
+    stop: Callable[[], int] = lambda: 0,
 ) -> list[DecodedUtterance]:
     """The best hypothesis of every utterance of a set, in the set's order, references as its manifest writes them.
 
     The model is in eval mode meanwhile, in its widest context (`evaluation_context`). `show` draws progress on stderr
     when that is a terminal. With `spell`, the tokens of a transcript beside so many samples (none where there is
-    nothing to learn), each has its loss. `cost` is added to.
+    nothing to learn), each has its loss. `cost` is added to. Of a `group` of processes each decodes its share of the
+    batches, with a model of its own; all get the same list, or raise InterruptedDecodingError when `stop` gives one of
+    them the number of a signal.
 
     A batch that does not fit into memory is halved, and so are those after it that are as large; an utterance that
     does not fit alone becomes one of the set's `unreadable`.
     """
+    group = group or Group()
     context = evaluation_context(model)
     texts: dict[str, str] = {}
     losses: dict[str, float] = {}
@@ -77,7 +95,9 @@ def transcribe_set(
             return [vocabulary.decode(hypotheses[0].tokens) for hypotheses in found], own
 
         bounded = BoundedBatches(step)
-        for whole in data.batches():
+        for whole in data.batches(group.world.rank, group.world.size):
+            if stop():
+                break
             started = time.perf_counter()
             for batch, found in bounded.run(whole):
                 if found is None:
@@ -85,11 +105,19 @@ def transcribe_set(
                 else:
                     texts.update(zip(batch.ids, found[0], strict=True))
                     losses.update(found[1])
-                progress.advance(task, len(batch.ids))
+                progress.advance(task, group.world.size * len(batch.ids))
             if cost is not None:
                 cost.compute_s += time.perf_counter() - started
                 cost.audio_s += int(whole.audio_lengths.sum()) / data.sample_rate
                 cost.halvings = bounded.halvings
+    own = [texts, losses, [list(bad) for bad in data.failed], stop()]
+    shares = group.gather(own, f"transcribing {data.name or 'test'}")
+    if any(stopped for *_, stopped in shares):
+        raise InterruptedDecodingError
+    for others, their_losses, failed, _ in shares:
+        texts.update(others)
+        losses.update(their_losses)
+        data.take_failed(BadCut(*bad) for bad in failed)
     return [
         DecodedUtterance(u.id, u.text, texts[u.id], dict(u.columns), u.duration_s or 0.0, u.audio, losses.get(u.id))
         for u in data.utterances

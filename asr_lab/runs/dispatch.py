@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -31,10 +31,11 @@ from asr_lab.runs.request import AttemptRequest
 from asr_lab.runs.scheduler import job_states
 from asr_lab.runs.status import RunStatus, state_of, status_of
 from asr_lab.runs.view import follow, open_view
-from asr_lab.runs.world_size import refuse_several_processes
+from asr_lab.runs.world_size import open_world
 from asr_lab.slots.launch import Launch
 from asr_lab.slots.launch.local import Local
 from asr_lab.slots.launch.slurm import Slurm
+from asr_lab.training.parallel.world import World
 
 Standing = Literal["new", "resume", "running", "finished", "score"]
 
@@ -57,9 +58,8 @@ def prepare(document: Document[Recipe], root: Path, again: bool = False, accept_
     Raises RunError with a diff when code, environment or defaults changed since the last attempt and that is not
     accepted; data, tokenizer and normaliser are compared where they are read, in the job.
     """
-    refuse_several_processes()
-    code = running_code()
-    run = None if again else run_of(identity_of(document.value), root)
+    identity, code = identity_of(document.value), running_code()
+    run = None if again else run_of(identity, root)
     if run is None:
         check_start(document, root)
         try:
@@ -126,6 +126,48 @@ def run_inline(run: RunDirectory) -> int:
 
     with _shown(run):
         return main(str(run.path), wait_s=0.0)
+
+
+def run_among(
+    world: World,
+    document: Document[Recipe],
+    root: Path,
+    again: bool,
+    accept_changes: bool,
+    say: Callable[[Prepared], None],
+) -> tuple[RunDirectory, int]:
+    """Train a recipe with the processes that a launcher started, of which this is one; the run and the exit code.
+
+    The first finds or makes the run, tells `say` of it, shows it, and writes its files. Where another process trains
+    it already, this is a RunError.
+    """
+    from asr_lab.runs.job.entry import main
+
+    with open_world(document.value.parallel, world) as group:
+        path, is_finished = group.first(
+            lambda: _prepared_among(document, root, again, accept_changes, say), "finding the run"
+        )
+        run = RunDirectory(Path(path))
+        if is_finished:
+            return run, 0
+        with _shown(run) if world.is_first else contextlib.nullcontext():
+            return run, main(path, 0.0, group)
+
+
+def _prepared_among(
+    document: Document[Recipe], root: Path, again: bool, accept_changes: bool, say: Callable[[Prepared], None]
+) -> tuple[str, bool]:
+    prepared = prepare(document, root, again, accept_changes)
+    if prepared.standing == "running":
+        raise RunError(
+            f"{prepared.run.path} is run by other processes, or its job waits: asrlab watch {prepared.run.name}"
+        )
+    say(prepared)
+    if prepared.standing != "finished":
+        write_request(prepared, document, accept_changes)
+    elif not accept_changes:
+        check_data(prepared, document)
+    return str(prepared.run.path.resolve()), prepared.standing == "finished"
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -40,6 +41,14 @@ class Streamable(nn.Module, Generic[S]):
     def forward(self, state: S, chunk: Frames, context: Context) -> tuple[S, Frames]:
         """One step."""
         raise NotImplementedError
+
+    def zeros(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """What a fresh state is made of: zeros on the weights' device, in their type unless another is given.
+
+        They are made from sizes alone: a weight that lies in shards over several processes would make shards.
+        """
+        weight = next(itertools.chain(self.parameters(), self.buffers()))
+        return torch.zeros(shape, dtype=dtype or weight.dtype, device=weight.device)
 
     def __call__(self, state: S, chunk: Frames, context: Context) -> tuple[S, Frames]:
         return super().__call__(state, chunk, context)  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,12 +18,23 @@ from asr_lab.training import randomness
 from asr_lab.training.precision import PrecisionManager
 from asr_lab.training.stopwatch import Stopwatch
 
+if TYPE_CHECKING:
+    from asr_lab.training.parallel.strategy import SharedStep, Strategy
+
 
 class TrainingStep(Protocol):
     """What one optimizer step trains on."""
 
     @property
     def batches(self) -> tuple[Batch, ...]: ...
+    @property
+    def places(self) -> tuple[int, ...]: ...
+    @property
+    def rounds(self) -> int: ...
+    @property
+    def num_samples(self) -> int: ...
+    @property
+    def sample_rate(self) -> int: ...
     @property
     def audio_s(self) -> float: ...
     @property
@@ -51,7 +62,7 @@ class StepLosses(NamedTuple):
     """What a step's microbatches add up to, on the device."""
 
     rows: list[Tensor]  # per microbatch, (B,): each utterance's loss
-    parts: dict[str, Tensor]  # by decoder, ()
+    parts: dict[str, Tensor]  # by decoder, () float64: the order in which ranks add them does not show
 
 
 class ForwardBackward:
@@ -69,8 +80,12 @@ class ForwardBackward:
         precision: PrecisionManager,
         scaler: torch.amp.GradScaler | None,
         seed: int,
+        strategy: Strategy,
     ) -> None:
         self.model = model
+        self.strategy = strategy
+        if not strategy.is_wrapped:
+            strategy.wrap(model)
         self.features = features
         self.augmentations = tuple(augmentations)
         self.precision = precision
@@ -78,21 +93,29 @@ class ForwardBackward:
         self.seed = seed
         self.device = next(model.parameters()).device
 
-    def run(self, step: TrainingStep, number: int, context: Context, watch: Stopwatch) -> StepLosses:
-        """Add the gradient of step `number` to the parameters'; dropout is drawn from (seed, number, microbatch)."""
+    def run(self, step: SharedStep, number: int, context: Context, watch: Stopwatch) -> StepLosses:
+        """Add the gradient of step `number` to the parameters'; dropout is drawn from (seed, number, microbatch).
+
+        A round in which this rank has nothing runs silence that counts for nothing, so that no other rank waits.
+        """
         sums = StepLosses([], {})
         tokens = max(1, step.num_tokens)
-        for place, batch in enumerate(step.batches):
+        last = len(step.batches) - 1
+        for index, (place, batch) in enumerate(zip(step.places, step.batches, strict=True)):
             randomness.seed_torch(self.seed, number, place, self.device)
-            losses = self.losses(batch, context)
-            for kind, values in losses.parts.items():
-                part = values.detach().sum()
-                sums.parts[kind] = sums.parts[kind] + part if kind in sums.parts else part
-            sums.rows.append(losses.total.detach())
-            loss = losses.total.sum() / tokens
-            watch.lap("forward")
-            torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
-            watch.lap("backward")
+            with self.strategy.microbatch(index == last, f"step {number + 1}: gradients"):
+                losses = self.losses(step.silence if batch is None else batch, context)
+                for kind, values in losses.parts.items():
+                    part = values.detach().double().sum() * (batch is not None)
+                    sums.parts[kind] = sums.parts[kind] + part if kind in sums.parts else part
+                if batch is None:
+                    loss = losses.total.sum() * 0.0
+                else:
+                    sums.rows.append(losses.total.detach())
+                    loss = losses.total.sum() / tokens
+                watch.lap("forward")
+                torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
+                watch.lap("backward")
         return sums
 
     def losses(self, batch: Batch, context: Context = WHOLE) -> Losses:
@@ -100,8 +123,7 @@ class ForwardBackward:
         frames = self.frames(batch)
         tokens, lengths = (t.to(self.device, non_blocking=True) for t in batch.targets)
         with self.precision.autocast(self.device):
-            losses: Losses = self.model(frames, Targets(tokens, lengths), context)
-        return losses
+            return self.strategy.losses(frames, Targets(tokens, lengths), context)
 
     @torch.no_grad()
     def frames(self, batch: Batch) -> Frames:

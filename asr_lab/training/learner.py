@@ -5,26 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import torch
 from torch.optim import Optimizer
 
-from asr_lab.data.batch import Batch
 from asr_lab.errors import CheckpointError, TrainingError
 from asr_lab.models.model import SpeechModel
 from asr_lab.streaming import Streamable
 from asr_lab.training import checkpoint, randomness, state
-from asr_lab.training.average import WeightAverage
 from asr_lab.training.forward_backward import (
     FeatureAugmentation,
     ForwardBackward,
     StepLosses,
-    TrainingStep,
     TrainingSteps,
 )
 from asr_lab.training.limits import Limits, Progress
+from asr_lab.training.parallel.strategy import SharedStep, Strategy
 from asr_lab.training.precision import PrecisionManager
 from asr_lab.training.report import StepReport
 from asr_lab.training.stopwatch import Stopwatch
@@ -54,7 +52,12 @@ class Learner:
         clip_norm: float | None = None,
         average_decay: float | None = None,
         max_nonfinite: int = 10,
+        strategy: Strategy | None = None,
+        stop: Callable[[], int] = lambda: 0,
+        num_processors: int = 1,
     ) -> None:
+        self.strategy = strategy or Strategy()
+        self.stop = stop
         self.model = model
         self.data = data
         self.schedule = schedule
@@ -64,11 +67,17 @@ class Learner:
         self.optimizer = optimizer
         self.progress = Progress()
         self.device = next(model.parameters()).device
-        self.average = None if average_decay is None else WeightAverage(model, average_decay)
         self.scaler = precision.scaler(self.device)
-        self._forward_backward = ForwardBackward(model, features, augmentations, precision, self.scaler, seed)
-        self._update = OptimizerUpdate(model, optimizer, self.scaler, clip_norm, self.average)
+        self._forward_backward = ForwardBackward(
+            model, features, augmentations, precision, self.scaler, seed, self.strategy
+        )
+        self.average = None if average_decay is None else self.strategy.average(model, average_decay)
+        self._update = OptimizerUpdate(model, optimizer, self.scaler, clip_norm, self.average, self.strategy)
         self._rng = randomness.rng_state()
+        self._unit: Literal["gpu", "core"] = "gpu" if self.device.type == "cuda" else "core"
+        # GPUs are one for each rank; processors are counted: machines may differ.
+        own = torch.tensor([1 if self._unit == "gpu" else num_processors])
+        self._units = int(self.strategy.sum(own, "the processors"))
 
     @property
     def done(self) -> bool:
@@ -106,26 +115,32 @@ class Learner:
                         f"epoch {epoch} ended before its {epoch_steps} steps: the data source is at fault"
                     )
                 watch.lap("data")
-                report = self._step(step, watch, epoch_steps)
-                seconds = time.perf_counter() - began
+                report = self._step(self.strategy.share(step), watch, epoch_steps)
+                stop, seconds = self.strategy.agree(
+                    self.stop(), time.perf_counter() - began, f"step {report.step}: end"
+                )
                 self.progress.wall_s += seconds
-                yield attrs.evolve(report, step_s=seconds, audio_s_per_s=step.audio_s / seconds)
+                yield attrs.evolve(report, step_s=seconds, audio_s_per_s=report.audio_s / seconds, stop=stop)
         self._check_faults()
 
-    def _step(self, step: TrainingStep, watch: Stopwatch, epoch_steps: int) -> StepReport:
+    def _step(self, step: SharedStep, watch: Stopwatch, epoch_steps: int) -> StepReport:
         number, epoch = self.progress.step, self.progress.epoch
         share = self.limits.share(self.progress, epoch_steps)
         lr = self._update.set_lr(self.schedule(number, share))
         context = randomness.draw_context(self.model.contexts, self.seed, number)
         if not self.model.training:
             self.model.train()
-        sums = self._forward_backward.run(step, number, context, watch)
+        sums = StepLosses([], {})
+        if step.num_utterances:  # of all ranks: they go the same way
+            sums = self._forward_backward.run(step, number, context, watch)
+        # Whatever is drawn before the next microbatch seeds them again depends on no rank's share of this step.
+        randomness.seed_torch(self.seed, number + 1, 0, self.device)
         self._rng = randomness.rng_state()
-        measured = self._update.measure(sums)
+        measured = self._update.measure(sums, f"step {number + 1}: losses")
         watch.synchronised()
         self._update.apply(measured)
         watch.lap("optimizer")
-        suspects = _suspects(step, sums) if measured.cause else ()
+        suspects = self._suspects(step, sums) if measured.cause else ()
         self._advance(step, measured, suspects, epoch_steps)
         tokens = max(1, step.num_tokens)
         return StepReport(
@@ -141,17 +156,27 @@ class Learner:
             audio_s=step.audio_s,
             num_utterances=step.num_utterances,
             num_tokens=step.num_tokens,
-            num_microbatches=len(step.batches),
-            padded=_padded(step.batches),
+            num_microbatches=step.num_microbatches,
+            padded=step.padded,
             times=watch.shares(),
             skipped=bool(measured.cause),
             cause=measured.cause,
             suspects=suspects,
             loss_scale=None if self.scaler is None else self.scaler.get_scale(),
             bad=step.bad,
+            units=self._units,
+            unit=self._unit,
         )
 
-    def _advance(self, step: TrainingStep, measured: Measured, suspects: Sequence[str], epoch_steps: int) -> None:
+    def _suspects(self, step: SharedStep, sums: StepLosses) -> tuple[str, ...]:
+        """Utterances whose loss is not finite, of all ranks; all of the step's where each one's is."""
+        ids = [i for batch in step.batches if batch is not None for i in batch.ids]
+        finite = torch.cat([torch.isfinite(rows) for rows in sums.rows]).tolist() if sums.rows else []
+        own = [i for i, fine in zip(ids, finite, strict=True) if not fine]
+        found = self.strategy.group.gather([own, ids], f"step {self.progress.step + 1}: what is not finite")
+        return tuple(i for broken, _ in found for i in broken) or tuple(i for _, known in found for i in known)
+
+    def _advance(self, step: SharedStep, measured: Measured, suspects: Sequence[str], epoch_steps: int) -> None:
         now = self.progress
         now.step += 1
         now.epoch_step += 1
@@ -175,11 +200,14 @@ class Learner:
             )
 
     def averaged(self) -> SpeechModel:
-        """The model to evaluate: a module of its own with the averaged weights; the model itself without averaging."""
-        return self.model if self.average is None else self.average.present()
+        """The model to evaluate: a module of its own with the averaged weights; the model itself without averaging.
+
+        Every rank has it whole, and all must ask for it together.
+        """
+        return self.strategy.to_decode(self.model, self.average)
 
     def snapshot(self) -> state.Snapshot:
-        """The state to go on from; its tensors are the live ones, not copies."""
+        """The state to go on from; its tensors are the live ones, not copies, and may lie in shards."""
         tensors = {
             "model": state.model_tensors(self.model),
             "optimizer": state.optimizer_tensors(self.optimizer, self.model),
@@ -194,6 +222,10 @@ class Learner:
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
         }
         return state.Snapshot(tensors, numbers)
+
+    def whole_snapshot(self) -> state.Snapshot | None:
+        """The state to go on from, whole, on rank 0; None elsewhere. All ranks must ask for it together."""
+        return self.strategy.gathered(self.snapshot())
 
     def restore(self, snapshot: state.Snapshot) -> None:
         """Go on from a snapshot; CheckpointError, naming what differs, when it is not of this model and settings."""
@@ -216,29 +248,20 @@ class Learner:
         randomness.set_rng_state(self._rng)
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint to `folder`, whole or not at all."""
-        checkpoint.write(folder, self.snapshot())
+        """Write a checkpoint to `folder`, whole or not at all; all ranks call it, and the first writes."""
+        if (snapshot := self.whole_snapshot()) is not None:
+            checkpoint.write(folder, snapshot)
 
     def load(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`; CheckpointError when it is damaged or does not fit."""
         self.restore(checkpoint.read(folder))
 
     def fingerprint(self) -> str:
-        """SHA-256 of weights, optimizer, averages, RNG and cursor: equal for runs that went the same way, hex."""
-        snapshot = self.snapshot()
+        """SHA-256 of weights, optimizer, averages, RNG and cursor: equal for runs that went the same way, hex.
+
+        Of several ranks, which all call it, the first gets it; "" elsewhere.
+        """
+        if (snapshot := self.whole_snapshot()) is None:
+            return ""
         progress = {k: v for k, v in snapshot.numbers["progress"].items() if k != "wall_s"}
         return state.fingerprint(state.Snapshot(snapshot.tensors, {**snapshot.numbers, "progress": progress}))
-
-
-def _suspects(step: TrainingStep, sums: StepLosses) -> tuple[str, ...]:
-    if not sums.rows:
-        return ()
-    ids = tuple(i for batch in step.batches for i in batch.ids)
-    finite = torch.cat([torch.isfinite(rows) for rows in sums.rows]).tolist()
-    return tuple(i for i, fine in zip(ids, finite, strict=True) if not fine) or ids
-
-
-def _padded(batches: Sequence[Batch]) -> float:
-    samples = sum(batch.audio.numel() for batch in batches)
-    valid = sum(int(batch.audio_lengths.sum()) for batch in batches)
-    return 1 - valid / samples if samples else 0.0

@@ -14,6 +14,7 @@ from torch.optim import Muon as TorchMuon
 
 from asr_lab.errors import LabError
 from asr_lab.training.groups import first_match
+from asr_lab.training.parallel.shards import local, own_part, whole
 
 
 def is_hidden_matrix(model: nn.Module, adamw: Sequence[str]) -> Callable[[Parameter], bool]:
@@ -71,7 +72,8 @@ class Muon(TorchMuon):
     """torch's Muon with matrices of one shape orthogonalised together, and in single precision on processors.
 
     Its own step takes them one by one in bfloat16: processors without bfloat16 products emulate those, twenty times
-    slower than float32 (measured with AVX2), and four fifths of a small model's training went there.
+    slower than float32 (measured with AVX2), and four fifths of a small model's training went there. Matrices that lie
+    in shards are gathered, and every process orthogonalises them: the bits are those of one.
     """
 
     @torch.no_grad()
@@ -94,16 +96,17 @@ class Muon(TorchMuon):
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.preserve_format)
             buffers.append(state["momentum_buffer"])
-        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-        update = torch.stack(buffers)
+        torch._foreach_lerp_([local(b) for b in buffers], [local(g) for g in gradients], 1 - group["momentum"])
+        update = torch.stack([whole(b) for b in buffers])
         if group["nesterov"]:
-            update = torch.stack(gradients).lerp_(update, group["momentum"])
+            update = torch.stack([whole(g) for g in gradients]).lerp_(update, group["momentum"])
         update = update.to(torch.float32 if update.device.type == "cpu" else torch.bfloat16)
         update = orthogonalised(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
         lr = float(group["lr"])
-        torch._foreach_mul_(weights, 1 - lr * group["weight_decay"])
+        torch._foreach_mul_([local(w) for w in weights], 1 - lr * group["weight_decay"])
         scale = 0.2 * math.sqrt(max(weights[0].shape))
-        torch._foreach_add_(weights, list(update.to(weights[0].dtype).unbind()), alpha=-lr * scale)
+        moves = [own_part(move, w) for move, w in zip(update.to(weights[0].dtype).unbind(), weights, strict=True)]
+        torch._foreach_add_([local(w) for w in weights], moves, alpha=-lr * scale)
 
 
 class MuonWithAdamW(Optimizer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -14,7 +14,7 @@ _PLAIN = (
     *("step", "epoch", "loss", "loss_per_utterance", "lr", "grad_norm", "share", "audio_s", "num_utterances"),
     *("num_tokens", "num_microbatches", "padded", "step_s", "audio_s_per_s"),
 )
-_SPEED = ("step_s", "audio_s_per_s")
+_SPEED = ("step_s", "audio_s_per_s", "audio_h_per_core_h", "audio_h_per_gpu_h")
 _TIMES = "time_"
 
 
@@ -58,6 +58,9 @@ class StepReport:
     """Seconds that the step took, waiting for data included."""
     audio_s_per_s: float = 0.0
     """Seconds of audio per second of training."""
+    units: int = 1
+    """GPUs that trained, or processors where there are none: of all ranks."""
+    unit: Literal["gpu", "core"] = "core"
     skipped: bool = False
     """Whether the weights were left as they are."""
     cause: str = ""
@@ -66,12 +69,20 @@ class StepReport:
     """Utterances whose loss was not finite; all of the step's where only the gradient was not."""
     loss_scale: float | None = None
     """The factor on the loss under fp16."""
+    stop: int = 0
+    """The signal that any process was given by the end of this step; 0 = none."""
     bad: tuple[BadCut, ...] = ()
     """Utterances that this step should have held and that cannot be used."""
+
+    @property
+    def audio_h_per_unit_h(self) -> float:
+        """Hours of audio that an hour of one GPU, or of one processor, trains on."""
+        return self.audio_s_per_s / self.units
 
     def record(self) -> dict[str, Any]:
         """The line of metrics.jsonl: plain numbers and text."""
         record: dict[str, Any] = {key: getattr(self, key) for key in _PLAIN}
+        record[f"audio_h_per_{self.unit}_h"] = self.audio_h_per_unit_h
         record |= {f"{_TIMES}{phase}": value for phase, value in self.times.items()}
         record |= {f"loss_{kind}": value for kind, value in self.losses.items()}
         record["chunk_frames"] = self.context.chunk_frames

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from asr_lab.errors import CheckpointError, shown_name
+from asr_lab.training.parallel.shards import local, own_part, shard_like
 
 PARTS = ("model", "optimizer", "average", "rng")
 """The kinds of tensors in a checkpoint; each is a file of its own."""
@@ -76,7 +77,7 @@ def restore_tensors(target: Mapping[str, Tensor], source: Mapping[str, Tensor], 
         raise CheckpointError(f"{what} does not fit:\n  " + "\n  ".join(problems))
     with torch.no_grad():
         for name, tensor in target.items():
-            tensor.copy_(source[name])
+            local(tensor).copy_(own_part(source[name], tensor))
 
 
 def mismatches(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:
@@ -122,7 +123,15 @@ def restore_optimizer(optimizer: Optimizer, model: nn.Module, source: Mapping[st
                 raise CheckpointError(
                     f"optimizer {name}/{key}: {tuple(own[name].shape)} here, {tuple(value.shape)} saved"
                 )
+    for name, entries in by_name.items():
+        by_name[name] = {key: _placed(value, own[name]) for key, value in entries.items()}
     # load_state_dict, not assignment: it knows which entries belong on the CPU for this optimizer's variant.
     plain = optimizer.state_dict()
     plain["state"] = {i: by_name[names[id(p)]] for i, p in enumerate(parameters) if names[id(p)] in by_name}
     optimizer.load_state_dict(plain)
+
+
+def _placed(value: Any, parameter: Tensor) -> Any:
+    """An entry of a parameter's state, in shards where the parameter is and the entry is of its shape."""
+    is_like = isinstance(value, Tensor) and value.ndim and value.shape == parameter.shape
+    return shard_like(value, parameter) if is_like else value

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from asr_lab.training.average import WeightAverage
 from asr_lab.training.forward_backward import StepLosses
+from asr_lab.training.parallel.shards import local
+from asr_lab.training.parallel.strategy import Average, Strategy
 
 _LOWEST_SCALE = 1.0
 """Below this loss scale an overflow under fp16 is a fault of the model, not of the scale."""
@@ -40,9 +41,13 @@ class OptimizerUpdate:
         optimizer: Optimizer,
         scaler: torch.amp.GradScaler | None,
         clip_norm: float | None,
-        average: WeightAverage[Any] | None,
+        average: Average | None,
+        strategy: Strategy,
     ) -> None:
+        self.strategy = strategy
         self.optimizer = optimizer
+        if strategy.bitwise:
+            _unfuse(optimizer)
         self.scaler = scaler
         self.clip_norm = clip_norm
         self.average = average
@@ -57,16 +62,21 @@ class OptimizerUpdate:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def measure(self, sums: StepLosses) -> Measured:
+    def measure(self, sums: StepLosses, what: str = "losses") -> Measured:
         """Read losses and gradient norm, in the step's only synchronisation, and judge them; unscales the gradients."""
-        if not sums.rows:
+        if not sums.parts:
             return Measured(0.0, {}, 0.0, "no usable utterance in the step", False)
+        gradients = self._gradients()
+        self.strategy.complete(gradients)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.get_total_norm(self._gradients())
-        total = torch.stack([rows.sum() for rows in sums.rows]).sum()
-        values = torch.stack([v.float().to(norm.device) for v in (total, norm, *sums.parts.values())]).tolist()
-        loss, length, parts = values[0], values[1], dict(zip(sums.parts, values[2:], strict=True))
+        norm = self.strategy.norm(gradients)
+        rows = [rows.sum() for rows in sums.rows] or [norm.new_zeros(())]
+        own = torch.stack(
+            [v.double().to(norm.device) for v in (torch.stack(rows).double().sum(), *sums.parts.values())]
+        )
+        loss, *others, length = torch.cat([self.strategy.sum(own, what), norm.double()[None]]).tolist()
+        parts = dict(zip(sums.parts, others, strict=True))
         cause, fault = self._judge(loss, length)
         return Measured(loss, parts, length, cause, fault)
 
@@ -75,7 +85,7 @@ class OptimizerUpdate:
         if not measured.cause:
             if self.clip_norm is not None and measured.norm > self.clip_norm:
                 # What clip_grads_with_norm_ does; the norm is known, so the usual step skips the pass.
-                torch._foreach_mul_(self._gradients(), self.clip_norm / (measured.norm + 1e-6))
+                torch._foreach_mul_([local(g) for g in self._gradients()], self.clip_norm / (measured.norm + 1e-6))
             if self.scaler is None:
                 self.optimizer.step()
             else:
@@ -94,9 +104,22 @@ class OptimizerUpdate:
         if self.scaler is not None and (scale := self.scaler.get_scale()) >= _LOWEST_SCALE:
             return f"overflow at loss scale {scale:g}", False
         broken = [
-            self._names[p] for p in self._trained if p.grad is not None and not bool(torch.isfinite(p.grad).all())
+            self._names[p]
+            for p in self._trained
+            if p.grad is not None and not bool(torch.isfinite(local(p.grad)).all())
         ]
         return f"the gradient's norm is {norm}" + (f", first in {', '.join(broken[:3])}" if broken else ""), True
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self._trained if p.grad is not None]
+
+
+def _unfuse(optimizer: Optimizer) -> None:
+    """Have each product and sum of an update be one of its own, a number for a number.
+
+    The fused kernel computes the last few numbers of a tensor otherwise than those before them, so that what a number
+    becomes depends on how many stand beside it in its shard: 3 of 100,000 differed.
+    """
+    for group in optimizer.param_groups:
+        if group.get("fused"):
+            group["fused"], group["foreach"] = False, True

@@ -93,6 +93,7 @@ class NoiseData:
         tokens = torch.randint(2, vocab_size, (BATCH, TOKENS), generator=generator)
         ids = tuple(f"noise-{row}" for row in range(BATCH))
         targets = Targets(tokens, torch.full((BATCH,), TOKENS))
+        self.sample_rate = sample_rate
         self.batch = Batch(audio, torch.full((BATCH,), audio.shape[1]), targets, ids, tuple(range(BATCH)), ids)
 
     def num_steps(self, epoch: int) -> int:
@@ -102,7 +103,8 @@ class NoiseData:
     def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
         """The same each time."""
         while True:
-            yield Step((self.batch,), float(BATCH * AUDIO_S), BATCH * TOKENS, BATCH, ())
+            samples = BATCH * AUDIO_S * self.sample_rate
+            yield Step((self.batch,), (0,), 1, samples, self.sample_rate, BATCH * TOKENS, BATCH, ())
 
 
 def recipe_trainee(path: Path) -> Trainee:

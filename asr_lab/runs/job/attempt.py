@@ -1,4 +1,4 @@
-"""One attempt at a run, by the process that holds its lock: what its parts share."""
+"""One attempt at a run, by the process that holds its lock or another rank of it: what its parts share."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asr_lab.runs.directory import RunDirectory
-from asr_lab.runs.events import EventWriter
+from asr_lab.runs.job.elsewhere import Events, Lock
 from asr_lab.runs.job.stopping import Stopper
-from asr_lab.runs.lock import RunLock
 
 if TYPE_CHECKING:
     from asr_lab.data.left_out import LeftOut
+    from asr_lab.training.parallel.group import Group
 
 
 @attrs.frozen
 class Attempted:
-    """The run, this process's hold on it, where it says what happens, and whether it was asked to end."""
+    """The run, this process's hold on it, where it says what happens, whether it was asked to end, and with whom."""
 
     run: RunDirectory
-    lock: RunLock
-    events: EventWriter
+    lock: Lock
+    events: Events
     stop: Stopper
+    group: Group
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.group.world.is_first
 
     def warn(self, message: str) -> None:
         """Write down what whoever watches the run should know."""

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import traceback
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,63 +17,79 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asr_lab.devices import num_workers, threads_beside
-from asr_lab.errors import (
-    CheckpointError,
-    LabError,
-    RunError,
-    TrainingError,
-    is_of_environment,
-    of_environment,
-)
+from asr_lab.errors import LabError, RunError, TrainingError, is_of_environment, of_environment
 from asr_lab.files import remove_leftovers
-from asr_lab.runs.code_snapshot import running_code
 from asr_lab.runs.directory import RunDirectory, identity_of
-from asr_lab.runs.events import EventWriter, read_events
+from asr_lab.runs.events import EventWriter
 from asr_lab.runs.find import find_weights
 from asr_lab.runs.job.attempt import Attempted
+from asr_lab.runs.job.elsewhere import Events, HeldElsewhere, Lock, Metrics, WrittenElsewhere
 from asr_lab.runs.job.fit import Fit
+from asr_lab.runs.job.record import tell_attempt
+from asr_lab.runs.job.scores import score_run
 from asr_lab.runs.job.selection import Selection
-from asr_lab.runs.job.stopping import INTERRUPTED, StopNow, Stopper, ending
+from asr_lab.runs.job.stopping import INTERRUPTED, Stopper
 from asr_lab.runs.jobs import job_of
 from asr_lab.runs.lock import RunLock
-from asr_lab.runs.provenance import (
-    add_provenance,
-    changes,
-    host_changes,
-    read_provenance,
-    record_attempt,
-    refusal,
-    this_host,
-)
+from asr_lab.runs.provenance import read_provenance
 from asr_lab.runs.request import AttemptRequest
 from asr_lab.runs.status import status_of
-from asr_lab.runs.world_size import refuse_several_processes
+from asr_lab.runs.world_size import open_world
+from asr_lab.training.parallel.world import world_of
 
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
     from asr_lab.recipe import Recipe
-    from asr_lab.training.metrics import MetricsWriter
+    from asr_lab.training.parallel.group import Group
+    from asr_lab.training.state import Snapshot
     from asr_lab.training.store import CheckpointStore
 
 LOCK_WAIT_S = 90.0
 """Patience with an owner on another machine whose heart may have stopped."""
 
 
-def main(folder: str, wait_s: float = LOCK_WAIT_S) -> int:
+def main(folder: str, wait_s: float = LOCK_WAIT_S, group: Group | None = None) -> int:
     """Train and score the run in `folder`, from wherever it stands; the exit code: 0, or 130 when asked to stop.
+
+    Where a launcher started several processes, all of them call it, and the first has the lock and writes; `group` is
+    theirs where it is open already.
 
     Raises RunInUse when another process has the run for longer than `wait_s` seconds, LabError for what the user can
     fix and TrainingError for a run that failed; events.jsonl has the last two.
     """
-    run = RunDirectory(Path(folder))
-    refuse_several_processes()
+    run, world = RunDirectory(Path(folder)), world_of(os.environ)
+    if group is None and world.size > 1:
+        with open_world(run.document().value.parallel, world) as group:
+            return main(folder, wait_s, group)
     with (
-        Stopper() as stop,
-        RunLock.take(run.lock, job_of(os.environ), wait_s) as lock,
-        EventWriter(run.events_file, lock.attempt) as events,
+        Stopper(is_silent=not world.is_first) as stop,
+        _held(run, wait_s, group) as (lock, events),
         _errors_told(events),
     ):
-        return 0 if _work(Attempted(run, lock, events, stop)) else INTERRUPTED
+        from asr_lab.training.parallel.group import Group
+
+        return 0 if _work(Attempted(run, lock, events, stop, group or Group())) else INTERRUPTED
+
+
+@contextlib.contextmanager
+def _held(run: RunDirectory, wait_s: float, group: Group | None) -> Iterator[tuple[Lock, Events]]:
+    """The run's lock and events; for ranks other than 0, which wait until it has them, what stands in their place."""
+    with contextlib.ExitStack() as held:
+        if group is None:
+            lock = held.enter_context(RunLock.take(run.lock, job_of(os.environ), wait_s))
+            yield lock, held.enter_context(EventWriter(run.events_file, lock.attempt))
+            return
+        taken: list[RunLock] = []
+
+        def take() -> int:
+            taken.append(held.enter_context(RunLock.take(run.lock, job_of(os.environ), wait_s)))
+            return taken[0].attempt
+
+        number = group.first(take, "the run's lock")
+        if taken:
+            yield taken[0], held.enter_context(EventWriter(run.events_file, number))
+        else:
+            yield HeldElsewhere(number), WrittenElsewhere()
 
 
 def _work(attempt: Attempted) -> bool:
@@ -83,49 +98,39 @@ def _work(attempt: Attempted) -> bool:
     A pause that was asked for is all that was to be done.
     """
     from asr_lab.compiler.build import build
-    from asr_lab.compiler.effects import line, without_effect
     from asr_lab.training.determinism import apply_determinism
+    from asr_lab.training.parallel.machine_share import own_processors
     from asr_lab.training.store import CheckpointStore
 
-    run = attempt.run
-    remove_leftovers(run.path)
+    run, group = attempt.run, attempt.group
     document = run.document()
     recipe = document.value
-    if (result := _scored_before(run, recipe)) is not None:
+    result = group.first(lambda: _begin(run, recipe), "looking at what is there")
+    if result is not None:
         attempt.events.write("done", result)
         return True
     attempt.events.write("state", {"state": "building"})
-    _share_processors(recipe)
+    _share_processors(recipe, own_processors(group))
     start = None if recipe.init is None else find_weights(recipe.init.from_, run.path.parent)
-    experiment = build(document, run.path, start)
+    experiment = build(document, run.path, start, group, lambda: attempt.stop.number)
     determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last, recipe.train.keep_best)
-    attempt.lock.check()  # building took its time
-    store.clean()
     selection = Selection(recipe.train.metric, recipe.train.patience)
-    resumed = _resume(store, selection, experiment)
-    parts = {"resumed_from": resumed, "determinism": determinism, "init": _lineage(experiment)}
-    is_changed = _record(attempt, experiment, recipe, parts)
-    if resumed is not None and not is_changed:
-        experiment.left_out.take_up(run.left_out_file, experiment.valid_files)
-    experiment.left_out.write(run.left_out_file)
-    attempt.warn_of_left_out(experiment.left_out)
-    for problem in without_effect(document, experiment.extent):
-        attempt.warn(line(problem))
+    resumed = _resume(attempt, store, selection, experiment)
+    lineage = None if experiment.lineage is None else attrs.asdict(experiment.lineage)
+    parts = {"resumed_from": resumed, "determinism": determinism, "init": lineage}
+    group.first(lambda: tell_attempt(attempt, document, experiment, parts), "the run's record")
     with _open_metrics(attempt, recipe, resumed or 0) as metrics:
-        pause = AttemptRequest.read(run).pause_share
-        fit = Fit(attempt, experiment, recipe, store, selection, metrics, pause)
+        fit = Fit(attempt, experiment, recipe, store, selection, metrics, AttemptRequest.read(run).pause_share)
         if not fit.train():
             return fit.is_paused
-    step = experiment.learner.progress.step
-    try:
-        attempt.stop.raise_from_now()  # trained and saved: a time limit need not wait for the scores
-        _score(attempt, experiment, recipe, store, selection)
-    except StopNow:
-        end = ending(attempt.stop.reason or "")
-        attempt.events.write("state", {"state": end.state, "step": step, "reason": end.reason})
-        return False
-    return True
+    return score_run(attempt, experiment, recipe, store, selection)
+
+
+def _begin(run: RunDirectory, recipe: Recipe) -> dict[str, Any] | None:
+    """Clear away what a killed attempt left; the record `done` where there is nothing more to do."""
+    remove_leftovers(run.path)
+    return _scored_before(run, recipe)
 
 
 def _scored_before(run: RunDirectory, recipe: Recipe) -> dict[str, Any] | None:
@@ -141,33 +146,42 @@ def _scored_before(run: RunDirectory, recipe: Recipe) -> dict[str, Any] | None:
     return status.result if attempts and attempts[-1].get("evaluation") == asked else None
 
 
-def _share_processors(recipe: Recipe) -> None:
+def _share_processors(recipe: Recipe, processors: int) -> None:
     import torch
 
-    threads = threads_beside(num_workers(recipe.data.num_workers))
+    threads = threads_beside(num_workers(recipe.data.num_workers, processors), processors)
     if threads is not None:
         torch.set_num_threads(threads)
 
 
-def _lineage(experiment: Experiment) -> dict[str, Any] | None:
-    return None if experiment.lineage is None else attrs.asdict(experiment.lineage)
-
-
-def _resume(store: CheckpointStore, selection: Selection, experiment: Experiment) -> int | None:
+def _resume(attempt: Attempted, store: CheckpointStore, selection: Selection, experiment: Experiment) -> int | None:
     """Load the newest whole checkpoint; its step, None when there is none."""
-    newest = store.newest()
-    if newest is None:
-        return None
-    saved, snapshot = newest
-    store.drop_after(saved.step)
-    experiment.learner.restore(snapshot)
-    selection.restore(snapshot.numbers["job"]["selection"])
-    return saved.step
+    found: list[Snapshot] = []
+
+    def newest() -> int | None:
+        attempt.lock.check()  # building took its time
+        store.clean()
+        if (one := store.newest()) is None:
+            return None
+        saved, snapshot = one
+        store.drop_after(saved.step)
+        found.append(snapshot)
+        return saved.step
+
+    step: int | None = attempt.group.first(newest, "looking for a checkpoint")
+    if step is not None:
+        snapshot = found[0] if found else store.read(step)
+        experiment.learner.restore(snapshot)
+        selection.restore(snapshot.numbers["job"]["selection"])
+    return step
 
 
 @contextlib.contextmanager
-def _open_metrics(attempt: Attempted, recipe: Recipe, step: int) -> Iterator[MetricsWriter]:
+def _open_metrics(attempt: Attempted, recipe: Recipe, step: int) -> Iterator[Metrics]:
     """metrics.jsonl, cut back to `step`, with its listeners."""
+    if not attempt.writes:
+        yield WrittenElsewhere()
+        return
     from asr_lab.training.listeners import open_listener
     from asr_lab.training.metrics import MetricsWriter, cut_back, read_metrics
 
@@ -185,108 +199,27 @@ def _open_metrics(attempt: Attempted, recipe: Recipe, step: int) -> Iterator[Met
         writer.close()
 
 
-def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: dict[str, Any]) -> bool:
-    """Compare with the attempt before, and write down what this one runs on: whether that has changed.
-
-    RunError when a change isn't accepted.
-    """
-    run = attempt.run
-    request, code, host = AttemptRequest.read(run), running_code(), this_host()
-    found = changes(run, code, experiment.hashes)
-    if found and not request.accept_changes:
-        raise RunError(refusal(run, found, experiment.learner.done))
-    other_host = host_changes(run, host) if parts["resumed_from"] is not None else []
-    for change in found:
-        attempt.warn(f"goes on under a change of {change}")
-    for line in other_host:
-        attempt.warn(f"another machine than before, equal bits are not promised: {line}")
-    identity = identity_of(recipe)
-    parts = parts | {
-        "command": list(request.command),
-        "folder": request.folder,
-        "job": attempt.lock.owner.job,
-        "pid": attempt.lock.owner.pid,
-        "accepted": [attrs.asdict(change) for change in found],
-        "other_host": other_host,
-        "exact": not found and not other_host,
-        "execution": identity.execution,
-        "evaluation": identity.evaluation,
-    }
-    from asr_lab.compiler.inputs import hash_of_sets
-
-    hashes = experiment.hashes | ({"test": hash_of_sets(experiment.test)} if experiment.test else {})
-    attempt.lock.check()
-    add_provenance(run, record_attempt(attempt.lock.attempt, code, hashes, host, parts))
-    return bool(found)
-
-
-def _score(
-    attempt: Attempted, experiment: Experiment, recipe: Recipe, store: CheckpointStore, selection: Selection
-) -> None:
-    """Score the test sets with the chosen weights, and end the run."""
-    from asr_lab.evaluation.page import write_report
-    from asr_lab.runs.job.validation import score_test
-
-    run, step = attempt.run, experiment.learner.progress.step
-    chosen = _choose(attempt, store, selection, step)
-    reads, results = 0, []
-    if experiment.test:
-        attempt.lock.check()  # the sets are not read by one that was overtaken
-        events = read_events(run.events_file)
-        reads = 1 + sum(e.kind == "state" and e.data.get("state") == "scoring" for e in events)
-        attempt.events.write("state", {"state": "scoring", "step": step, "share": 1.0, "read": reads})
-        if chosen != step:
-            experiment.learner.load(store.find(str(chosen)))
-        about = {"run": run.name, "step": chosen, "attempt": attempt.lock.attempt, "read": reads}
-        about["trained_on"] = experiment.left_out.record()
-        results = score_test(experiment, recipe, run.eval, about, attempt.lock.check)
-    write_report(attempt.run.path)
-    attempt.lock.check()
-    found = {"chosen": chosen, "metric": selection.metric, "best": selection.best, "best_step": selection.best_step}
-    attempt.events.write("done", {"step": step, **found, "reads": reads, "results": results})
-
-
-def _choose(attempt: Attempted, store: CheckpointStore, selection: Selection, step: int) -> int:
-    """The step whose weights are scored: the best, or where its checkpoint is damaged or gone the next best."""
-    if selection.best_step is None or selection.best_step == step:
-        return step
-    try:
-        store.find(str(selection.best_step))
-    except CheckpointError as error:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the run's own warning follows
-            try:
-                chosen = int(store.find("best").name.removeprefix("step-"))
-            except CheckpointError:
-                chosen = step  # its own weights
-        attempt.warn(
-            f"the best weights, of step {selection.best_step}, are lost: {error}; scored are those of {chosen}"
-        )
-        return chosen
-    return selection.best_step
-
-
 @contextlib.contextmanager
-def _errors_told(events: EventWriter) -> Iterator[None]:
+def _errors_told(events: Events) -> Iterator[None]:
     """Write down what ends an attempt, for those who watch from elsewhere, and let it pass."""
     try:
         yield
     except (LabError, TrainingError) as error:
-        _tell(events, error, 2 if isinstance(error, LabError) else 1)
+        _tell_error(events, error, 2 if isinstance(error, LabError) else 1)
         raise
     except OSError as error:
         if not is_of_environment(error):
-            _tell(events, error, 1, traceback.format_exc())
+            _tell_error(events, error, 1, traceback.format_exc())
             raise
         told = of_environment(error)
-        _tell(events, told, 2)
+        _tell_error(events, told, 2)
         raise told from error
     except Exception as error:
-        _tell(events, error, 1, traceback.format_exc())
+        _tell_error(events, error, 1, traceback.format_exc())
         raise
 
 
-def _tell(events: EventWriter, error: Exception, code: int, trace: str = "") -> None:
+def _tell_error(events: Events, error: Exception, code: int, trace: str = "") -> None:
     message = f"{type(error).__name__}: {error}" if trace else str(error)
     record = {"message": message, "type": type(error).__name__, "exit": code}
     with contextlib.suppress(OSError):  # a full disk holds no record either; the error itself goes on

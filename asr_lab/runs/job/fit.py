@@ -13,7 +13,7 @@ from asr_lab.data.utterance import BadCut
 from asr_lab.errors import DataError
 from asr_lab.evaluation.page import TRAINED
 from asr_lab.runs.job.selection import Selection
-from asr_lab.runs.job.stopping import ending
+from asr_lab.runs.job.stopping import ending, reason_of
 from asr_lab.runs.job.validation import validate
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.training.rank import Rank
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
     from asr_lab.recipe import Recipe
     from asr_lab.runs.job.attempt import Attempted
-    from asr_lab.training.metrics import MetricsWriter
+    from asr_lab.runs.job.elsewhere import Metrics
     from asr_lab.training.report import StepReport
+    from asr_lab.training.state import Snapshot
     from asr_lab.training.store import CheckpointStore
 
 STEP_EVENT_S = 0.5
@@ -39,7 +40,7 @@ class Fit:
     recipe: Recipe
     store: CheckpointStore
     selection: Selection
-    metrics: MetricsWriter
+    metrics: Metrics
     pause_share: float | None = None
     """Share of the training at which it ends early, where a validation is due and more is to come."""
     is_paused: bool = attrs.field(default=False, init=False)
@@ -66,8 +67,9 @@ class Fit:
                 rank = self._validate() if is_due else None
                 if is_due or self._is_save_due():
                     self._save(rank)
-                if self.attempt.stop.reason is not None:
-                    self._end_early(self.attempt.stop.reason)
+                stop = report.stop or (self._agreed_stop() if self._saved_step == self.step else 0)
+                if stop:
+                    self._end_early(reason_of(stop))
                     return False
                 if self.selection.is_over:
                     break
@@ -82,6 +84,12 @@ class Fit:
         record = {"state": TRAINED, "step": self.step, "share": 1.0, "reason": self._end()}
         self.attempt.events.write("state", {**record, "utterances": self.experiment.left_out.record()})
         return True
+
+    def _agreed_stop(self) -> int:
+        """The signal that any rank was given while it validated or saved."""
+        return self.experiment.learner.strategy.agree(self.attempt.stop.number, 0.0, f"step {self.step}: after saving")[
+            0
+        ]
 
     def _end(self) -> str:
         """What ended training."""
@@ -116,14 +124,15 @@ class Fit:
             return None
         self._say("validating")
         began = time.monotonic()
-        found = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric)
+        group = self.attempt.group
+        found = validate(self.experiment, Normalizer(self.recipe.text.steps), self.selection.metric, group)
         for data in self.experiment.valid:
             self._leave_out(data.bad, "valid")
         self._tell_left_out()
         rank = found.rank
         self.attempt.lock.check()
         is_best = self.selection.take(self.step, rank)
-        if is_best:
+        if is_best and self.attempt.writes:
             found.write(self.attempt.run.eval)
         record = {
             "step": self.step,
@@ -139,16 +148,26 @@ class Fit:
         return rank
 
     def _save(self, rank: Rank | None) -> None:
+        """Gather the state on rank 0 and have it written there; the others wait.
+
+        This is where a format that every rank writes its part of comes in.
+        """
+        snapshot = self.experiment.learner.whole_snapshot()
+        self.attempt.group.first(lambda: self._write(snapshot, rank), "saving")
+        self._saved_step = self.step
+
+    def _write(self, snapshot: Snapshot | None, rank: Rank | None) -> None:
+        assert snapshot is not None, "rank 0 has the state"
         self.attempt.lock.check()
         self.metrics.sync()
-        self.store.save(self.experiment.learner.snapshot(), rank=rank, job={"selection": self.selection.state()})
-        self._saved_step = self.step
+        self.store.save(snapshot, rank=rank, job={"selection": self.selection.state()})
 
     def _end_early(self, reason: str) -> None:
         if self.step != self._saved_step:
             self._save(None)
-        end = ending(reason)
-        self.attempt.events.write("state", {"state": end.state, "step": self.step, "reason": end.reason})
+        if self.attempt.writes:
+            end = ending(reason)
+            self.attempt.events.write("state", {"state": end.state, "step": self.step, "reason": end.reason})
 
     def _log(self, report: StepReport) -> None:
         self._share = report.share
@@ -160,13 +179,14 @@ class Fit:
         if time.monotonic() - self._told_at >= STEP_EVENT_S:
             self._told_at = time.monotonic()
             record = {key: getattr(report, key) for key in ("step", "epoch", "loss", "lr", "audio_s_per_s", "share")}
+            record[f"audio_h_per_{report.unit}_h"] = report.audio_h_per_unit_h
             self.attempt.events.write("step", record)
 
     def _leave_out(self, cuts: Sequence[BadCut], split: Split) -> None:
         """List utterances that showed to be unusable when they were read, once; DataError when they are too many."""
         left_out, path = self.experiment.left_out, self.attempt.run.left_out_file
         rows = [row for cut in cuts if (row := left_out.add(cut, split)) is not None]
-        for row in rows:
+        for row in rows if self.attempt.writes else ():
             append_row(path, row)
         if rows and (problem := left_out.excess(self.recipe.data.max_left_out, path)):
             raise DataError(problem)

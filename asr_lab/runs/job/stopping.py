@@ -34,6 +34,11 @@ _REASONS = {
 }
 
 
+def reason_of(number: int) -> str:
+    """What a signal that ends a run means."""
+    return _REASONS[signal.Signals(number)]
+
+
 class StopNow(BaseException):
     """A signal came while there was nothing to save."""
 
@@ -45,12 +50,19 @@ class Stopper:
     handlers; there they do nothing: the training process ends its workers. SLURM signals every process of a job.
     """
 
-    def __init__(self) -> None:
-        self.reason: str | None = None
+    def __init__(self, is_silent: bool = False) -> None:
+        self.number = 0
+        """The signal that came; 0 = none."""
+        self._is_silent = is_silent
         self._process = os.getpid()
         self._raises = False
         self._asked_at = 0.0
         self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    @property
+    def reason(self) -> str | None:
+        """What the signal that came means."""
+        return reason_of(self.number) if self.number else None
 
     def __enter__(self) -> Stopper:
         for number in _REASONS:
@@ -71,18 +83,27 @@ class Stopper:
         if self.reason is not None:
             if number != signal.SIGINT and time.monotonic() - self._asked_at < REPEATED_S:
                 return
-            _say(b"\nended at once; the last checkpoint stands\n")
+            self._say(b"\nended at once; the last checkpoint stands\n")
             os._exit(INTERRUPTED)
-        self.reason, self._asked_at = _REASONS[signal.Signals(number)], time.monotonic()
+        self.number, self._asked_at = number, time.monotonic()
         if self._raises:
             raise StopNow
-        _say(b"\nsaving after this step; once more ends at once\n")
+        self._say(b"\nsaving after this step; once more ends at once\n")
 
     def raise_from_now(self) -> None:
         """Have a signal end what is done by StopNow, since all is saved; at once where one has come already."""
         self._raises = True
         if self.reason is not None:
             raise StopNow
+
+    def note_from_now(self) -> None:
+        """Have a signal set `number` and do nothing else again: where other processes are to hear of it."""
+        self._raises = False
+
+    def _say(self, text: bytes) -> None:
+        if not self._is_silent:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                os.write(2, text)
 
 
 class Ending(NamedTuple):
@@ -121,8 +142,3 @@ def ending(
                 return Ending("stopped", f"{reason} (the scheduler gives no reason: {error})")
             sleep(TRY_EVERY_S)
     raise AssertionError
-
-
-def _say(text: bytes) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        os.write(2, text)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
     from asr_lab.evaluation.scoring import Scored
     from asr_lab.recipe import Recipe
+    from asr_lab.training.parallel.group import Group
 
 TEST = "test"
 """What the scores of `data.test` are called in `eval/`."""
@@ -51,7 +52,7 @@ class Validation:
         write_jsonl(folder / f"{VALID}.jsonl", records)
 
 
-def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Validation:
+def validate(experiment: Experiment, normalizer: Normalizer, metric: str, group: Group | None = None) -> Validation:
     """The error rates and the loss over all validation sets as one; `metric` is the name of a rate.
 
     Decoding is greedy and the normaliser that of training, whatever `[decode]` and `[score]` say: selection decides
@@ -75,6 +76,7 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str) -> Val
             DecodeOptions(),
             learner.device,
             spell=functools.partial(_tokens, normalizer, experiment),
+            group=group,
         )
         losses += [one.loss for one in decoded if one.loss is not None]
         pairs = [(normalizer(one.reference), normalizer(one.hypothesis)) for one in decoded]
@@ -101,11 +103,19 @@ def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_sampl
 
 
 def score_test(
-    experiment: Experiment, recipe: Recipe, folder: Path, about: Mapping[str, Any], check: Callable[[], None]
+    experiment: Experiment,
+    recipe: Recipe,
+    folder: Path,
+    about: Mapping[str, Any],
+    check: Callable[[], None],
+    group: Group | None = None,
+    stop: Callable[[], int] = lambda: 0,
 ) -> list[dict[str, Any]]:
     """Transcribe and score the test sets as `[decode]` and `[score]` say; `test.json` and its hypotheses in `folder`.
 
-    `check` is called before they are written; it raises where the run is another process's by then.
+    `check` is called before they are written; it raises where the run is another process's by then. Of a `group` each
+    process transcribes its share, and rank 0 alone scores and writes; the others get nothing. InterruptedDecodingError
+    when `stop` gave one of them the number of a signal.
     Gives the score over all sets, then, where there are several, each set's: those of `KEPT`.
     """
     from asr_lab.evaluation.evaluation_files import evaluate, evaluation_json, write_evaluation
@@ -116,9 +126,18 @@ def score_test(
     decoded, unreadable = {}, []
     for data in experiment.test:
         decoded[data.name] = transcribe_set(
-            model, experiment.features, experiment.vocabulary, data, experiment.decode, learner.device
+            model,
+            experiment.features,
+            experiment.vocabulary,
+            data,
+            experiment.decode,
+            learner.device,
+            group=group,
+            stop=stop,
         )
         unreadable += [(data.name, one) for one in data.unreadable]
+    if group is not None and not group.world.is_first:
+        return []
     how = experiment.score
     what = {**about, "score": unstructure(how)}
     evaluation = evaluate(

@@ -7,6 +7,7 @@ that is started again after anything therefore goes on where it was.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,8 @@ from asr_lab.runs.study.point_job import JobEnd, JobPlace, PointJob
 from asr_lab.runs.study.points import StudyPoint
 from asr_lab.runs.study.pool import Pool, default_workers
 from asr_lab.runs.study.tracked import OPEN, TrackedPoint
-from asr_lab.runs.world_size import refuse_several_processes
+from asr_lab.runs.world_size import refuse_launched_study
+from asr_lab.training.parallel.world import world_of
 
 LOOK_EVERY_S = 0.25
 
@@ -208,7 +210,7 @@ def study_of(
 
     LabError where one may not go on: its code, packages or defaults have changed since and that is not accepted.
     """
-    refuse_several_processes()
+    refuse_launched_study(world_of(os.environ))
     code, place = running_code(), place_of(points, workers)
     if eta is not None:
         check_rungs(points)

@@ -1,16 +1,38 @@
-"""Slot `[parallel]`: how many processes train one model."""
+"""Slot `[parallel]`: how the processes that train one model share it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 
+if TYPE_CHECKING:
+    import torch
+
+    from asr_lab.training.parallel.group import Group
+    from asr_lab.training.parallel.strategy import Strategy
+
 
 @section
 class Parallel(Slot):
-    """How the work of one step is shared."""
+    """How the work of one step is shared; how many processes there are is the launch's."""
 
     max_rank_batch_s: float | None = attrs.field(default=None, validator=v.optional(v.above(0, 1e7)))
     """Padded seconds of audio that one process takes at once; accumulation follows from `train.batch_s`."""
+    parts: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 65_536)))
+    """A step is cut into a multiple of so many microbatches, even ones; default: as many as there are processes.
+
+    One process with `parts = 2` trains as two do, at `bitwise` with the same bits.
+    """
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long several processes wait for one another; None = there is one."""
+        return None
+
+    def build(self, group: Group, device: torch.device, *, bitwise: bool) -> Strategy:
+        """How this process of a group trains; LabError for what its device or the number of processes rules out."""
+        raise NotImplementedError

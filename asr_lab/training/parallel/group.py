@@ -14,7 +14,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,10 +24,16 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from asr_lab.errors import LabError, RunError, TrainingError
 from asr_lab.training.parallel.world import World
 
+T = TypeVar("T")
+
 GRACE_S = 5.0
 """How long the processes that are left wait for one another's account of what failed."""
 _POLL_S = 0.05
 _LOST = re.compile(r"timed? ?out|connection|gloo|nccl|socket|broken pipe|closed|peer|store", re.IGNORECASE)
+
+
+class FirstRankError(RunError):
+    """Rank 0's error, as the other ranks get it: rank 0 itself tells it."""
 
 
 class Group:
@@ -46,6 +52,12 @@ class Group:
     def first(self, do: Callable[[], Any], what: str) -> Any:
         """What rank 0 finds when it does something; the others wait for it, and get its error where it has one."""
         return do()
+
+    def in_turn(self, do: Callable[[], T], what: str) -> T:
+        """What each process finds when it does something, rank 0 before all others: its files are there for them."""
+        found: list[T] = []
+        self.first(lambda: found.append(do()), what)
+        return found[0] if found else do()
 
     @contextlib.contextmanager
     def collective(self, what: str) -> Iterator[None]:
@@ -86,13 +98,13 @@ class DistributedGroup(Group):
             try:
                 value = do()
             except (LabError, TrainingError) as error:
-                self._set(key, {"error": str(error), "fails": isinstance(error, TrainingError)})
+                self._set(key, {"error": str(error)})
                 raise
             self._set(key, {"value": value})
             return value
         found = self._wait(key, what)
         if "error" in found:
-            raise (TrainingError if found["fails"] else RunError)(f"rank 0, {what}: {found['error']}")
+            raise FirstRankError(f"rank 0, {what}: {found['error']}")
         return found["value"]
 
     @contextlib.contextmanager
@@ -120,6 +132,16 @@ class DistributedGroup(Group):
             while self.world.is_first and not self.store.check(others) and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
 
+    def outstay(self) -> None:
+        """After a failure: stay until rank 0 has gone, since launchers end all ranks when the first one ends badly.
+
+        It finds out at its next collective, which fails at once now, and writes down what happened.
+        """
+        deadline = time.monotonic() + self.timeout_s
+        with contextlib.suppress(RuntimeError, dist.DistError):
+            while not self.world.is_first and time.monotonic() < deadline and not self.store.check(["left/0"]):
+                time.sleep(_POLL_S)
+
     def _account(self, what: str, error: str) -> str:
         """What is known of a collective that failed: the ranks that ended before it, or did not come to it."""
         rank, others = self.world.rank, [r for r in range(self.world.size) if r != self.world.rank]
@@ -141,13 +163,18 @@ class DistributedGroup(Group):
         return f"{what}: {who} (rank {rank} waited, parallel.timeout_s = {self.timeout_s:g}): {error.splitlines()[0]}"
 
     def _wait(self, key: str, what: str) -> dict[str, Any]:
+        poll_s = _POLL_S
         while True:
             try:
-                if self.store.check([key]):
-                    return dict(json.loads(self.store.get(key)))
+                self.store.check([key])
             except (RuntimeError, dist.DistError) as error:
                 raise TrainingError(f"{what}: rank 0 is gone, or its machine is: {error}") from error
-            time.sleep(_POLL_S)
+            if (word := self._get(key)) is not None:
+                return word
+            if (word := self._get("ended/0")) is not None:
+                raise FirstRankError(f"rank 0, {what}: {word['error']}")
+            time.sleep(poll_s)
+            poll_s = min(10 * _POLL_S, 1.1 * poll_s)
 
     def _set(self, key: str, value: dict[str, Any]) -> None:
         self.store.set(key, json.dumps(value))
@@ -173,14 +200,18 @@ def open_group(world: World, device: torch.device, timeout_s: float) -> Iterator
     timeout = datetime.timedelta(seconds=timeout_s)
     dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=timeout)
     group = DistributedGroup(world, store, timeout_s)
+    has_failed = True
     try:
         yield group
+        has_failed = False
     except BaseException as error:
         group.tell(error)
         raise
     finally:
         group.leave()
         dist.destroy_process_group()
+        if has_failed:
+            group.outstay()
 
 
 def _meet(world: World, timeout_s: float) -> Store:

@@ -59,7 +59,8 @@ def bits(step: Step) -> str:
         for tensor in (batch.audio, batch.audio_lengths, batch.targets.tokens, batch.targets.lengths):
             total.update(tensor.numpy().tobytes() + str(tuple(tensor.shape)).encode())
         total.update(repr((batch.ids, batch.keys, batch.texts)).encode())
-    total.update(repr(step[1:]).encode())
+    rest = (step.places, step.rounds, step.num_samples, step.num_tokens, step.num_utterances, step.bad)
+    total.update(repr(rest).encode())
     return total.hexdigest()
 
 

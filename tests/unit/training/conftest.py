@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_lab.data.batch import Batch
-from asr_lab.data.utterance import BadCut
+from asr_lab.data.training_data import Step
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import Targets
@@ -52,14 +52,6 @@ class Layer(Streamable[tuple[()]]):
         return state, chunk.with_x(self.dropout(y if context.is_whole else 0.5 * y))
 
 
-class Step(NamedTuple):
-    batches: tuple[Batch, ...]
-    audio_s: float
-    num_tokens: int
-    num_utterances: int
-    bad: tuple[BadCut, ...] = ()
-
-
 class Noise:
     """Utterances of noise in which a token sets the level of each half second; steps follow from (epoch, place)."""
 
@@ -72,9 +64,10 @@ class Noise:
     def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
         for place in range(start_step, self.num):
             batches = tuple(self.batch(epoch, place, m) for m in range(self.microbatches))
-            audio_s = sum(int(b.audio_lengths.sum()) for b in batches) / RATE
+            samples = sum(int(b.audio_lengths.sum()) for b in batches)
             tokens = sum(int(b.targets.lengths.sum()) for b in batches)
-            yield Step(batches, audio_s, tokens, self.microbatches * self.rows)
+            number = len(batches)
+            yield Step(batches, tuple(range(number)), number, samples, RATE, tokens, number * self.rows, ())
 
     def batch(self, epoch: int, place: int, microbatch: int) -> Batch:
         generator = np.random.default_rng((epoch, place, microbatch))

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import torch
 
@@ -51,7 +52,7 @@ def test_a_step_of_one_batch_and_of_four_microbatches_has_the_same_gradient(lab:
                     )
                     for r in rows
                 )
-                yield step._replace(batches=cut)
+                yield attrs.evolve(step, batches=cut, places=tuple(range(len(cut))), rounds=len(cut))
 
     class CutInFour(Cut):
         parts = 4

@@ -1,0 +1,180 @@
+"""A few steps of a recipe's learner over seeded noise, in one process or in a rank of several."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from asr_lab.compiler.build import seeded_model
+from asr_lab.compiler.load import load_recipe
+from asr_lab.data.batch import Batch
+from asr_lab.data.sharing import deal
+from asr_lab.data.training_data import Step
+from asr_lab.nn.decoder import Targets
+from asr_lab.training.learner import Learner
+from asr_lab.training.limits import Limits
+from asr_lab.training.parallel.ddp import DataParallel
+from asr_lab.training.parallel.fsdp import ShardedParallel
+from asr_lab.training.parallel.group import Group
+from asr_lab.training.parallel.strategy import Strategy
+
+RECIPE = """
+name = "small"
+[features]
+type = "log_mel"
+sample_rate = 8000
+num_mels = 16
+level = "none"
+[tokenizer]
+type = "bytes"
+[encoder]
+dim = 16
+{encoder}
+{decoders}
+[optimizer]
+type = "{optimizer}"
+peak_lr = 3e-3
+[schedule]
+type = "constant"
+warmup_steps = 1
+[data]
+train = [{{ type = "synthetic", split = "train" }}]
+[train]
+max_steps = 4
+batch_s = 60
+[parallel]
+type = "single"
+max_rank_batch_s = 30
+"""
+MACARON = "conv = { kernel_frames = 3, causal = true }"
+CENTRED = "conv = { kernel_frames = 3, causal = false }"
+FAMILIES = {
+    "ssm": f"""
+stem = {{ type = "depthwise_stride", factor = 4, channels = 8, causal = true }}
+contexts = [{{ chunk_ms = 320, left_ms = 640 }}, {{ chunk = "whole" }}]
+stack = [{{ blocks = ["ssm", "att"] }}]
+block.ssm = {{ type = "macaron", mixer = {{ type = "mamba2", state_dim = 8, head_dim = 8 }}, {MACARON} }}
+block.att = {{ type = "macaron", mixer = {{ type = "attention", num_heads = 2 }}, {MACARON} }}
+""",
+    "conformer": f"""
+stem = {{ type = "depthwise_stride", factor = 4, channels = 8, causal = false }}
+stack = [{{ repeat = 2, blocks = ["conf"] }}]
+block.conf = {{ type = "macaron", mixer = {{ type = "attention", num_heads = 2 }}, {CENTRED} }}
+""",
+    "whisper": """
+stem = { type = "whisper_conv" }
+stack = [{ blocks = ["positions"] }, { repeat = 2, blocks = ["att"] }, { blocks = ["norm"] }]
+block.positions = { type = "sinusoidal" }
+block.att = { type = "transformer", mixer = { type = "attention", num_heads = 2, position = "none" } }
+block.norm = { type = "norm" }
+""",
+}
+CTC = '[[decoder]]\ntype = "ctc"\n'
+ATTENTION = '[[decoder]]\ntype = "attention"\nnum_layers = 1\nnum_heads = 2\n'
+TAPPED = '[[decoder]]\ntype = "ctc"\ntap = 1\nweight = 0.3\n'
+
+
+def write_recipe(folder: Path, family: str, decoders: str = CTC, optimizer: str = "adamw") -> Path:
+    """A recipe of a family at its smallest."""
+    path = folder / f"{family}.toml"
+    path.write_text(RECIPE.format(encoder=FAMILIES[family], decoders=decoders, optimizer=optimizer))
+    return path
+
+
+@attrs.frozen
+class Noise:
+    """Steps of `parts` microbatches, of which a rank takes its share; `silent` ones hold nothing."""
+
+    parts: int
+    rank: int = 0
+    ranks: int = 1
+    silent: tuple[tuple[int, int], ...] = ()
+
+    def num_steps(self, epoch: int) -> int:
+        return 1000
+
+    def steps(self, epoch: int, start_step: int = 0) -> Iterator[Step]:
+        for number in range(start_step, 1000):
+            places = deal([1.0 + (3 * place) % 4 for place in range(self.parts)], self.ranks)[self.rank]
+            kept = [place for place in places if (number, place) not in self.silent]
+            batches = tuple(batch(number, place) for place in kept)
+            samples = sum(int(b.audio_lengths.sum()) for b in batches)
+            tokens = sum(int(b.targets.lengths.sum()) for b in batches)
+            rows = sum(len(b.ids) for b in batches)
+            yield Step(batches, tuple(kept), len(places), samples, 8000, tokens, rows, ())
+
+
+def batch(step: int, place: int) -> Batch:
+    """Two utterances of noise with a few bytes for text."""
+    generator = torch.Generator().manual_seed(1000 * step + place)
+    samples = 8000 + 1600 * ((3 * place) % 4)
+    lengths = torch.tensor([samples, samples - 1600])
+    audio = 0.1 * torch.randn(2, samples, generator=generator)
+    audio[1, samples - 1600 :] = 0
+    tokens = torch.randint(40, 90, (2, 3), generator=generator)
+    ids = (f"{step}-{place}-0", f"{step}-{place}-1")
+    return Batch(audio, lengths, Targets(tokens, torch.tensor([3, 2])), ids, (1, 2), ids)
+
+
+def strategy_of(kind: str, group: Group, **how: Any) -> Strategy:
+    """A strategy by name."""
+    made = {"single": Strategy, "ddp": DataParallel, "fsdp": ShardedParallel}
+    return made[kind](group, **how)
+
+
+def learner_of(group: Group, recipe: str, kind: str, data: Noise, **how: Any) -> Learner:
+    """The recipe's learner."""
+    document = load_recipe(Path(recipe)).value
+    torch.use_deterministic_algorithms(True)
+    model = seeded_model(document, 260)
+    strategy = strategy_of(kind, group, **how)
+    strategy.wrap(model)
+    return Learner(
+        model,
+        document.features.build(),
+        data,
+        document.optimizer.build(model),
+        document.schedule.build(4),
+        document.precision.build(),
+        seed=3,
+        limits=Limits(max_steps=4),
+        clip_norm=0.5,
+        average_decay=0.9,
+        strategy=strategy,
+    )
+
+
+def trained(
+    group: Group,
+    recipe: str,
+    kind: str,
+    parts: int,
+    silent: tuple[tuple[int, int], ...] = (),
+    how: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Four steps: the losses and norms, and SHA-256 of the weights and averages, gathered whole."""
+    data = Noise(parts, group.world.rank, group.world.size, silent)
+    learner = learner_of(group, recipe, kind, data, **(how or {}))
+    reports = list(learner.steps())
+    averaged = learner.averaged()
+    whole = learner.strategy.to_decode(learner.model, None)
+    return {
+        "losses": [report.loss for report in reports],
+        "norms": [report.grad_norm for report in reports],
+        "audio_s": [report.audio_s for report in reports],
+        "skipped": [report.cause for report in reports],
+        "weights": _hash(dict(whole.named_parameters())),
+        "average": _hash(dict(averaged.named_parameters())),
+    }
+
+
+def _hash(tensors: dict[str, torch.Tensor]) -> str:
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
