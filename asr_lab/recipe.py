@@ -138,8 +138,10 @@ class Init:
 class Determinism:
     """How far a run repeats itself bit for bit."""
 
-    level: Literal["off", "seeded", "bitwise"] = "seeded"
-    """`seeded`: same bits on a CPU with the same threads; `bitwise`: deterministic kernels too; `off`: no promise."""
+    level: Literal["off", "seeded", "bitwise", "cross_hardware"] = "seeded"
+    """`off`: no promise. `seeded`: the same draws, and on a CPU the same bits with the same threads. `bitwise`:
+    deterministic kernels and an ordered norm, so that neither data workers nor the launch show. `cross_hardware`:
+    Microsoft's RepDL and ordered sums, the same bits on any machine; slow (docs/determinism.md)."""
 
 
 @section

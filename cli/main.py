@@ -35,6 +35,7 @@ COMMANDS = (
     "compare",
     "compare-streaming",
     "sweep",
+    "verify-reproducible",
     "results",
     "verify-resume",
     "reproduce",

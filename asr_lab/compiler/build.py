@@ -20,6 +20,7 @@ from asr_lab.data.corpus import Alignable, Corpus, spell
 from asr_lab.data.cuts import Cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
 from asr_lab.data.evaluation_data import EvaluationData
+from asr_lab.data.exact_audio import require_exact_audio
 from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.data.left_out import LeftOut
 from asr_lab.data.training_data import TrainingData
@@ -34,6 +35,7 @@ from asr_lab.slots.features import Features
 from asr_lab.streaming import Streamable
 from asr_lab.text.normalizer import TextNormalizer
 from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.training.arithmetic import Arithmetic, arithmetic_of
 from asr_lab.training.init import Lineage, initialise
 from asr_lab.training.learner import Learner
 from asr_lab.training.parallel.group import Group
@@ -128,17 +130,20 @@ def build(
     start: Path | None = None,
     group: Group | None = None,
     stop: Callable[[], int] = lambda: 0,
+    arithmetic: Arithmetic | None = None,
 ) -> Experiment:
     """The experiment of a recipe; `folder` is the run's, where a tokenizer that learns is kept.
 
     `start` is the run or checkpoint that `[init] from` names; by default what it says is a path. Of a `group` of
     processes, which all build it, this one trains its part. `stop` gives the number of a signal that came; 0 = none.
+    `arithmetic` is how its steps compute; by default as the recipe's level of determinism says.
 
     DataError when data is absent or more utterances are left out than the recipe allows, which are then listed in
     `folder`; LabError for what only shows with the objects built (a pattern that matches no parameter, a vocabulary too
     large for the text).
     """
     recipe, root, group = document.value, data_root(), group or Group()
+    arithmetic = arithmetic or arithmetic_of(recipe.determinism.level)
     scoring = recipe.score.build_normalizer(root)  # before anything takes long
     inputs = group.in_turn(lambda: read_inputs(recipe, folder), "reading the data")
     corpus = spell(
@@ -153,16 +158,19 @@ def build(
         if group.world.is_first:
             left_out.write(folder / LEFT_OUT)
         raise DataError(problem)
-    device, processors = device_of(group.world), own_processors(group)
-    strategy = recipe.parallel.build(group, device, bitwise=recipe.determinism.level == "bitwise")
+    device, processors = arithmetic.device(device_of(group.world)), own_processors(group)
+    strategy = recipe.parallel.build(group, device, bitwise=arithmetic.has_ordered_norm)
+    if arithmetic.level == "cross_hardware":
+        require_exact_audio(corpus.cuts, recipe.features.sample_rate)
     features = recipe.features.build().to(device)
-    model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
+    with arithmetic.use():
+        model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model, start)
     strategy.wrap(model)  # before there is an optimizer over its weights
     data = _training_data(recipe, corpus, root, group.world, num_workers(recipe.data.num_workers, processors))
     length = extent(recipe.train, data.num_steps(0), data.audio_s(0))
     return Experiment(
-        learner=_learner(recipe, model, features, data, length, strategy, stop, processors),
+        learner=_learner(recipe, model, features, data, length, strategy, stop, processors, arithmetic),
         model=model,
         features=features,
         vocabulary=inputs.vocabulary,
@@ -258,6 +266,7 @@ def _learner(
     strategy: Strategy,
     stop: Callable[[], int],
     processors: int,
+    arithmetic: Arithmetic,
 ) -> Learner:
     return Learner(
         model,
@@ -275,4 +284,5 @@ def _learner(
         strategy=strategy,
         stop=stop,
         num_processors=processors,
+        arithmetic=arithmetic,
     )

@@ -44,6 +44,9 @@ def _packages(recipe: Recipe) -> Iterator[str]:
         if importlib.util.find_spec(listener) is None:
             yield f"log.listeners: {listener} is not installed here; it comes with the extra `training`"
 
+    if recipe.determinism.level == "cross_hardware" and importlib.util.find_spec("repdl") is None:
+        yield "determinism.level: RepDL is not installed here; docs/determinism.md says how to get it"
+
 
 def _alignment(recipe: Recipe) -> Iterator[str]:
     """CTC needs a frame per token, and one more between equal tokens."""

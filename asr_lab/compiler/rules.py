@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from asr_lab.compiler.bounds import model_is_bounded, updates_are_bounded
+from asr_lab.compiler.exactness import every_machine_computes_alike
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
@@ -168,8 +169,9 @@ def training_ends(document: Document[Recipe]) -> Found:
                 yield f"train.{key}", "has no effect: data.valid is empty"
         if document.has("train.metric"):
             yield "train.metric", "has no effect: data.valid is empty, so no checkpoint is picked"
-    if recipe.determinism.level == "bitwise" and recipe.train.max_wall_min is not None:
-        yield "train.max_wall_min", "ends the run by the clock, so determinism.level = 'bitwise' cannot hold"
+    if recipe.determinism.level in ("bitwise", "cross_hardware") and recipe.train.max_wall_min is not None:
+        level = shown(recipe.determinism.level)
+        yield "train.max_wall_min", f"ends the run by the clock, so determinism.level = {level} cannot hold"
 
 
 def warm_up_is_given_once(document: Document[Recipe]) -> Found:
@@ -299,6 +301,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     warm_up_is_given_once,
     ranks_take_part_of_a_batch,
     processes_are_used,
+    every_machine_computes_alike,
     groups_say_something,
     updates_are_bounded,
     datasets_make_sense,

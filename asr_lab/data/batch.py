@@ -27,6 +27,21 @@ class Batch(NamedTuple):
     texts: tuple[str, ...]
     """Normalised transcripts."""
 
+    def utterances(self) -> list[Batch]:
+        """Each utterance as a batch of its own, without padding."""
+        lengths, counts = self.audio_lengths.tolist(), self.targets.lengths.tolist()
+        return [
+            Batch(
+                self.audio[row : row + 1, : lengths[row]],
+                self.audio_lengths[row : row + 1],
+                Targets(self.targets.tokens[row : row + 1, : counts[row]], self.targets.lengths[row : row + 1]),
+                self.ids[row : row + 1],
+                self.keys[row : row + 1],
+                self.texts[row : row + 1],
+            )
+            for row in range(len(self.ids))
+        ]
+
 
 class BatchRow(NamedTuple):
     """One utterance of a batch, as a worker makes it."""

@@ -69,7 +69,8 @@ class ForwardBackward:
     """From audio to gradients: features, augmentation, model and loss, then back.
 
     Features are computed in 32 bits outside autocast and without gradient, on the model's device. The loss of a step is
-    the sum over its utterances divided by its target tokens, so cutting it into microbatches changes nothing.
+    the sum over its utterances divided by its target tokens, so cutting it into microbatches changes nothing but the
+    order of sums; `one_by_one` takes each utterance alone, in the step's order, and then that neither.
     """
 
     def __init__(
@@ -81,7 +82,10 @@ class ForwardBackward:
         scaler: torch.amp.GradScaler | None,
         seed: int,
         strategy: Strategy,
+        *,
+        one_by_one: bool = False,
     ) -> None:
+        self.one_by_one = one_by_one
         self.model = model
         self.strategy = strategy
         if not strategy.is_wrapped:
@@ -100,8 +104,12 @@ class ForwardBackward:
         """
         sums = StepLosses([], {})
         tokens = max(1, step.num_tokens)
-        last = len(step.batches) - 1
-        for index, (place, batch) in enumerate(zip(step.places, step.batches, strict=True)):
+        places, batches = step.places, step.batches
+        if self.one_by_one:
+            batches = tuple(one for batch in batches if batch is not None for one in batch.utterances())
+            places = tuple(range(len(batches)))
+        last = len(batches) - 1
+        for index, (place, batch) in enumerate(zip(places, batches, strict=True)):
             randomness.seed_torch(self.seed, number, place, self.device)
             with self.strategy.microbatch(index == last, f"step {number + 1}: gradients"):
                 losses = self.losses(step.silence if batch is None else batch, context)

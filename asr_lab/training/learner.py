@@ -15,6 +15,7 @@ from asr_lab.errors import CheckpointError, TrainingError
 from asr_lab.models.model import SpeechModel
 from asr_lab.streaming import Streamable
 from asr_lab.training import checkpoint, randomness, state
+from asr_lab.training.arithmetic import FAST, Arithmetic
 from asr_lab.training.forward_backward import (
     FeatureAugmentation,
     ForwardBackward,
@@ -34,7 +35,8 @@ class Learner:
 
     A step is a function of the state alone: contexts are drawn from (seed, step), dropout from (seed, step,
     microbatch), augmentation from each utterance's key. So a learner that was saved, killed and loaded goes on with
-    the same bits. The model's `contexts` are in feature frames; `features` maps samples (B, S) to (B, T, F).
+    the same bits; `arithmetic` says what else these depend on. The model's `contexts` are in feature frames; `features`
+    maps samples (B, S) to (B, T, F).
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Learner:
         strategy: Strategy | None = None,
         stop: Callable[[], int] = lambda: 0,
         num_processors: int = 1,
+        arithmetic: Arithmetic = FAST,
     ) -> None:
-        self.strategy = strategy or Strategy()
+        self.strategy = strategy or Strategy(bitwise=arithmetic.has_ordered_norm)
         self.stop = stop
+        self.arithmetic = arithmetic
         self.model = model
         self.data = data
         self.schedule = schedule
@@ -69,7 +73,14 @@ class Learner:
         self.device = next(model.parameters()).device
         self.scaler = precision.scaler(self.device)
         self._forward_backward = ForwardBackward(
-            model, features, augmentations, precision, self.scaler, seed, self.strategy
+            model,
+            features,
+            augmentations,
+            precision,
+            self.scaler,
+            seed,
+            self.strategy,
+            one_by_one=arithmetic.one_by_one,
         )
         self.average = None if average_decay is None else self.strategy.average(model, average_decay)
         self._update = OptimizerUpdate(model, optimizer, self.scaler, clip_norm, self.average, self.strategy)
@@ -115,7 +126,8 @@ class Learner:
                         f"epoch {epoch} ended before its {epoch_steps} steps: the data source is at fault"
                     )
                 watch.lap("data")
-                report = self._step(self.strategy.share(step), watch, epoch_steps)
+                with self.arithmetic.use():
+                    report = self._step(self.strategy.share(step), watch, epoch_steps)
                 stop, seconds = self.strategy.agree(
                     self.stop(), time.perf_counter() - began, f"step {report.step}: end"
                 )

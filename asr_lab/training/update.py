@@ -33,7 +33,10 @@ class Measured(NamedTuple):
 
 
 class OptimizerUpdate:
-    """Moves the weights by the gradients that a step left on them."""
+    """Moves the weights by the gradients that a step left on them.
+
+    `is_ordered`: the norm is one sum in one order, whose bits depend on nothing but the gradient.
+    """
 
     def __init__(
         self,

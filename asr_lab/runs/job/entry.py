@@ -98,8 +98,9 @@ def _work(attempt: Attempted) -> bool:
     A pause that was asked for is all that was to be done.
     """
     from asr_lab.compiler.build import build
+    from asr_lab.training.arithmetic import arithmetic_of
     from asr_lab.training.determinism import apply_determinism
-    from asr_lab.training.parallel.machine_share import own_processors
+    from asr_lab.training.parallel.machine_share import device_of, own_processors
     from asr_lab.training.store import CheckpointStore
 
     run, group = attempt.run, attempt.group
@@ -112,8 +113,9 @@ def _work(attempt: Attempted) -> bool:
     attempt.events.write("state", {"state": "building"})
     _share_processors(recipe, own_processors(group))
     start = None if recipe.init is None else find_weights(recipe.init.from_, run.path.parent)
-    experiment = build(document, run.path, start, group, lambda: attempt.stop.number)
-    determinism = apply_determinism(recipe.determinism.level, experiment.learner.device)
+    arithmetic = arithmetic_of(recipe.determinism.level)
+    determinism = apply_determinism(arithmetic, arithmetic.device(device_of(group.world)))
+    experiment = build(document, run.path, start, group, lambda: attempt.stop.number, arithmetic)
     store = CheckpointStore(run.checkpoints, recipe.train.keep_last, recipe.train.keep_best)
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(attempt, store, selection, experiment)

@@ -19,6 +19,11 @@ class Augment(Slot):
         """The keys at which it, or a part of it, changes nothing, and why; `""` is the whole table."""
         return {}
 
+    @property
+    def inexact_because(self) -> str | None:
+        """Why what it makes may differ between machines in its last bit; None where it works with torch on features."""
+        return "it changes waveforms with NumPy and SciPy, whose sums depend on the processor"
+
     def build(self, root: Path = Path()) -> Augmentation:
         """The augmentation, which acts on the waveform in a worker or on the features beside the model.
 

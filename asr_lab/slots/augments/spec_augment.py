@@ -42,6 +42,10 @@ class SpecAugment(Augment):
         masks = self.num_freq_masks * self.max_freq_bins or self.num_time_masks * self.max_time_share
         return found if masks or self.max_warp_share else {"": "masks and warps nothing"}
 
+    @property
+    def inexact_because(self) -> str | None:
+        return None
+
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation import Augmentations
         from asr_lab.audio.augmentation.spec_augment import SpecMasks, TimeWarping

@@ -35,6 +35,11 @@ class Schedule(Slot):
         """Whether the factor after the warm-up depends on how long the run will be."""
         return False
 
+    @property
+    def inexact_because(self) -> str | None:
+        """Why its factors may differ between machines in their last bit; None for sums, products and roots."""
+        return "nothing says that its factors are the same on every machine"
+
     def num_warmup_steps(self, num_steps: int | None) -> int:
         """Steps of warm-up in a run of so many steps.
 

@@ -12,6 +12,10 @@ from asr_lab.slots.schedules import Schedule
 class Constant(Schedule):
     """Up linearly, then as it is."""
 
+    @property
+    def inexact_because(self) -> str | None:
+        return None
+
     def build(self, num_steps: int | None) -> Callable[[int, float], float]:
         warmup = self.num_warmup_steps(num_steps)
 

@@ -23,6 +23,10 @@ class Cosine(Schedule):
     def needs_total(self) -> bool:
         return True
 
+    @property
+    def inexact_because(self) -> str | None:
+        return "a cosine has its last bit from the C library; wsd, noam and constant have not"
+
     def build(self, num_steps: int | None) -> Callable[[int, float], float]:
         warmup = self.num_warmup_steps(num_steps)
 

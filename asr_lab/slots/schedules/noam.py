@@ -17,6 +17,10 @@ class Noam(Schedule):
     `k / sqrt(d * warmup_steps)` here.
     """
 
+    @property
+    def inexact_because(self) -> str | None:
+        return None
+
     def build(self, num_steps: int | None) -> Callable[[int, float], float]:
         warmup = max(1, self.num_warmup_steps(num_steps))
 

@@ -28,6 +28,12 @@ class WSD(Schedule):
     def needs_total(self) -> bool:
         return True
 
+    @property
+    def inexact_because(self) -> str | None:
+        return (
+            "a cosine has its last bit from the C library; shape = 'sqrt' has not" if self.shape == "cosine" else None
+        )
+
     def build(self, num_steps: int | None) -> Callable[[int, float], float]:
         warmup = self.num_warmup_steps(num_steps)
 

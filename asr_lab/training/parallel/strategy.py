@@ -18,8 +18,8 @@ from asr_lab.models.model import Losses, SpeechModel
 from asr_lab.nn.decoder import Targets
 from asr_lab.streaming import Context, Frames
 from asr_lab.training.average import WeightAverage
+from asr_lab.training.ordered_norm import ordered_norm, row_sums
 from asr_lab.training.parallel.group import Group
-from asr_lab.training.parallel.ordered_norm import ordered_norm
 from asr_lab.training.parallel.shards import local
 from asr_lab.training.state import Snapshot
 
@@ -158,7 +158,7 @@ class Strategy:
     def norm(self, gradients: Sequence[Tensor]) -> Tensor:
         """The length of the whole gradient, ()."""
         if self.bitwise:
-            return ordered_norm(gradients, self.rows)
+            return ordered_norm([self.rows(row_sums(local(g)), g) for g in gradients])
         return nn.utils.get_total_norm(list(gradients))
 
     def rows(self, part: Tensor, gradient: Tensor) -> Tensor:

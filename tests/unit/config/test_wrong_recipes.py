@@ -560,6 +560,17 @@ WRONG = [
         ["62 train.max_wall_min: ends the run by the clock, so determinism.level = 'bitwise' cannot hold"],
     ),
     Wrong(
+        "what has its bits from the machine, at cross_hardware",
+        "patience = 3\n",
+        'patience = 3\n[determinism]\nlevel = "cross_hardware"\n[precision]\ntype = "bf16"\n',
+        [
+            "36 augment[0].type: is not covered by determinism.level = 'cross_hardware': it changes waveforms with …",
+            "48 schedule.type: is not covered by determinism.level = 'cross_hardware': a cosine has its last …",
+            "61 train.patience: stops by what validation decodes, which determinism.level = 'cross_hardware' …",
+            "65 precision.type: must be 'fp32' at determinism.level = 'cross_hardware': RepDL has …",
+        ],
+    ),
+    Wrong(
         "a rank that takes more than the batch",
         "max_rank_batch_s = 30",
         "max_rank_batch_s = 90",

@@ -16,6 +16,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.ctc.head import CTCHead
 from asr_lab.nn.decoder import Targets
 from asr_lab.streaming import WHOLE, Chain, Context, Frames, Streamable
+from asr_lab.training.arithmetic import FAST, Arithmetic
 from asr_lab.training.groups import parameter_groups
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
@@ -114,6 +115,7 @@ def build_learner(
     average_decay: float | None = 0.9,
     max_nonfinite: int = 2,
     device: str = "cpu",
+    arithmetic: Arithmetic = FAST,
 ) -> Learner:
     model = build_model(dropout).to(device)
     groups = parameter_groups(model, (), 1e-2)
@@ -131,6 +133,7 @@ def build_learner(
         clip_norm=clip_norm,
         average_decay=average_decay,
         max_nonfinite=max_nonfinite,
+        arithmetic=arithmetic,
     )
 
 

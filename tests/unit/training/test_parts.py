@@ -13,6 +13,7 @@ from torch import nn
 
 from asr_lab.errors import CheckpointError, LabError
 from asr_lab.training import PrecisionManager, checkpoint, get_precision_manager, randomness
+from asr_lab.training.arithmetic import Arithmetic
 from asr_lab.training.average import WeightAverage
 from asr_lab.training.determinism import apply_determinism
 from asr_lab.training.init import initialise
@@ -139,16 +140,18 @@ def test_fp32_means_32_bits_inside_another_region() -> None:
 def test_determinism_is_set_and_recorded() -> None:
     cpu = torch.device("cpu")
     try:
-        record = apply_determinism("bitwise", cpu)
+        record = apply_determinism(Arithmetic("bitwise"), cpu)
         assert torch.are_deterministic_algorithms_enabled()
         assert record["level"] == "bitwise"
         assert record["threads"] == torch.get_num_threads()
-        assert "same bits" in record["guarantee"]
+        assert "same bits" in record["promise"]
+        assert record["repeats"]
+        assert len(record["probe"]) == 64
     finally:
-        apply_determinism("seeded", cpu)
+        apply_determinism(Arithmetic("seeded"), cpu)
     assert not torch.are_deterministic_algorithms_enabled()
     with pytest.raises(LabError, match="no level 'always'"):
-        apply_determinism("always", cpu)
+        Arithmetic("always")
 
 
 def test_first_weights_come_from_a_run_and_say_so(lab: Any, tmp_path: Path) -> None:
