@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from asr_lab.errors import LabError
 from cli.console import output_console
 from cli.options import AsJson, Checkpoint, Overrides, Run
 
 if TYPE_CHECKING:
     from asr_lab.commands.evaluate import Evaluated
     from asr_lab.runs.directory import RunDirectory
+    from asr_lab.training.parallel.group import Group
 
 Data = Annotated[
     list[str],
@@ -48,20 +53,23 @@ def eval(
 
     Example: asrlab eval --fleurs en_us,de_de --set decode.beam=4
     """
-    from asr_lab.commands.weights_line import weights_line
-    from asr_lab.runs.directory import runs_root
-    from asr_lab.runs.find import find_run
+    from asr_lab.runs.world_size import open_decoders
+    from asr_lab.training.parallel.world import world_of
 
-    found = find_run(run, runs_root())
-    print(weights_line(found, checkpoint), file=sys.stderr if as_json else sys.stdout)
-    from asr_lab.commands.evaluate import evaluate_run
-    from asr_lab.devices import best_device
-
-    device = best_device().type if launch is None else "auto"
+    world = world_of(os.environ)
     if fleurs or librispeech or workers > 1 or launch:
-        evaluated = _by_set(found, checkpoint, data, overrides, device, fleurs, librispeech, workers, launch)
+        if world.size > 1:
+            raise LabError(
+                f"{world.launcher} started {world.size} processes; sets are decoded side by side by --workers N: "
+                "start one"
+            )
+        evaluated = _by_set(run, as_json, checkpoint, data, overrides, fleurs, librispeech, workers, launch)
     else:
-        evaluated = evaluate_run(found, checkpoint, data, overrides, device, show=True)
+        with open_decoders(world) if world.size > 1 else contextlib.nullcontext() as group:
+            whole = _evaluated(run, data, checkpoint, overrides, as_json, group)
+        if whole is None:
+            return  # another process than the first
+        evaluated = whole
     if evaluated.reads > 1:
         print(f"note: this set has now been scored {evaluated.reads} times with this run", file=sys.stderr)
     if evaluated.problem:
@@ -73,11 +81,11 @@ def eval(
 
 
 def _by_set(
-    run: RunDirectory,
+    name: str,
+    as_json: bool,
     checkpoint: str,
     data: list[str],
     overrides: list[str],
-    device: str,
     fleurs: str,
     librispeech: str,
     workers: int,
@@ -87,7 +95,10 @@ def _by_set(
     from asr_lab.commands.evaluate_sets import evaluate_sets
     from asr_lab.commands.named_sets import FLEURS_SCORE, fleurs_sets, librispeech_sets
     from asr_lab.compiler.inputs import data_root
+    from asr_lab.devices import best_device
 
+    run = _found(name, checkpoint, as_json)
+    device = best_device().type if launch is None else "auto"
     sets = [*data]
     sets += fleurs_sets(fleurs, data_root()) if fleurs else []
     sets += librispeech_sets(librispeech) if librispeech else []
@@ -100,6 +111,34 @@ def _by_set(
     words = {name: text for name, text in given if text} if fleurs or librispeech else {}
     request = DecodeRequest(str(run.path), checkpoint, tuple(sets), tuple(overrides), options, device)
     return evaluate_sets(request, words, workers, show=True, launch=launch is not None)
+
+
+def _found(name: str, checkpoint: str, as_json: bool) -> RunDirectory:
+    """The run that is meant; which weights of it are taken is printed."""
+    from asr_lab.commands.weights_line import weights_line
+    from asr_lab.runs.directory import runs_root
+    from asr_lab.runs.find import find_run
+
+    found = find_run(name, runs_root())
+    print(weights_line(found, checkpoint), file=sys.stderr if as_json else sys.stdout, flush=True)
+    return found
+
+
+def _evaluated(
+    name: str, data: list[str], checkpoint: str, overrides: list[str], as_json: bool, group: Group | None
+) -> Evaluated | None:
+    """The run's evaluation; of several processes the first finds the run, says which it is, and gets it."""
+    from asr_lab.runs.directory import RunDirectory
+
+    def find() -> str:
+        return str(_found(name, checkpoint, as_json).path)
+
+    found = RunDirectory(Path(find() if group is None else group.first(find, "finding the run")))
+    from asr_lab.commands.evaluate import evaluate_run
+    from asr_lab.devices import best_device
+
+    show = group is None or group.world.is_first
+    return evaluate_run(found, checkpoint, data, overrides, best_device().type, show, group)
 
 
 def _print_json(evaluated: Evaluated) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from asr_lab.config.load import Document
     from asr_lab.evaluation.evaluation_files import Evaluation
     from asr_lab.recipe import Recipe
+    from asr_lab.training.parallel.group import Group
 
 TABLES = (".tsv", ".csv")
 CUTS = (".jsonl", ".jsonl.gz")
@@ -43,12 +44,19 @@ class Evaluated:
 
 
 def evaluate_run(
-    run: RunDirectory, checkpoint: str, data: Sequence[str], overrides: Sequence[str], device: str, show: bool
-) -> Evaluated:
+    run: RunDirectory,
+    checkpoint: str,
+    data: Sequence[str],
+    overrides: Sequence[str],
+    device: str,
+    show: bool,
+    group: Group | None = None,
+) -> Evaluated | None:
     """Transcribe and score sets with a run's weights; written to its `eval/`, the page drawn anew.
 
     `data` is what the command line gave (`dataset_of`); none = the recipe's `data.test`. `overrides` may touch what
-    evaluates and executes, not what trained. Raises LabErrors.
+    evaluates and executes, not what trained. Of a `group` of processes each transcribes its share; the first one
+    scores, writes and gets the evaluation, the others None. Raises LabErrors.
     """
     from asr_lab.commands.test_reads import add_read
     from asr_lab.compiler.build import evaluation_sets, load_model
@@ -56,18 +64,24 @@ def evaluate_run(
     from asr_lab.evaluation.evaluation_files import evaluate, write_evaluation
     from asr_lab.evaluation.page import write_report
     from asr_lab.recognition.transcribe_set import transcribe_set
+    from asr_lab.training.parallel.group import Group
 
+    group = group or Group()
     recipe = evaluation_document(run, data, overrides).value
     if not recipe.data.test:
         raise DataError(f"{run.name} has no data.test; name a set: asrlab eval {run.name} --data FILE|FOLDER|SLOT")
     normalizer = recipe.score.build_normalizer(data_root())
-    sets = evaluation_sets(recipe, recipe.data.test, data_root())
+    sets = group.in_turn(lambda: evaluation_sets(recipe, recipe.data.test, data_root()), "reading the data")
     loaded = load_model(recipe, run.path, checkpoint)
     model, features = loaded.model.to(device), loaded.features.to(device)
     decoded, unreadable = {}, []
     for one in sets:
-        decoded[one.name] = transcribe_set(model, features, loaded.vocabulary, one, recipe.decode.build(), device, show)
+        decoded[one.name] = transcribe_set(
+            model, features, loaded.vocabulary, one, recipe.decode.build(), device, show, group=group
+        )
         unreadable += [(one.name, bad) for bad in one.unreadable]
+    if not group.world.is_first:
+        return None
     about = about_of(run, checkpoint, loaded, data, recipe, device)
     how = recipe.score
     evaluation = evaluate(

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from asr_lab.config.load import Document
+from asr_lab.devices import num_processors
 from asr_lab.errors import LabError
 from asr_lab.files import json_record
 from asr_lab.recipe import Recipe
@@ -139,9 +140,9 @@ def variations(
         yield Variation("repeat", "nothing")
     if "threads" in kinds:
         for number in (1, 2, 3):
-            if number != threads:
+            if number != threads and number <= max(2, num_processors()):
                 what = f"{number} thread{'s' * (number > 1)} for {threads}"
-                yield Variation("threads", what, {"OMP_NUM_THREADS": str(number), "MKL_NUM_THREADS": str(number)})
+                yield Variation("threads", what, _threads(number))
     if "workers" in kinds:
         number = 0 if workers != 0 else 2
         yield Variation("workers", f"{number} data workers", overrides=(f"data.num_workers={number}",))
@@ -149,6 +150,11 @@ def variations(
         yield _other_cut(document, first)
     if "instructions" in kinds:
         yield from _instruction_sets(first["record"])
+
+
+def _threads(number: int) -> dict[str, str]:
+    """The environment of so many threads; idle ones sleep, since a machine may have fewer processors free."""
+    return {"OMP_NUM_THREADS": str(number), "MKL_NUM_THREADS": str(number), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _other_cut(document: Document[Recipe], first: Mapping[str, Any]) -> Variation | Outcome:

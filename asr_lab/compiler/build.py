@@ -44,7 +44,6 @@ from asr_lab.training.parallel.strategy import Strategy
 from asr_lab.training.parallel.world import World
 from asr_lab.training.store import CheckpointStore
 from asr_lab.training.weights import ChosenWeights, choose_weights, load_weights
-from asr_lab.units import samples_per_frame
 
 MAX_EVALUATION_BATCH_S = 240.0
 """Padded seconds of audio that are decoded at once, where the recipe does not ask for less."""
@@ -207,12 +206,11 @@ def alignable(
     features: Features, encoder: Encoder, decoders: Sequence[Decoder]
 ) -> Callable[[int, Sequence[int]], bool]:
     """Whether every decoder can learn an utterance's tokens from the frames that its samples give."""
-    hop = samples_per_frame(features.frame_ms, features.sample_rate)
     read = [(d, encoder.ratios(d.tap)) for d in decoders]
 
     def fits(num_samples: int, tokens: Sequence[int]) -> bool:
         for decoder, ratios in read:
-            num_frames = num_samples // hop
+            num_frames = features.num_frames(num_samples)
             for ratio in ratios:
                 num_frames = math.ceil(num_frames * ratio)
             if not decoder.fits(num_frames, tokens):

@@ -45,8 +45,9 @@ class _GatedRMSNorm(torch.autograd.Function):
         y, z, weight, normed, scale = ctx.saved_tensors
         along = dout * normed
         dweight = along.flatten(0, -2).sum(0)
-        mean = (along @ weight)[..., None] / y.shape[-1]
-        dgated = torch.mul(dout, weight, out=along).addcmul_(normed, mean, value=-1).mul_(scale)
+        own = weight.to(along.dtype)  # a shard may have been gathered in another format than y's
+        mean = (along @ own)[..., None] / y.shape[-1]
+        dgated = torch.mul(dout, own, out=along).addcmul_(normed, mean, value=-1).mul_(scale)
         dy = F.silu(z).mul_(dgated)
         dz = torch.ops.aten.silu_backward(dgated.mul_(y), z)
-        return dy, dz, dweight, None
+        return dy, dz, dweight.to(weight.dtype), None

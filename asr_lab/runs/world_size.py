@@ -13,6 +13,9 @@ from asr_lab.training.parallel.world import World
 if TYPE_CHECKING:
     from asr_lab.training.parallel.group import Group
 
+DECODERS_PATIENCE_S = 600.0
+"""How long processes that decode wait for one another, which `parallel.timeout_s` says where they train."""
+
 
 def refuse_idle_processes(parallel: Parallel, world: World) -> None:
     """RunError where a launcher started several processes, of which the recipe trains with one."""
@@ -50,4 +53,14 @@ def open_world(parallel: Parallel, world: World) -> Iterator[Group]:
 
     assert parallel.patience_s is not None, "it is refused"
     with open_group(world, device_of(world), parallel.patience_s) as group:
+        yield group
+
+
+@contextlib.contextmanager
+def open_decoders(world: World) -> Iterator[Group]:
+    """The processes that a launcher started to decode with one model; each has it whole. It loads torch."""
+    from asr_lab.training.parallel.group import open_group
+    from asr_lab.training.parallel.machine_share import device_of
+
+    with open_group(world, device_of(world), DECODERS_PATIENCE_S) as group:
         yield group

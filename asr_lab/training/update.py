@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from asr_lab.training.forward_backward import StepLosses
 from asr_lab.training.parallel.shards import local
-from asr_lab.training.parallel.strategy import Average, Strategy
+from asr_lab.training.parallel.strategy import RunningAverage, Strategy
 
 _LOWEST_SCALE = 1.0
 """Below this loss scale an overflow under fp16 is a fault of the model, not of the scale."""
@@ -44,7 +44,7 @@ class OptimizerUpdate:
         optimizer: Optimizer,
         scaler: torch.amp.GradScaler | None,
         clip_norm: float | None,
-        average: Average | None,
+        average: RunningAverage | None,
         strategy: Strategy,
     ) -> None:
         self.strategy = strategy

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import random
 import tempfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from outcomes import Case, judged
 from small_run import SmallRun
@@ -62,7 +63,9 @@ TRAINED = ("train", "valid")
 """Splits of the tones that are read."""
 
 
-class _Drawing:
+class Drawing:
+    """Values for the keys of sections, drawn."""
+
     def __init__(self, rng: random.Random, small: bool) -> None:
         self.rng, self.small = rng, small
 
@@ -81,6 +84,12 @@ class _Drawing:
     def completed(self, annotation: Any, value: Any) -> Any:
         """The value with what is required in it."""
         annotation = without_none(annotation)
+        if get_origin(annotation) in (Union, types.UnionType):
+            if not isinstance(value, list | dict):
+                return value
+            of_lists = [one for one in get_args(annotation) if get_origin(one) is tuple]
+            others = [one for one in get_args(annotation) if is_slot(one)]
+            return self.completed((of_lists if isinstance(value, list) else others)[0], value)
         if isinstance(value, list) and get_origin(annotation) is tuple:
             return [self.completed(get_args(annotation)[0], one) for one in value]
         if not isinstance(value, dict) or annotation is Any:
@@ -110,6 +119,8 @@ class _Drawing:
             return "tones"
         if annotation is str:
             return self.rng.choice(TEXTS.get(field.key, ("p", "é", "q" * 90)))
+        if get_origin(annotation) in (Union, types.UnionType):
+            return self.value(self.rng.choice(get_args(annotation)), field)
         if get_origin(annotation) is Literal:
             return self.rng.choice(get_args(annotation))
         if get_origin(annotation) is tuple:
@@ -155,7 +166,7 @@ class _Drawing:
 def accepted(rng: random.Random, small: bool = False, data: str = "") -> Document[Recipe]:
     """A recipe that is accepted; `small` = one that is trained in a moment, on the sets that `data` spells in TOML."""
     while True:
-        drawing = _Drawing(rng, small)
+        drawing = Drawing(rng, small)
         content = drawing.table(Recipe)
         for _ in range(60):
             try:

@@ -11,10 +11,12 @@ import pytest
 
 from asr_lab.config.section import Slot
 from asr_lab.errors import LabError
+from asr_lab.recipe import Score
+from asr_lab.slots.normalizers import Normalizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fuzz"))
 
-from accepted_recipes import accepted, built, of_tones, trained
+from accepted_recipes import Drawing, accepted, built, of_tones, trained
 from small_run import write_tones
 
 BUILT, TRAINED = 25, 10
@@ -47,6 +49,10 @@ def test_a_recipe_that_is_accepted_trains(tones: Path, monkeypatch: pytest.Monke
 
 def test_every_choice_of_every_slot_is_drawn() -> None:
     drawn = {part for number in range(60) for part in _choices(accepted(random.Random(f"drawn {number}")).value)}
+    # One key in a table that few recipes have: drawn without the rest.
+    tables = [Drawing(random.Random(f"drawn {number}"), small=False).table(Score) for number in range(400)]
+    normalizers = [table["normalizer"] for table in tables if isinstance(table.get("normalizer"), dict)]
+    drawn |= {(Normalizer.folder, one["type"]) for one in normalizers}
     slots = {slot for slot in Slot.__subclasses__() if slot.__module__.startswith("asr_lab.")}
     assert drawn == {(slot.folder, tag) for slot in slots for tag in slot.tags()}
 

@@ -78,10 +78,11 @@ def _lines(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[TextLine]:
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
+        is_cut = len(line) > MAX_LINE_BYTES and not line.endswith(b"\n")
         if number == 1:
             _check_narrow(path, line[:LOOK_BYTES])
             line = line.removeprefix(codecs.BOM_UTF8)
-        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+        if is_cut:
             _pass_over(file)
             yield TextLine(number, "", f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
             continue

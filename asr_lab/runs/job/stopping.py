@@ -97,7 +97,7 @@ class Stopper:
             raise StopNow
 
     def note_from_now(self) -> None:
-        """Have a signal set `number` and do nothing else again: where other processes are to hear of it."""
+        """Have a signal set `number` and do nothing else again: where other processes are told of it."""
         self._raises = False
 
     def _say(self, text: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr_lab.config.section import Slot
 from asr_lab.slots import NeedsWhole
+from asr_lab.units import samples_per_frame
 
 if TYPE_CHECKING:
     from asr_lab.streaming import Streamable
@@ -21,6 +22,10 @@ class Features(Slot):
     @property
     def frame_ms(self) -> Fraction:  # type: ignore[empty-body]
         """Milliseconds from one frame to the next."""
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a whole recording of so many samples at `sample_rate`."""
+        return num_samples // samples_per_frame(self.frame_ms, self.sample_rate)
 
     @property
     def dim(self) -> int:  # type: ignore[empty-body]

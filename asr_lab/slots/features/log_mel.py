@@ -11,6 +11,7 @@ from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.slots import NeedsWhole
 from asr_lab.slots.features import Features
+from asr_lab.units import ms_to_samples
 
 if TYPE_CHECKING:
     from asr_lab.audio.features.log_mel import MelSpectrogramExtractor
@@ -49,6 +50,13 @@ class LogMel(Features):
     @property
     def frame_ms(self) -> Fraction:
         return Fraction(str(self.hop_ms))
+
+    def num_frames(self, num_samples: int) -> int:
+        if self.convention != "kaldi":
+            return super().num_frames(num_samples)
+        # Frames lie wholly inside the recording.
+        hop, window = (ms_to_samples(ms, self.sample_rate) for ms in (self.hop_ms, self.window_ms))
+        return max(0, (num_samples - window) // hop + 1)
 
     @property
     def dim(self) -> int:

@@ -71,8 +71,9 @@ class CrossHardwareMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         results = []
         for place, tensor in enumerate(args[0]):
             own = [a[place] if isinstance(a, (list, tuple)) else a for a in args[1:]]
+            scaled = {"value": own.pop()} if name.endswith(("addcmul", "addcdiv")) and len(own) > 2 else {}
             with self:
-                found = operator(tensor, *own, **kwargs)
+                found = operator(tensor, *own, **kwargs, **scaled)
                 results.append(tensor.copy_(found) if is_in_place else found)
         return None if is_in_place else results
 

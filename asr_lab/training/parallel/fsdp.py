@@ -26,7 +26,7 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.training.parallel.group import Group
 from asr_lab.training.parallel.several import Several
 from asr_lab.training.parallel.shards import local
-from asr_lab.training.parallel.strategy import Average
+from asr_lab.training.parallel.strategy import RunningAverage
 
 
 class ShardedParallel(Several):
@@ -74,7 +74,7 @@ class ShardedParallel(Several):
             mp_policy=self.policy,
             offload_policy=self.offload,
         )
-        # Said of a layer that gives a view, as stems do: in-place changes of it would go wrong. No layer makes any.
+        # It warns of a layer that gives a view, as stems do, lest it be changed in place: no layer does that.
         warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")
         for layer in model.encoder:
             shard(layer)
@@ -120,10 +120,10 @@ class ShardedParallel(Several):
             found = super().norm(gradients)
             return found.full_tensor() if isinstance(found, DTensor) else found
 
-    def average(self, model: SpeechModel, decay: float) -> Average:
+    def average(self, model: SpeechModel, decay: float) -> RunningAverage:
         return ShardedAverage(self, model, decay)
 
-    def to_decode(self, model: SpeechModel, average: Average | None) -> SpeechModel:
+    def to_decode(self, model: SpeechModel, average: RunningAverage | None) -> SpeechModel:
         if average is not None:
             return average.present()
         return self.whole(model, {})

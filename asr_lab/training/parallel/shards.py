@@ -32,7 +32,9 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def own_part(values: Tensor, like: Tensor) -> Tensor:
-    """Of values for a whole tensor those of the part of `like` that is here."""
+    """Of values for a whole tensor, or of shards like those of `like`, those of the part of `like` that is here."""
+    if is_sharded(values):
+        return values.to_local()
     if not is_sharded(like):
         return values
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
@@ -43,7 +45,7 @@ def own_part(values: Tensor, like: Tensor) -> Tensor:
 
 def shard_like(values: Tensor, like: Tensor) -> Tensor:
     """A whole tensor's values as a tensor that lies as `like` does, on its device; no process asks another."""
-    if not is_sharded(like):
+    if not is_sharded(like) or is_sharded(values):
         return values
     from torch.distributed.tensor import DTensor
 

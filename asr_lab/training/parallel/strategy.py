@@ -65,7 +65,7 @@ def padded_share(num_samples: int, num_read: int) -> float:
     return 1 - num_samples / num_read if num_read else 0.0
 
 
-class Average(Protocol):
+class RunningAverage(Protocol):
     """An average of the weights over the steps."""
 
     num_updates: int
@@ -119,11 +119,11 @@ class Strategy:
         """A snapshot whose tensors are whole, on rank 0; None elsewhere. All ranks must ask for it together."""
         return snapshot
 
-    def average(self, model: SpeechModel, decay: float) -> Average:
+    def average(self, model: SpeechModel, decay: float) -> RunningAverage:
         """An average of the model's weights, which `wrap` has seen."""
         return WeightAverage(model, decay)
 
-    def to_decode(self, model: SpeechModel, average: Average | None) -> SpeechModel:
+    def to_decode(self, model: SpeechModel, average: RunningAverage | None) -> SpeechModel:
         """The model to decode with, whole on every rank: with averaged weights, or its own without an average."""
         return model if average is None else average.present()
 

@@ -68,7 +68,7 @@ def test_data_may_be_a_table_a_folder_cuts_or_a_slot(tmp_path: Path) -> None:
     assert dataset_of(folder) == {"type": "folder", "path": folder, "name": "corpus"}
     nemo = tmp_path / "nemo.json"
     nemo.touch()
-    assert dataset_of(str(nemo))["type"] == "manifest", "which says what it looks like"
+    assert dataset_of(str(nemo))["type"] == "nemo"
     cuts = tmp_path / "cuts.jsonl.gz"
     cuts.touch()
     assert dataset_of(str(cuts)) == {"type": "manifest", "path": str(cuts), "name": "cuts"}

@@ -22,6 +22,7 @@ from asr_lab.commands.verify_reproducible import (
     verify,
 )
 from asr_lab.compiler.load import load_recipe
+from asr_lab.devices import num_processors
 from asr_lab.errors import LabError
 
 Write = Callable[..., Path]
@@ -35,7 +36,8 @@ def test_what_is_tried_fits_the_machine_and_the_recipe(recipe: Write) -> None:
     document = load_recipe(recipe())
     found = list(variations(document, first(), ("threads", "instructions", "batch", "workers", "repeat")))
     kinds = [one.kind for one in found]
-    assert kinds == ["repeat", "threads", "threads", "workers", "batch", *["instructions"] * 3]
+    threads = ["threads"] * (2 if num_processors() > 2 else 1)
+    assert kinds == ["repeat", *threads, "workers", "batch", *["instructions"] * 3]
     (avx512,) = [one for one in found if isinstance(one, Outcome)]
     assert (avx512.what, avx512.held) == ("instruction set avx512", None)
     sets = [one for one in found if isinstance(one, Variation) and one.kind == "instructions"]
@@ -96,7 +98,7 @@ def test_at_cross_hardware_the_cut_into_microbatches_changes_no_bit(recipe: Writ
 @pytest.mark.prove
 def test_cross_hardware_holds_whatever_changes(recipe: Write) -> None:
     """On RepDL where it is built, else on its twin."""
-    *_, found = verify(load_recipe(cross_hardware(recipe)), 3, products=products_here())
+    *_, found = verify(load_recipe(cross_hardware(recipe)), 1, products=products_here())
     assert isinstance(found, Reproduced)
     print(f"products by {found.products}: {[(o.what, o.held) for o in found.outcomes]}")
     assert found.holds

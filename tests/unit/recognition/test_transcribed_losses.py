@@ -35,7 +35,9 @@ def test_a_transcript_has_the_models_loss_where_it_can_have_one(decoders: str) -
     ]
     batch = stack(rows, []).batch()
     utterances = [SimpleNamespace(id=r.id, text=r.text, columns={}, duration_s=1.0, audio="") for r in rows]
-    data: Any = SimpleNamespace(name="x", utterances=utterances, batches=lambda: iter([batch]))
+    data: Any = SimpleNamespace(
+        name="x", utterances=utterances, batches=lambda rank, size: iter([batch]), failed=(), take_failed=list
+    )
     vocabulary: Any = SimpleNamespace(decode=lambda tokens: "")
     asked = []
 

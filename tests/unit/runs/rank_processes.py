@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from resuming import PRELOADED
+
+from asr_lab.runs.proofs.jobs import PRELOADED
 
 LIMIT_S = 300.0
 """Longer is a hang."""
@@ -37,7 +38,7 @@ class Rank:
 def start_ranks(size: int, folder: Path, *words: str, threads: int = 1) -> list[Rank]:
     """`asrlab WORDS` in so many processes; what each prints goes to `folder/rank-N.log`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(list(PRELOADED))
     port, ranks = free_port(), []
     for rank in range(size):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}

@@ -25,7 +25,7 @@ def test_a_checkpoint_is_of_format_1_and_has_these_files(tmp_path: Path) -> None
     }
 
 
-@pytest.mark.parametrize("other", ['{"format": 2}', '{"format": 0}', '{"format": "1"}', "{}"])
+@pytest.mark.parametrize("other", ['{"format": 3}', '{"format": 0}', '{"format": "1"}', "{}"])
 def test_another_format_is_not_read(tmp_path: Path, other: str) -> None:
     (tmp_path / "state.json").write_text(other)
     with pytest.raises(CheckpointError, match="not a checkpoint of format 1"):

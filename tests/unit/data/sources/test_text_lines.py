@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def test_bytes_that_are_not_utf_8_stay_what_they_are_in_file_names(tmp_path: Pat
     ((_, text, problem),) = lines_of(tmp_path, b"caf\xe9.wav")
     assert text.encode("utf-8", "surrogateescape") == b"caf\xe9.wav"
     assert not problem
+
+
+@pytest.mark.parametrize("more", [-2, -1, 0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("bom", [b"", codecs.BOM_UTF8])
+def test_a_long_first_line_is_one_line(tmp_path: Path, bom: bytes, more: int) -> None:
+    found = lines_of(tmp_path, bom + b"x" * (MAX_LINE_BYTES + more) + b"\nlast\n")
+    assert [n for n, _, _ in found] == [1, 2]
+    assert found[1][1] == "last"
+    assert bool(found[0][2]) == (len(bom) + more > 0)
 
 
 @pytest.mark.parametrize("packed", [False, True])

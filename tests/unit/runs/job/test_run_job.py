@@ -21,7 +21,7 @@ from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.dispatch import Prepared, cancel, check_data, prepare, start_job, write_request
 from asr_lab.runs.events import EventWriter, read_events
-from asr_lab.runs.job import entry
+from asr_lab.runs.job import entry, scores
 from asr_lab.runs.job.attempt import Attempted
 from asr_lab.runs.job.selection import Selection
 from asr_lab.runs.job.stopping import INTERRUPTED, Stopper
@@ -31,6 +31,7 @@ from asr_lab.runs.provenance import read_provenance
 from asr_lab.runs.status import status_of
 from asr_lab.runs.view import PlainView, follow
 from asr_lab.training import checkpoint
+from asr_lab.training.parallel.group import Group
 from asr_lab.training.state import fingerprint
 from asr_lab.training.store import CheckpointStore
 
@@ -251,7 +252,8 @@ def test_a_best_checkpoint_that_is_lost_is_told_and_the_next_best_is_scored(reci
     weights.write_bytes(weights.read_bytes()[:-1])
     selection = Selection("wer", best=0.5, best_step=8)
     with RunLock.take(run.lock) as lock, EventWriter(run.events_file, lock.attempt) as events, Stopper() as stop:
-        chosen = entry._choose(Attempted(run, lock, events, stop), CheckpointStore(run.checkpoints), selection, 12)
+        attempt = Attempted(run, lock, events, stop, Group())
+        chosen = scores._choose(attempt, CheckpointStore(run.checkpoints), selection, 12)
     assert chosen == 12
     (note,) = [e.data["message"] for e in read_events(run.events_file) if e.kind == "warning" and e.attempt == 2]
     assert note.startswith(f"the best weights, of step 8, are lost: {weights}: ")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from rank_processes import Rank, run_ranks, start_ranks
-from resuming import digests
 
 from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.proofs.digests import digests
 from asr_lab.runs.provenance import read_provenance
 from asr_lab.runs.status import status_of
 from asr_lab.training.metrics import read_metrics
@@ -97,6 +97,22 @@ def test_two_ranks_write_what_one_process_writes(kind: str, place: Path, write: 
     for step in steps:
         assert step["num_microbatches"] == 2
         assert step["audio_h_per_core_h"] == pytest.approx(step["audio_s_per_s"] / cores)
+
+
+def test_two_ranks_score_a_run_as_one_process_does(place: Path, alone: dict[str, str]) -> None:
+    run = RunDirectory(min((place / "runs").iterdir()))
+    found = []
+    for size in (1, 2):
+        ranks = run_ranks(size, place, "eval", str(run.path), "--data", '{type="folder", path="tones"}', "--json")
+        assert [code for code, _ in ranks] == [0] * size, ranks
+        assert all(output == "" for _, output in ranks[1:])
+        text = ranks[0][1]
+        content = json.loads(text[text.index("{") :])
+        hypotheses = Path(content["path"]).with_suffix(".jsonl")
+        found.append(({key: content[key] for key in ("rates", "utterances", "sets")}, hypotheses.read_bytes()))
+        hypotheses.unlink()
+    assert found[0] == found[1]
+    assert found[0][0]["utterances"] == 36
 
 
 @pytest.mark.prove

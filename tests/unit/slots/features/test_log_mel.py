@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+import torch
 
 from asr_lab.slots.features.log_mel import LogMel
+from asr_lab.streaming import WHOLE, Frames, run_whole
 
 
 def test_defaults_stream() -> None:
@@ -51,3 +53,16 @@ def test_other_rates_and_hops_are_possible() -> None:
 def test_what_cannot_be_made_is_refused_when_the_recipe_is_read(keys: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LogMel(**keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rate", "window_ms", "hop_ms"), [(16000, 25, 10), (8000, 32, 12.5), (16000, 20, 20)])
+@pytest.mark.parametrize("convention", ["whisper", "kaldi", "nemo"])
+def test_frames_are_counted_as_the_layer_gives_them(
+    convention: str, rate: int, window_ms: float, hop_ms: float
+) -> None:
+    section = LogMel(convention=convention, sample_rate=rate, window_ms=window_ms, hop_ms=hop_ms, num_mels=20)  # type: ignore[arg-type]
+    layer = section.build()
+    around = sorted({n for k in (0, 1, 2, 3, 5) for n in (rate * k // 100 + d for d in (-1, 0, 1, 77)) if n > 0})
+    samples = torch.tensor(around)
+    frames = run_whole(layer, Frames.whole(torch.zeros(len(around), max(around)), samples), WHOLE)
+    assert frames.lengths.tolist() == [section.num_frames(n) for n in around]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+import attrs
 import pytest
 import torch
 
@@ -28,7 +29,8 @@ class Recut:
 
     def steps(self, epoch: int, start_step: int = 0) -> Any:
         for step in self.data.steps(epoch, start_step):
-            yield step._replace(batches=tuple(one for batch in step.batches for one in batch.utterances()))
+            batches = tuple(one for batch in step.batches for one in batch.utterances())
+            yield attrs.evolve(step, batches=batches, places=tuple(range(len(batches))))
 
 
 def test_neither_the_cut_into_microbatches_nor_threads_change_a_bit(lab: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,13 @@ def write_recipe(folder: Path, family: str, decoders: str = CTC, optimizer: str 
 
 @attrs.frozen
 class Noise:
-    """Steps of `parts` microbatches, of which a rank takes its share; `silent` ones hold nothing."""
+    """Steps of `parts` microbatches, of which a rank takes its share; `silent` ones hold nothing, `broken` ones NaN."""
 
     parts: int
     rank: int = 0
     ranks: int = 1
     silent: tuple[tuple[int, int], ...] = ()
+    broken: tuple[tuple[int, int], ...] = ()
 
     def num_steps(self, epoch: int) -> int:
         return 1000
@@ -102,20 +103,22 @@ class Noise:
         for number in range(start_step, 1000):
             places = deal([1.0 + (3 * place) % 4 for place in range(self.parts)], self.ranks)[self.rank]
             kept = [place for place in places if (number, place) not in self.silent]
-            batches = tuple(batch(number, place) for place in kept)
+            batches = tuple(batch(number, place, (number, place) in self.broken) for place in kept)
             samples = sum(int(b.audio_lengths.sum()) for b in batches)
             tokens = sum(int(b.targets.lengths.sum()) for b in batches)
             rows = sum(len(b.ids) for b in batches)
             yield Step(batches, tuple(kept), len(places), samples, 8000, tokens, rows, ())
 
 
-def batch(step: int, place: int) -> Batch:
+def batch(step: int, place: int, is_broken: bool = False) -> Batch:
     """Two utterances of noise with a few bytes for text."""
     generator = torch.Generator().manual_seed(1000 * step + place)
     samples = 8000 + 1600 * ((3 * place) % 4)
     lengths = torch.tensor([samples, samples - 1600])
     audio = 0.1 * torch.randn(2, samples, generator=generator)
     audio[1, samples - 1600 :] = 0
+    if is_broken:
+        audio[0, 4000] = torch.nan
     tokens = torch.randint(40, 90, (2, 3), generator=generator)
     ids = (f"{step}-{place}-0", f"{step}-{place}-1")
     return Batch(audio, lengths, Targets(tokens, torch.tensor([3, 2])), ids, (1, 2), ids)
@@ -127,9 +130,11 @@ def strategy_of(kind: str, group: Group, **how: Any) -> Strategy:
     return made[kind](group, **how)
 
 
-def learner_of(group: Group, recipe: str, kind: str, data: Noise, **how: Any) -> Learner:
+def learner_of(
+    group: Group, recipe: str, kind: str, data: Noise, how: dict[str, Any], overrides: Sequence[str] = ()
+) -> Learner:
     """The recipe's learner."""
-    document = load_recipe(Path(recipe)).value
+    document = load_recipe(Path(recipe), overrides).value
     torch.use_deterministic_algorithms(True)
     model = seeded_model(document, 260)
     strategy = strategy_of(kind, group, **how)
@@ -156,10 +161,12 @@ def trained(
     parts: int,
     silent: tuple[tuple[int, int], ...] = (),
     how: dict[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    broken: tuple[tuple[int, int], ...] = (),
 ) -> dict[str, Any]:
     """Four steps: the losses and norms, and SHA-256 of the weights and averages, gathered whole."""
-    data = Noise(parts, group.world.rank, group.world.size, silent)
-    learner = learner_of(group, recipe, kind, data, **(how or {}))
+    data = Noise(parts, group.world.rank, group.world.size, silent, broken)
+    learner = learner_of(group, recipe, kind, data, how or {}, overrides)
     reports = list(learner.steps())
     averaged = learner.averaged()
     whole = learner.strategy.to_decode(learner.model, None)
@@ -168,9 +175,28 @@ def trained(
         "norms": [report.grad_norm for report in reports],
         "audio_s": [report.audio_s for report in reports],
         "skipped": [report.cause for report in reports],
+        "suspects": [sorted(report.suspects) for report in reports],
+        "scales": [report.loss_scale for report in reports],
         "weights": _hash(dict(whole.named_parameters())),
         "average": _hash(dict(averaged.named_parameters())),
     }
+
+
+def saved(group: Group, recipe: str, kind: str, folder: str, steps: int) -> str:
+    """A learner that took some steps, saved; its fingerprint, which rank 0 has."""
+    data = Noise(12, group.world.rank, group.world.size)
+    learner = learner_of(group, recipe, kind, data, {})
+    for _, _ in zip(range(steps), learner.steps(), strict=False):
+        pass
+    learner.save(Path(folder))
+    return learner.fingerprint()
+
+
+def loaded(group: Group, recipe: str, kind: str, folder: str) -> tuple[str, float]:
+    """The fingerprint of a learner that went on from what was saved, and the loss of its next step."""
+    learner = learner_of(group, recipe, kind, Noise(12, group.world.rank, group.world.size), {})
+    learner.load(Path(folder))
+    return learner.fingerprint(), next(learner.steps()).loss
 
 
 def _hash(tensors: dict[str, torch.Tensor]) -> str:

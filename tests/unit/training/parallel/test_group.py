@@ -45,7 +45,7 @@ def fail_at_first(group: Group) -> Any:
 def test_an_error_of_rank_0_is_everybodys() -> None:
     first, other = run_ranks(2, fail_at_first)
     assert first == "DataError: no such corpus"
-    assert other == "RunError: rank 0, reading the data: no such corpus"
+    assert other == "FirstRankError: rank 0, reading the data: no such corpus"
 
 
 def wait_long(group: Group) -> Any:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ranks import run_ranks
-from small_training import ATTENTION, CTC, FAMILIES, TAPPED, trained, write_recipe
+from small_training import ATTENTION, CTC, FAMILIES, TAPPED, loaded, saved, trained, write_recipe
 
 from asr_lab.training.parallel.group import Group
 
@@ -57,3 +58,70 @@ def test_muon_orthogonalises_whole_matrices(kind: str, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, "conformer", optimizer="muon")
     wanted = alone(recipe, 2)
     assert run_ranks(2, trained, str(recipe), kind, 2, (), BITWISE) == [wanted, wanted]
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_a_loss_that_is_not_finite_on_one_rank_skips_the_step_on_all(kind: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "conformer")
+    wanted = alone(recipe, 2, broken=((1, 1),))
+    assert [bool(cause) for cause in wanted["skipped"]] == [False, True, False, False]
+    assert wanted["suspects"][1] == ["1-1-0"]
+    found = run_ranks(2, trained, str(recipe), kind, 2, (), BITWISE, (), ((1, 1),))
+    assert [str(one) for one in found] == [str(wanted)] * 2  # a loss of NaN equals no other
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_the_loss_scale_of_fp16_falls_on_all_ranks_alike(kind: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "conformer")
+    fp16 = ("precision.type=fp16",)
+    wanted = alone(recipe, 2, overrides=fp16, broken=((1, 0),))
+    assert wanted["scales"][1] == wanted["scales"][0] / 2
+    found = run_ranks(2, trained, str(recipe), kind, 2, (), BITWISE, fp16, ((1, 0),))
+    assert [str(one) for one in found] == [str(wanted)] * 2
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_activations_computed_again_change_no_bit(kind: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "ssm")
+    wanted = alone(recipe, 2)
+    how = {**BITWISE, "checkpoint_activations": True}
+    assert trained(Group(), str(recipe), "single", 2, how=how) == wanted
+    assert run_ranks(2, trained, str(recipe), kind, 2, (), how) == [wanted] * 2
+
+
+def test_shards_within_machines_give_the_numbers_of_one_process(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "conformer")
+    wanted = alone(recipe, 4)
+    for found in run_ranks(4, trained, str(recipe), "fsdp", 4, (), {"shards": 2, "reshard": False}):
+        assert found["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
+        assert found["norms"] == pytest.approx(wanted["norms"], rel=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_and_gradients_may_cross_in_bf16(family: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, family, CTC + ATTENTION)
+    bf16 = ("precision.type=bf16",)
+    wanted = trained(Group(), str(recipe), "single", 2, overrides=bf16)
+    how = {"gather": torch.bfloat16, "reduce": torch.bfloat16}
+    for found in run_ranks(2, trained, str(recipe), "fsdp", 2, (), how, bf16):
+        assert found["losses"] == pytest.approx(wanted["losses"], rel=0.02)
+
+
+def test_shards_that_do_not_go_into_the_ranks_are_refused(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "conformer")
+    for found in run_ranks(2, trained, str(recipe), "fsdp", 2, (), {"shards": 3}):
+        assert "parallel.shards is 3, of which 2 processes are no multiple" in found
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_what_four_ranks_save_three_and_one_load(optimizer: str, tmp_path: Path) -> None:
+    recipe, folder = str(write_recipe(tmp_path, "conformer", optimizer=optimizer)), str(tmp_path / "saved")
+    prints = run_ranks(4, saved, recipe, "fsdp", folder, 2)
+    assert prints[1:] == [""] * 3
+    whole, loss = loaded(Group(), recipe, "single", folder)
+    assert whole == prints[0]
+    for kind, size in (("fsdp", 3), ("ddp", 2)):
+        (found, its_loss), *others = run_ranks(size, loaded, recipe, kind, folder)
+        assert found == whole
+        assert its_loss == pytest.approx(loss, rel=1e-5)
+        assert [other[0] for other in others] == [""] * (size - 1)
