@@ -106,12 +106,15 @@ def is_optional(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
-def list_or_slot(annotation: Any) -> tuple[Any, Any] | None:
-    """Both parts of `tuple[X, ...] | SomeSlot`, a key that takes a list or a table with a type; None for any other."""
+def list_or_other(annotation: Any) -> tuple[Any, Any] | None:
+    """The list of `tuple[X, ...] | Y` and what stands in its place: words (`Literal`) or a table with a type (a slot).
+
+    None for any other annotation.
+    """
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
     lists = [one for one in parts if get_origin(one) is tuple]
-    slots = [one for one in parts if isinstance(one, type) and issubclass(one, Slot)]
-    return (lists[0], slots[0]) if len(parts) == 2 and lists and slots else None
+    others = [one for one in parts if get_origin(one) is Literal or (isinstance(one, type) and issubclass(one, Slot))]
+    return (lists[0], others[0]) if len(parts) == 2 and lists and others else None
 
 
 def without_none(annotation: Any) -> Any:
@@ -120,14 +123,6 @@ def without_none(annotation: Any) -> Any:
         return annotation
     (one,) = (a for a in get_args(annotation) if a is not type(None))
     return one
-
-
-def word_or_list(annotation: Any) -> tuple[Any, Any] | None:
-    """The two of `Literal["all"] | tuple[str, ...]`, a word in a list's place; None for any other annotation."""
-    if get_origin(annotation) not in (Union, types.UnionType):
-        return None
-    by_kind = {get_origin(one): one for one in get_args(annotation)}
-    return (by_kind[Literal], by_kind[tuple]) if by_kind.keys() == {Literal, tuple} else None
 
 
 def can_say_none(annotation: Any) -> bool:

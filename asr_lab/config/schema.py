@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 
 from asr_lab.config.docs import summary
-from asr_lab.config.fields import Field, can_say_none, docs, fields, list_or_slot, without_none, word_or_list
+from asr_lab.config.fields import Field, can_say_none, docs, fields, list_or_other, without_none
 from asr_lab.config.section import Slot
 from asr_lab.config.structure import NONE, unstructure
 from asr_lab.config.validators import Bound
@@ -66,10 +66,8 @@ def _annotation(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if annotation in _SCALARS:
         return dict(_SCALARS[annotation])
     inner = get_args(annotation)
-    if (both := list_or_slot(annotation)) is not None:
+    if (both := list_or_other(annotation)) is not None:
         return {"anyOf": [_annotation(one, definitions) for one in both]}
-    if (two := word_or_list(annotation)) is not None:
-        return {"anyOf": [_annotation(one, definitions) for one in two]}
     if get_origin(annotation) is Literal:
         return {"enum": list(inner)}
     if get_origin(annotation) is tuple and inner[-1] is ...:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 import attrs
 import cattrs
 
-from asr_lab.config.fields import Field, can_say_none, fields, is_optional, list_or_slot, without_none, word_or_list
+from asr_lab.config.fields import Field, can_say_none, fields, is_optional, list_or_other, without_none
 from asr_lab.config.hints import did_you_mean, nearest, not_among, shown
 from asr_lab.config.paths import Path
 from asr_lab.config.section import Slot
@@ -106,8 +106,7 @@ def _converter() -> cattrs.Converter:
         (lambda t: get_origin(t) is tuple, _tuple),
         (lambda t: get_origin(t) is dict, _dict),
         (is_optional, _optional),
-        (lambda t: list_or_slot(t) is not None, _list_or_slot),
-        (lambda t: word_or_list(t) is not None, _word_or_list),
+        (lambda t: list_or_other(t) is not None, _list_or_other),
     ]
     for applies, hook in hooks:
         converter.register_structure_hook_func(applies, functools.partial(hook, converter))
@@ -258,18 +257,6 @@ def _tuple(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     return tuple(found)
 
 
-def _word_or_list(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
-    two = word_or_list(annotation)
-    assert two is not None
-    word, many = two
-    if isinstance(value, list | tuple):
-        return converter.structure(value, many)
-    if value not in get_args(word) or not isinstance(value, str):
-        hint = f"; write [{shown(value)}]" if isinstance(value, str) else ""
-        _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
-    return value
-
-
 def _dict(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     _, wanted = get_args(annotation)
     if not isinstance(value, Mapping):
@@ -290,14 +277,20 @@ def _optional(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
     return converter.structure(value, without_none(annotation))
 
 
-def _list_or_slot(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
-    both = list_or_slot(annotation)
+def _list_or_other(converter: cattrs.Converter, value: Any, annotation: Any) -> Any:
+    both = list_or_other(annotation)
     assert both is not None
-    if not isinstance(value, list | tuple | Mapping):
-        known = isinstance(value, str) and both[1].choice(value) is not None
-        hint = f'; write {{ type = "{value}" }}' if known else ""
-        _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
-    return converter.structure(value, both[isinstance(value, Mapping)])
+    many, other = both
+    if isinstance(value, list | tuple):
+        return converter.structure(value, many)
+    words = get_args(other)
+    if (isinstance(value, str) and value in words) or (not words and isinstance(value, Mapping)):
+        return converter.structure(value, other)
+    hint = ""
+    if isinstance(value, str):
+        known = not words and other.choice(value) is not None
+        hint = f"; write [{shown(value)}]" if words else f'; write {{ type = "{value}" }}' if known else ""
+    _fail(f"must be {expected(annotation)}, got {shown(value)}{hint}")
 
 
 def _list_of_tables(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from asr_lab.config.fields import list_or_slot, without_none, word_or_list
+from asr_lab.config.fields import list_or_other, without_none
 from asr_lab.config.paths import quote
 from asr_lab.config.section import Slot
 
@@ -20,10 +20,8 @@ def expected(annotation: Any) -> str:
     annotation = without_none(annotation)
     if annotation in _SCALARS:
         return _SCALARS[annotation]
-    if (both := list_or_slot(annotation)) is not None:
+    if (both := list_or_other(annotation)) is not None:
         return " or ".join(map(expected, both))
-    if (two := word_or_list(annotation)) is not None:
-        return f"{expected(two[0])}, or {expected(two[1])}"
     if get_origin(annotation) is Literal:
         options = get_args(annotation)
         return f"one of {', '.join(str(a) for a in options)}" if len(options) > 1 else toml(options[0])
@@ -50,10 +48,9 @@ def is_table(annotation: Any) -> bool:
 
 
 def inside(annotation: Any) -> Any:
-    """The annotation of one element: `X` of `X | None`, of a list of X, of a table of X by name; of a list or a slot
-    the slot."""
+    """The annotation of one element: `X` of `X | None`, of a list of X, of a table of X by name, of a list or X."""
     annotation = without_none(annotation)
-    if (both := list_or_slot(annotation)) is not None:
+    if (both := list_or_other(annotation)) is not None:
         return both[1]
     if get_origin(annotation) is tuple and get_args(annotation)[-1] is ...:
         return inside(get_args(annotation)[0])
