@@ -89,7 +89,7 @@ class Loaded:
     features: Streamable[Any]
     vocabulary: Vocabulary
     weights: ChosenWeights
-    """Where its weights were read."""
+    """The checkpoints that its weights are of."""
     sample_rate: int
     """Hertz of the waveforms that the features are made of."""
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from asr_lab.compiler.bounds import model_is_bounded, updates_are_bounded
 from asr_lab.compiler.exactness import every_machine_computes_alike
+from asr_lab.compiler.processes import processes_are_used, ranks_take_part_of_a_batch
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
@@ -188,14 +189,6 @@ def warm_up_is_given_once(document: Document[Recipe]) -> Found:
         )
 
 
-def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Found:
-    """One process takes at most the whole batch."""
-    recipe = document.value
-    part, whole = recipe.parallel.max_rank_batch_s, recipe.train.batch_s
-    if part is not None and part > whole:
-        yield "parallel.max_rank_batch_s", f"must be at most train.batch_s = {whole:g}, got {part:g}"
-
-
 def datasets_make_sense(document: Document[Recipe]) -> Found:
     """Ranges are the right way round, and weights stand where they are read."""
     data = document.value.data
@@ -251,19 +244,6 @@ def _where_problems(path: str, dataset: Dataset) -> Found:
             yield at, "is an empty list, which no utterance fits"
     if limits.get("min_s", 0) > limits.get("max_s", math.inf):
         yield f"{path}.min_s", f"must be at most max_s = {limits['max_s']:g}, got {limits['min_s']:g}"
-
-
-def processes_are_used(document: Document[Recipe]) -> Found:
-    """Where a launch starts several processes, they train the model together."""
-    launch = document.value.launch
-    if launch.num_processes > 1 and document.value.parallel.tag() == "single":
-        path = f"launch.{launch.counted_by}"
-        alone = "launch.nodes = 1" if launch.counted_by == "nodes" else "launch.tasks_per_node = 1"
-        yield (
-            path if document.has(path) else "launch",
-            f'starts {launch.num_processes} processes, of which [parallel] type = "single" trains with one: '
-            f"choose a type for several (asrlab describe parallel), or start one: {alone}",
-        )
 
 
 def groups_say_something(document: Document[Recipe]) -> Found:
