@@ -78,7 +78,7 @@ def test_the_page_on_clusters_names_every_key_and_the_script_that_is_printed(
         assert re.search(rf"\b{field.name}\b", CLUSTERS), field.name
     (command,) = [one for one in commands_in(CLUSTERS) if "--dry-run" in one and "quickstart" in one]
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("ASRLAB_RUNS", "/home/ada/runs")
+    monkeypatch.setenv("ASRLAB_RUNS", "/home/user/runs")
     app(shlex.split(command)[1:], standalone_mode=False)
     printed = capsys.readouterr().out.splitlines()
     shown = next(block for block in re.findall(r"```text\n(.*?)```", CLUSTERS, flags=re.DOTALL) if "#SBATCH" in block)

@@ -17,7 +17,7 @@ UNKNOWN = Answer("")
 def scontrol(word: str, reason: str = "None", code: str = "0:0", more: str = "") -> str:
     """A line as `scontrol show job -o` of SLURM 22.05 prints it."""
     return (
-        f"JobId=12 JobName=tiny-0a1b2c3d UserId=ada(1000) GroupId=ada(1000) MCS_label=N/A Priority=4294901759 Nice=0 "
+        f"JobId=12 JobName=tiny-0a1b2c3d UserId=user(1000) GroupId=user(1000) MCS_label=N/A Priority=4294901759 Nice=0 "
         f"Account=(null) QOS=(null) JobState={word} Reason={reason} Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 "
         f"Reboot=0 ExitCode={code} RunTime=00:01:07 TimeLimit=00:20:00 TimeMin=N/A SubmitTime=2026-11-30T10:00:00 "
         f"EligibleTime=2026-11-30T10:00:00 StartTime=2026-11-30T12:30:00 EndTime=2026-11-30T12:50:00 Deadline=N/A "
