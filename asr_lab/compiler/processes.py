@@ -1,4 +1,4 @@
-"""Checks of how several processes share a step: `[parallel]` against `[launch]` and `[train]`."""
+"""Checks of how several processes share a step: `[parallel]` against `[launch]`, `[train]` and `[precision]`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 from asr_lab.config.load import Document
 from asr_lab.recipe import Recipe
+from asr_lab.slots.parallel.fsdp import FSDP
+
+Found = Iterator[tuple[str, str]]
 
 
-def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Iterator[tuple[str, str]]:
+def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Found:
     """One process takes at most the whole batch."""
     recipe = document.value
     part, whole = recipe.parallel.max_rank_batch_s, recipe.train.batch_s
@@ -16,7 +19,7 @@ def ranks_take_part_of_a_batch(document: Document[Recipe]) -> Iterator[tuple[str
         yield "parallel.max_rank_batch_s", f"must be at most train.batch_s = {whole:g}, got {part:g}"
 
 
-def processes_are_used(document: Document[Recipe]) -> Iterator[tuple[str, str]]:
+def processes_are_used(document: Document[Recipe]) -> Found:
     """Where a launch starts several processes, they train the model together."""
     launch = document.value.launch
     if launch.num_processes > 1 and document.value.parallel.tag() == "single":
@@ -27,3 +30,17 @@ def processes_are_used(document: Document[Recipe]) -> Iterator[tuple[str, str]]:
             f'starts {launch.num_processes} processes, of which [parallel] type = "single" trains with one: '
             f"choose a type for several (asrlab describe parallel), or start one: {alone}",
         )
+
+
+def processes_share_evenly(document: Document[Recipe]) -> Found:
+    """As many processes as a launch starts can share a step and hold the shards; numbers that cross are those used."""
+    parallel, number = document.value.parallel, document.value.launch.num_processes
+    if parallel.parts is not None and parallel.parts % number:
+        yield "parallel.parts", f"must be a multiple of the {number} processes that launch starts, got {parallel.parts}"
+    if not isinstance(parallel, FSDP):
+        return
+    if number > 1 and parallel.shards is not None and number % parallel.shards:
+        yield "parallel.shards", f"must divide the {number} processes that launch starts, got {parallel.shards}"
+    if parallel.gather == "bf16" and document.value.precision.tag() != "bf16":
+        used = document.value.precision.tag()
+        yield "parallel.gather", f'bf16 needs [precision] type = "bf16": {used} works with weights of 32 bits'

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from asr_lab.compiler.bounds import model_is_bounded, updates_are_bounded
 from asr_lab.compiler.exactness import every_machine_computes_alike
-from asr_lab.compiler.processes import processes_are_used, ranks_take_part_of_a_batch
+from asr_lab.compiler.processes import processes_are_used, processes_share_evenly, ranks_take_part_of_a_batch
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import parse, spell
@@ -282,6 +282,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     ranks_take_part_of_a_batch,
     processes_are_used,
     every_machine_computes_alike,
+    processes_share_evenly,
     groups_say_something,
     updates_are_bounded,
     datasets_make_sense,

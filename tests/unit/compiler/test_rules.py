@@ -215,3 +215,17 @@ def test_the_facts_are_those_of_the_tables() -> None:
     assert str(found) == (
         "log_mel, frame_stack to 40 ms, 1 macaron/attention, D 32, ctc over about 66 chars, 240+480 ms | whole"
     )
+
+
+@pytest.mark.parametrize(
+    ("parallel", "launch", "told"),
+    [
+        ('{type="ddp", parts=3}', '{type="local", tasks_per_node=2}', "parallel.parts: must be a multiple of the 2"),
+        ('{type="fsdp", shards=3}', '{type="local", tasks_per_node=4}', "parallel.shards: must divide the 4 processes"),
+        ('{type="fsdp", gather="bf16"}', '{type="inline"}', 'parallel.gather: bf16 needs [precision] type = "bf16"'),
+    ],
+)
+def test_processes_share_what_can_be_shared(parallel: str, launch: str, told: str) -> None:
+    (problem,) = problems_of("seed=3", f"parallel={parallel}", f"launch={launch}")
+    assert told in problem
+    assert problems_of(f"parallel={parallel.replace('3', '4')}", f"launch={launch}", "precision.type=bf16") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import socket
@@ -38,7 +39,7 @@ class Rank:
 def start_ranks(size: int, folder: Path, *words: str, threads: int = 1) -> list[Rank]:
     """`asrlab WORDS` in so many processes; what each prints goes to `folder/rank-N.log`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload([*PRELOADED, "asr_lab.training.parallel.ddp", "asr_lab.training.parallel.fsdp"])
     port, ranks = free_port(), []
     for rank in range(size):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
@@ -69,6 +70,7 @@ def _command(environ: dict[str, str], output: str, words: Sequence[str], threads
     os.dup2(file, 2)
     os.environ.clear()
     os.environ.update(environ)
+    faulthandler.dump_traceback_later(LIMIT_S / 3)  # where it stands, should it hang
     sys.argv = ["asrlab", *words]
     import torch
 

@@ -182,6 +182,11 @@ def trained(
     }
 
 
+def trained_by(group: Group, recipe: str, kinds: Sequence[str], *rest: Any) -> list[dict[str, Any]]:
+    """The same by one strategy after another."""
+    return [trained(group, recipe, kind, *rest) for kind in kinds]
+
+
 def saved(group: Group, recipe: str, kind: str, folder: str, steps: int) -> str:
     """A learner that took some steps, saved; its fingerprint, which rank 0 has."""
     data = Noise(12, group.world.rank, group.world.size)
