@@ -34,7 +34,7 @@ mutants *args:
 browser *args:
     (command -v chromium || (apt-get update -q && apt-get install -y -q chromium)) && pytest tests/e2e/test_live_page.py "$@"
 
-# What training steps, encoders, plans, scores and checkpoints cost on this machine; `--peers` for other toolkits beside them.
+# What steps, encoders, plans, scores, checkpoints, processes and the loop cost on this machine; `--peers` for other toolkits beside them.
 bench *args:
     python tests/bench/main.py "$@"
 

@@ -16,7 +16,20 @@ AUDIO_S = 10
 TOKENS = 40
 """Tokens of each: 4 a second."""
 
-Kind = Literal["base", "twin", "peer", "live", "live_twin", "live_peer", "encoder", "plan", "scoring", "checkpoints"]
+Kind = Literal[
+    "base",
+    "twin",
+    "peer",
+    "live",
+    "live_twin",
+    "live_peer",
+    "encoder",
+    "plan",
+    "scoring",
+    "checkpoints",
+    "parallel",
+    "loop",
+]
 STREAMS_LIKE_NEMO = (
     "encoder.stem.causal=true",
     "encoder.block.conf.conv.causal=true",
@@ -76,6 +89,8 @@ CASES = (
     Case("plan", "plan"),
     Case("scoring", "scoring"),
     Case("checkpoints", "checkpoints"),
+    Case("parallel", "parallel"),
+    Case("loop", "loop"),
 )
 
 

@@ -47,7 +47,7 @@ def bench(
     steps: Annotated[int, typer.Option(min=1, help="Repetitions that a median is of.")] = 7,
     threads: Annotated[int, typer.Option(min=1, help="Default: OMP_NUM_THREADS, or every core.")] = default_threads(),
 ) -> None:
-    """Measure training steps, live streams, encoders, the batch plan and scoring.
+    """Measure training steps, live streams, encoders, plans, scores, checkpoints, several processes and the loop.
 
     What the README quotes: just bench --peers --json > docs/bench/bench.json, then python tests/bench/readme.py
 

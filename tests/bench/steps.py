@@ -23,8 +23,10 @@ from asr_lab.models.model import SpeechModel
 from asr_lab.nn.decoder import Targets
 from asr_lab.recipe import Recipe
 from asr_lab.streaming import WHOLE, Context, Frames, run_whole
+from asr_lab.training.forward_backward import TrainingSteps
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
+from asr_lab.training.parallel.strategy import Strategy
 
 WARM_UP_STEPS = 2
 
@@ -132,11 +134,22 @@ def _macs(model: SpeechModel, frames: Frames, targets: Targets, context: Context
 
 
 def _learner(recipe: Recipe) -> tuple[Learner, NoiseData]:
-    vocab_size = recipe.tokenizer.size
-    assert vocab_size is not None, "a recipe whose tokenizer has no size before it is trained"
-    model = seeded_model(recipe, vocab_size)
-    data = NoiseData(recipe.features.sample_rate, vocab_size)
-    learner = Learner(
+    data = NoiseData(recipe.features.sample_rate, vocab_size(recipe))
+    return learner_of(recipe, data), data
+
+
+def vocab_size(recipe: Recipe) -> int:
+    """Of a tokenizer that has a size before it is trained."""
+    assert recipe.tokenizer.size is not None
+    return recipe.tokenizer.size
+
+
+def learner_of(recipe: Recipe, data: TrainingSteps, strategy: Strategy | None = None) -> Learner:
+    """A recipe's learner over other data, as a run has it."""
+    model = seeded_model(recipe, vocab_size(recipe))
+    if strategy is not None:
+        strategy.wrap(model)
+    return Learner(
         model,
         recipe.features.build(),
         data,
@@ -148,5 +161,5 @@ def _learner(recipe: Recipe) -> tuple[Learner, NoiseData]:
         limits=Limits(max_epochs=1),
         clip_norm=recipe.optimizer.clip_norm,
         average_decay=recipe.train.average_decay,
+        strategy=strategy,
     )
-    return learner, data

@@ -59,6 +59,8 @@ def tables(report: Mapping[str, Any]) -> Iterator[Figures]:
         yield _live(live)
     if "encoder" in figures:
         yield _encoders(figures["encoder"])
+    if "parallel" in figures:
+        yield _parallel(figures["parallel"])
 
 
 def sentences(report: Mapping[str, Any]) -> Iterator[str]:
@@ -78,6 +80,15 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"100,000 utterances scored, {label}: {seconds:.1f} CPU seconds"
     if found := report["figures"].get("checkpoints"):
         yield from _checkpoints(found)
+    if found := report["figures"].get("loop"):
+        yield from _loop(found)
+
+
+def _loop(f: Mapping[str, Any]) -> Iterator[str]:
+    around = f"{1e3 * f['around_s']:.2f} ms around a step of {1e3 * f['step_s']:.0f} ms"
+    yield f"the loop: {around} ({f['around_s'] / f['step_s']:.2%})"
+    beyond = f"{f['first_step_s'] - f['torch_s']:.1f} s beyond importing torch ({f['torch_s']:.1f} s)"
+    yield f"from the command to the first step's end: {f['first_step_s']:.1f} s, {beyond}"
 
 
 def _checkpoints(f: Mapping[str, Any]) -> Iterator[str]:
@@ -167,4 +178,29 @@ def _encoders(rows: Sequence[Mapping[str, float]]) -> Figures:
             ]
             for r in rows
         ],
+    )
+
+
+def _parallel(rows: Sequence[Mapping[str, float]]) -> Figures:
+    def cell(row: Mapping[str, float], kind: str) -> str:
+        seconds = row[f"{kind}_s"]
+        return f"{seconds:.2f} / {row[f'{kind}_model_s']:.2f} / {row['compute_s'] / seconds:.0%}"
+
+    return Figures(
+        f"A step of {BATCH} x {AUDIO_S} s by processes of one thread over gloo: seconds / by the model / efficiency",
+        ["processes", "one alone", "nothing sent", "ddp", "fsdp", "latency µs", "GB/s"],
+        [
+            [
+                f"{row['processes']}",
+                f"{row['one_s']:.2f}",
+                f"{row['compute_s']:.2f}",
+                cell(row, "ddp"),
+                cell(row, "fsdp"),
+                f"{1e6 * row['latency_s']:.0f}",
+                f"{row['bytes_per_s'] / 1e9:.2f}",
+            ]
+            for row in rows
+        ],
+        "one alone: the whole batch by one process. nothing sent: each its share, all at once; efficiency is its part "
+        "of the step's time. The model is given it, and the latency and bandwidth of sums over them.",
     )

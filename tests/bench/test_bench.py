@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ MAIN = Path(__file__).with_name("main.py")
 def run(*arguments: str, path: Path = MAIN.parent, script: Path = MAIN) -> subprocess.CompletedProcess[str]:
     folders = os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": folders}
-    command = [sys.executable, str(script), *arguments]
+    command = [sys.executable, *([] if arguments[0] == "-c" else [str(script)]), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
@@ -52,14 +53,33 @@ def test_live_streams_are_measured_on_one_core() -> None:
         assert 1 < f["state_mb"] < 3  # 9 Mamba-2 layers of 8 heads x 64 x 64 floats, 2 of attention with 70 frames
 
 
-def test_checkpoints_are_measured_beside_cp_of_the_same_bytes() -> None:
-    script = MAIN.parent / "worker.py"
-    done = run("checkpoints", "1", "1", script=script)
+def measured(module: str, call: str) -> Any:
+    """What a benchmark gives that is asked for less than `just bench` asks for."""
+    code = f"import attrs, json, {module}\nprint(json.dumps({module}.{call}, default=attrs.asdict))"
+    done = run("-c", code)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout.splitlines()[-1])
-    assert figures["megabytes"] == pytest.approx(320, rel=0.01)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_checkpoints_are_measured_beside_cp_of_the_same_bytes() -> None:
+    figures = measured("checkpoints", "bench_checkpoints(1, parameters=1_000_000)")
+    assert figures["megabytes"] == pytest.approx(16, rel=0.01)
     assert figures["processes"] == 2
     assert all(figures[key] > 0 for key in figures)
+
+
+def test_processes_are_measured_beside_one_and_beside_the_cost_model() -> None:
+    (figures,) = measured("parallel", "bench_parallel(1, processes=(2,))")
+    assert figures["processes"] == 2
+    assert figures["ddp_model_s"] > figures["compute_s"] < figures["fsdp_model_s"]
+    assert all(figures[key] > 0 for key in figures)
+
+
+@pytest.mark.prove
+def test_the_loop_and_the_first_step_are_measured() -> None:
+    figures = measured("loop", "bench_loop(1)")
+    assert figures["around_s"] < 0.01 * figures["step_s"]
+    assert figures["first_step_s"] > figures["torch_s"] > 0
 
 
 def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:

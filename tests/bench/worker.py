@@ -50,6 +50,14 @@ def figures(case: Case, steps: int) -> object:
         from checkpoints import bench_checkpoints
 
         return attrs.asdict(bench_checkpoints(steps))
+    if case.kind == "parallel":
+        from parallel import bench_parallel
+
+        return [attrs.asdict(f) for f in bench_parallel(steps)]
+    if case.kind == "loop":
+        from loop import bench_loop
+
+        return attrs.asdict(bench_loop(steps))
     if case.lives:
         from live import bench_live, recipe_streams
 
