@@ -23,7 +23,7 @@ HASHES = {
     "conformer_fast": "962db034",
     "conformer_large": "923962df",
     "conformer_tiny": "c93be9de",
-    "cross_hardware": "f44f5bd3",
+    "cross_hardware": "f6254282",
     "digits": "b47ef6c5",
     "hybrid": "7c805137",
     "quickstart": "80c90b63",

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from asr_lab.training.cross_hardware import exact_functions as functions
-from asr_lab.training.cross_hardware.ctc import ctc
+from asr_lab.training.cross_hardware.activations import ACTIVATIONS
 from asr_lab.training.cross_hardware.draws import bernoulli, dropped, normal, normal_like, normal_of, uniform
+from asr_lab.training.cross_hardware.losses import LOSSES
 from asr_lab.training.cross_hardware.ordered_sums import ordered_sum, running_sum
 
 _EXACT = """
@@ -133,60 +134,6 @@ def logsumexp(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
     return (found if keepdim else found.squeeze(tuple(dims))).to(x.dtype)
 
 
-def silu(x: Tensor) -> Tensor:
-    wide = x.to(torch.float64)
-    return (wide * functions.sigmoid(wide)).to(x.dtype)
-
-
-def silu_backward(grad: Tensor, x: Tensor) -> Tensor:
-    wide = x.to(torch.float64)
-    s = functions.sigmoid(wide)
-    return (grad.to(torch.float64) * (s * (1 + wide * (1 - s)))).to(x.dtype)
-
-
-def sigmoid_backward(grad: Tensor, y: Tensor) -> Tensor:
-    return grad * (y * (1 - y))
-
-
-def tanh_backward(grad: Tensor, y: Tensor) -> Tensor:
-    return grad * (1 - y * y)
-
-
-def glu(x: Tensor, dim: int = -1) -> Tensor:
-    a, b = x.chunk(2, dim)
-    return a * functions.sigmoid(b)
-
-
-def glu_backward(grad: Tensor, x: Tensor, dim: int) -> Tensor:
-    a, b = x.chunk(2, dim)
-    s = functions.sigmoid(b)
-    return torch.cat([grad * s, grad * a * (s * (1 - s))], dim)
-
-
-def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
-    _require(approximate == "none", "gelu(approximate='tanh')")
-    wide = x.to(torch.float64)
-    return (0.5 * wide * (1 + functions.erf(wide * 2**-0.5))).to(x.dtype)
-
-
-def gelu_backward(grad: Tensor, x: Tensor, *, approximate: str = "none") -> Tensor:
-    _require(approximate == "none", "gelu(approximate='tanh')")
-    wide = x.to(torch.float64)
-    density = functions.exp(-0.5 * wide * wide) * 0.3989422804014327  # 1 / sqrt(2 pi)
-    slope = 0.5 * (1 + functions.erf(wide * 2**-0.5)) + wide * density
-    return (grad.to(torch.float64) * slope).to(x.dtype)
-
-
-def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    _require(beta == 1, "softplus(beta)")
-    return torch.where(x > threshold, x, functions.softplus(x))
-
-
-def softplus_backward(grad: Tensor, x: Tensor, beta: float, threshold: float) -> Tensor:
-    _require(beta == 1, "softplus(beta)")
-    return torch.where(x > threshold, grad, grad * functions.sigmoid(x))
-
-
 def softmax(x: Tensor, dim: int, half_to_float: bool = False) -> Tensor:
     wide = x.to(torch.float64)
     powers = functions.exp(wide - wide.amax(dim, keepdim=True))
@@ -256,24 +203,6 @@ def embedding_dense_backward(grad: Tensor, indices: Tensor, rows: int, padding: 
         if index != padding:
             table[index] = table[index] + row
     return table
-
-
-def ctc_loss(
-    log_probs: Tensor,
-    targets: Tensor,
-    lengths: Sequence[int],
-    target_lengths: Sequence[int],
-    blank: int = 0,
-    zero_infinity: bool = False,
-) -> tuple[Tensor, Tensor]:
-    lengths, target_lengths = (n.tolist() if isinstance(n, Tensor) else list(n) for n in (lengths, target_lengths))
-    return ctc(log_probs, targets, lengths, target_lengths, blank)
-
-
-def ctc_loss_backward(grad: Tensor, log_probs: Tensor, targets: Tensor, *rest: Any) -> Tensor:
-    """The loss's second result stands in the place of torch's forward variables: how often each token is used."""
-    used: Tensor = rest[3]
-    return -(used * grad[None, :, None])
 
 
 def adamw(
@@ -347,17 +276,7 @@ ORDERED: Mapping[str, Callable[..., Any]] = {
     "cos": functions.cos,
     "erf": functions.erf,
     "sigmoid": functions.sigmoid,
-    "sigmoid_backward": sigmoid_backward,
     "tanh": functions.tanh,
-    "tanh_backward": tanh_backward,
-    "silu": silu,
-    "silu_backward": silu_backward,
-    "glu": glu,
-    "glu_backward": glu_backward,
-    "gelu": gelu,
-    "gelu_backward": gelu_backward,
-    "softplus": softplus,
-    "softplus_backward": softplus_backward,
     "_softmax": softmax,
     "_safe_softmax": softmax,
     "_softmax_backward_data": softmax_backward,
@@ -366,8 +285,6 @@ ORDERED: Mapping[str, Callable[..., Any]] = {
     "native_layer_norm": layer_norm,
     "native_layer_norm_backward": layer_norm_backward,
     "embedding_dense_backward": embedding_dense_backward,
-    "_ctc_loss": ctc_loss,
-    "_ctc_loss_backward": ctc_loss_backward,
     "_fused_adamw": adamw,
     "uniform": uniform,
     "normal": normal,
@@ -375,5 +292,7 @@ ORDERED: Mapping[str, Callable[..., Any]] = {
     "randn_like": normal_like,
     "bernoulli": bernoulli,
     "native_dropout": dropped,
+    **ACTIVATIONS,
+    **LOSSES,
 }
 """By the operator's name, without the `_` of its in-place form."""

@@ -177,11 +177,13 @@ def _attention_weights(
     mask: Tensor | None,
     scale: float | None,
 ) -> Tensor:
-    if dropout or causal:
-        raise NotImplementedError("attention with dropout or a causal mask in one kernel")
+    if dropout:
+        raise NotImplementedError("attention with dropout in one kernel")
     factor = _root_of(q.shape[-1]) if scale is None else scale
     scores = bmm(products, q.reshape(-1, *q.shape[2:]), k.reshape(-1, *k.shape[2:]).mT)
     scores = scores.view(*q.shape[:2], q.shape[2], k.shape[2]) * factor
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
     return softmax(scores, -1)

@@ -26,6 +26,7 @@ from asr_lab.devices import num_processors
 from asr_lab.errors import LabError
 
 Write = Callable[..., Path]
+RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 
 
 def first(cpu: str = "AVX2", threads: int = 1, longest_s: float = 0.5) -> dict[str, Any]:
@@ -103,6 +104,27 @@ def test_cross_hardware_holds_whatever_changes(recipe: Write) -> None:
     print(f"products by {found.products}: {[(o.what, o.held) for o in found.outcomes]}")
     assert found.holds
     assert {o.kind for o in found.outcomes if o.held} >= {"repeat", "threads", "workers", "batch", "instructions"}
+
+
+SMALL = (
+    'schedule={ type = "wsd" }',
+    'augment=[{ type = "spec_augment" }]',
+    'data={ train = [{ type = "synthetic", split = "train", num_utterances = 200 }] }',
+    "train.batch_s=10",
+    "parallel.max_rank_batch_s=10",
+    "determinism.level=cross_hardware",
+)
+"""What the level covers of a family's smallest recipe, over speech that is anywhere."""
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("family", ["ssm", "conformer", "whisper"])
+def test_every_family_trains_at_cross_hardware(family: str) -> None:
+    document = load_recipe(RECIPES / f"{family}_tiny.toml", SMALL)
+    *_, found = verify(document, 2, ("threads", "batch", "instructions"), products=products_here())
+    assert isinstance(found, Reproduced)
+    print(f"{family}: products by {found.products}: {[(o.what, o.held) for o in found.outcomes]}")
+    assert found.holds
 
 
 @pytest.mark.prove

@@ -18,6 +18,7 @@ from asr_lab.training.cross_hardware.mode import CrossHardwareMode
 from asr_lab.training.cross_hardware.operators import EXACT
 
 CODES = torch.tensor([[1, 3, 3], [2, 5, 0]])
+TOKENS = torch.tensor([2, -1, 0, 5])
 TABLE: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda x: x.softmax(-1),
     "log_softmax": lambda x: x.log_softmax(-1),
@@ -43,7 +44,12 @@ TABLE: dict[str, Callable[[Tensor], Tensor]] = {
     "baddbmm": lambda x: torch.baddbmm(x, x @ x.transpose(1, 2), x, beta=0.5, alpha=2),
     "conv1d": lambda x: F.conv1d(x, x[:, :, :3].transpose(0, 1).reshape(4, 2, 3)[:, :2], None, 2, 1, groups=2),
     "attention": lambda x: F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None]),
+    "causal attention": lambda x: F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None], is_causal=True),
     "embedding": lambda x: F.embedding(CODES, x[0].t()),
+    "cross-entropy": lambda x: (
+        F.cross_entropy(x[0], TOKENS, reduction="sum", ignore_index=-1, label_smoothing=0.1)
+        + F.cross_entropy(x[1], TOKENS, reduction="none", ignore_index=-1)
+    ),
     "ctc": lambda x: F.ctc_loss(
         x.transpose(0, 1).log_softmax(-1), CODES, torch.tensor([4, 3]), torch.tensor([2, 1]), reduction="none"
     ),
