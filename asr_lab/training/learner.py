@@ -260,13 +260,12 @@ class Learner:
         randomness.set_rng_state(self._rng)
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint to `folder`, whole or not at all; all ranks call it, and the first writes."""
-        if (snapshot := self.whole_snapshot()) is not None:
-            checkpoint.write(folder, snapshot)
+        """Write a checkpoint to `folder`, whole or not at all; all ranks call it, and each writes its part."""
+        checkpoint.write(folder, self.snapshot(), self.strategy.group)
 
     def load(self, folder: Path) -> None:
-        """Go on from the checkpoint in `folder`; CheckpointError when it is damaged or does not fit."""
-        self.restore(checkpoint.read(folder))
+        """Go on from the checkpoint in `folder`, of any number of ranks; CheckpointError when damaged or misfit."""
+        self.restore(checkpoint.read(folder, like=self.snapshot().tensors, group=self.strategy.group))
 
     def fingerprint(self) -> str:
         """SHA-256 of weights, optimizer, averages, RNG and cursor: equal for runs that went the same way, hex.

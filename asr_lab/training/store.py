@@ -114,10 +114,6 @@ class CheckpointStore:
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return sorted((path.name for path in found if _NAME.fullmatch(path.name)), key=_step)
 
-    def read(self, step: int) -> Snapshot:
-        """What is in the checkpoint of a step that another rank has verified."""
-        return checkpoint.read(self.folder / f"step-{step:08d}", is_verified=True)
-
     @property
     def has_best(self) -> bool:
         """Whether validation chose one, be it whole, damaged or lost."""

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
     from asr_lab.recipe import Recipe
     from asr_lab.training.parallel.group import Group
-    from asr_lab.training.state import Snapshot
     from asr_lab.training.store import CheckpointStore
 
 LOCK_WAIT_S = 90.0
@@ -116,7 +115,7 @@ def _work(attempt: Attempted) -> bool:
     arithmetic = arithmetic_of(recipe.determinism.level)
     determinism = apply_determinism(arithmetic, arithmetic.device(device_of(group.world)))
     experiment = build(document, run.path, start, group, lambda: attempt.stop.number, arithmetic)
-    store = CheckpointStore(run.checkpoints, recipe.train.keep_last, recipe.train.keep_best)
+    store = CheckpointStore(run.checkpoints, recipe.train.keep_last, recipe.train.keep_best, group)
     selection = Selection(recipe.train.metric, recipe.train.patience)
     resumed = _resume(attempt, store, selection, experiment)
     lineage = None if experiment.lineage is None else attrs.asdict(experiment.lineage)
@@ -158,24 +157,15 @@ def _share_processors(recipe: Recipe, processors: int) -> None:
 
 def _resume(attempt: Attempted, store: CheckpointStore, selection: Selection, experiment: Experiment) -> int | None:
     """Load the newest whole checkpoint; its step, None when there is none."""
-    found: list[Snapshot] = []
-
-    def newest() -> int | None:
-        attempt.lock.check()  # building took its time
-        store.clean()
-        if (one := store.newest()) is None:
-            return None
-        saved, snapshot = one
-        store.drop_after(saved.step)
-        found.append(snapshot)
-        return saved.step
-
-    step: int | None = attempt.group.first(newest, "looking for a checkpoint")
-    if step is not None:
-        snapshot = found[0] if found else store.read(step)
-        experiment.learner.restore(snapshot)
-        selection.restore(snapshot.numbers["job"]["selection"])
-    return step
+    attempt.group.first(attempt.lock.check, "looking for a checkpoint")  # building took its time
+    store.clean()
+    if (newest := store.newest(experiment.learner.snapshot().tensors)) is None:
+        return None
+    saved, snapshot = newest
+    store.drop_after(saved.step)
+    experiment.learner.restore(snapshot)
+    selection.restore(snapshot.numbers["job"]["selection"])
+    return saved.step
 
 
 @contextlib.contextmanager

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from asr_lab.runs.job.attempt import Attempted
     from asr_lab.runs.job.elsewhere import Metrics
     from asr_lab.training.report import StepReport
-    from asr_lab.training.state import Snapshot
     from asr_lab.training.store import CheckpointStore
 
 STEP_EVENT_S = 0.5
@@ -148,19 +147,15 @@ class Fit:
         return rank
 
     def _save(self, rank: Rank | None) -> None:
-        """Gather the state on rank 0 and have it written there; the others wait.
-
-        This is where a format that every rank writes its part of comes in.
-        """
-        snapshot = self.experiment.learner.whole_snapshot()
-        self.attempt.group.first(lambda: self._write(snapshot, rank), "saving")
+        """Have the state written, by each rank its part of it."""
+        self.attempt.group.first(self._check_before_saving, "saving")
+        snapshot = self.experiment.learner.snapshot()
+        self.store.save(snapshot, rank=rank, job={"selection": self.selection.state()})
         self._saved_step = self.step
 
-    def _write(self, snapshot: Snapshot | None, rank: Rank | None) -> None:
-        assert snapshot is not None, "rank 0 has the state"
+    def _check_before_saving(self) -> None:
         self.attempt.lock.check()
         self.metrics.sync()
-        self.store.save(snapshot, rank=rank, job={"selection": self.selection.state()})
 
     def _end_early(self, reason: str) -> None:
         if self.step != self._saved_step:
