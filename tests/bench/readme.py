@@ -20,8 +20,12 @@ MARKER = "bench"
 RUNS = {
     "bench.json": "just bench --peers --json",
     "live.json": "just bench --only live,live_twin,live_peer --peers --json",
+    "scale.json": "just bench --only parallel,loop,checkpoints --threads 1 --json",
 }
 """Files and the commands that fill them; what stands in a later one was measured anew and counts no longer before."""
+
+QUOTED = 2
+"""How many of these the README has."""
 
 Report = Mapping[str, Any]
 
@@ -55,7 +59,7 @@ def page(runs: Sequence[Report]) -> str:
 def quoted(runs: Sequence[Report]) -> str:
     """What the README says of them."""
     lines = []
-    for report in runs:
+    for report in runs[:QUOTED]:
         lines += _machine(report)
         lines += [figures.markdown() for figures in tables(report) if figures.title.startswith("Encoder")]
         lines += [*(f"- {line}" for line in sentences(report)), ""]

@@ -187,8 +187,8 @@ def _parallel(rows: Sequence[Mapping[str, float]]) -> Figures:
         return f"{seconds:.2f} / {row[f'{kind}_model_s']:.2f} / {row['compute_s'] / seconds:.0%}"
 
     return Figures(
-        f"A step of {BATCH} x {AUDIO_S} s by processes of one thread over gloo: seconds / by the model / efficiency",
-        ["processes", "one alone", "nothing sent", "ddp", "fsdp", "latency µs", "GB/s"],
+        f"One step over {BATCH} x {AUDIO_S} s by processes of one thread: s / by the model / efficiency",
+        ["", "one", "unsent", "ddp", "fsdp", "µs", "GB/s"],
         [
             [
                 f"{row['processes']}",
@@ -201,6 +201,7 @@ def _parallel(rows: Sequence[Mapping[str, float]]) -> Figures:
             ]
             for row in rows
         ],
-        "one alone: the whole batch by one process. nothing sent: each its share, all at once; efficiency is its part "
-        "of the step's time. The model is given it, and the latency and bandwidth of sums over them.",
+        "one: the whole batch by one process. unsent: each its share, all at once, nothing sent; efficiency "
+        "is its part of the step's time. The cost model is given it, and the latency (µs) and bandwidth (GB/s) of sums "
+        "over gloo.",
     )
