@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lab.audio.resampling import resampled_length
+from asr_lab.audio.speeds import FASTEST
 from asr_lab.data.cuts import Cuts
 from asr_lab.data.packed import Ragged, Strings
 from asr_lab.data.utterance import BadCut, LeftOutReason
@@ -21,8 +22,6 @@ from asr_lab.units import s_to_samples, samples_to_s
 Alignable = Callable[[int, Sequence[int]], bool]
 """Whether so many samples hold frames enough for these tokens; what holds for some samples holds for more."""
 
-FASTEST = 2
-"""No speed perturbation shortens audio by more than this; utterances that could not bear it are marked as tight."""
 LONGEST_S = 86_400
 """Tokens for which audio of this length is too short fit into no audio."""
 

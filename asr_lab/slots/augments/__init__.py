@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr_lab.audio.speeds import FASTEST, SLOWEST
 from asr_lab.config.section import Slot
 
 if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
+
+
+def unintelligible(factors: tuple[float, ...]) -> str | None:
+    """What is wrong with factors by which speech is made faster; None where nothing is."""
+    extreme = [f for f in factors if not SLOWEST <= f <= FASTEST]
+    return f"must be between {SLOWEST:g} and {FASTEST}, got {extreme[0]}" if extreme else None
 
 
 class Augment(Slot):
@@ -23,6 +30,11 @@ class Augment(Slot):
     def inexact_because(self) -> str | None:
         """Why what it makes may differ between machines in its last bit; None where it works with torch on features."""
         return "it changes waveforms with NumPy and SciPy, whose sums depend on the processor"
+
+    @property
+    def fastest(self) -> float:
+        """How many times shorter it makes an utterance at most."""
+        return 1.0
 
     def build(self, root: Path = Path()) -> Augmentation:
         """The augmentation, which acts on the waveform in a worker or on the features beside the model.

@@ -9,15 +9,10 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.slots.augments import Augment
+from asr_lab.slots.augments import Augment, unintelligible
 
 if TYPE_CHECKING:
     from asr_lab.audio.augmentation import Augmentation
-
-
-def _unintelligible(factors: tuple[float, ...]) -> str | None:
-    extreme = [f for f in factors if not 0.5 <= f <= 2.0]
-    return f"must be between 0.5 and 2, got {extreme[0]}" if extreme else None
 
 
 @section
@@ -25,13 +20,17 @@ class Speed(Augment):
     """Each utterance is played at a drawn speed, which moves its pitch too (Ko et al., Interspeech 2015)."""
 
     factors: tuple[float, ...] = attrs.field(
-        default=(0.9, 1.0, 1.1), validator=v.all_of(v.min_len(1), v.checked_by(_unintelligible))
+        default=(0.9, 1.0, 1.1), validator=v.all_of(v.min_len(1), v.checked_by(unintelligible))
     )
     """Speeds to draw from; 1.1 is a tenth faster. Two decimals at most."""
 
     @property
     def idle(self) -> dict[str, str]:
         return {"factors": "1.0 alone changes no speed"} if set(self.factors) == {1.0} else {}
+
+    @property
+    def fastest(self) -> float:
+        return max(self.factors)
 
     def build(self, root: Path = Path()) -> Augmentation:
         from asr_lab.audio.augmentation.speed import SpeedPerturbation

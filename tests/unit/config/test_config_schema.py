@@ -116,6 +116,7 @@ def test_bounds_are_read_off_the_validators() -> None:
 
 CHECKED_BY = {
     "AdamW.betas",
+    "Bandwidth.sample_rates",
     "Chars.alphabet",
     "Init.checkpoint",
     "Fleurs.languages",
@@ -125,6 +126,7 @@ CHECKED_BY = {
     "Slurm.sbatch",
     "Slurm.setup",
     "Speed.factors",
+    "Tempo.factors",
 }
 """Fields of which a function knows what may stand there, so that the schema cannot say it."""
 

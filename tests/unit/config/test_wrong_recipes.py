@@ -560,6 +560,12 @@ WRONG = [
         ["62 train.max_wall_min: ends the run by the clock, so determinism.level = 'bitwise' cannot hold"],
     ),
     Wrong(
+        "speech that is too fast for its text",
+        "[optimizer]\n",
+        '[[augment]]\ntype = "tempo"\nfactors = [1.0, 1.9]\n[optimizer]\n',
+        ["40 augment[1].factors: with those before it speech is up to 2.09 times as fast, 2 is the most that is taken"],
+    ),
+    Wrong(
         "what has its bits from the machine, at cross_hardware",
         "patience = 3\n",
         'patience = 3\n[determinism]\nlevel = "cross_hardware"\n[precision]\ntype = "bf16"\n',

@@ -179,6 +179,12 @@ def test_every_section_builds_with_its_defaults(tag: str) -> None:
         ("speed", {"factors": ()}, "factors"),
         ("volume", {"gain_db": (3.0, 1.0)}, "must rise within -60 and 60"),
         ("noise", {"probability": 1.5}, "probability"),
+        ("tempo", {"factors": (2.5,)}, "between 0.5 and 2"),
+        ("reverb", {"t60_s": (0.6, 0.1)}, "must rise within 0.05 and 2"),
+        ("reverb", {"room_m": (1.0, 5.0)}, "must rise within 2 and 50"),
+        ("codec", {"codecs": ()}, "codecs"),
+        ("codec", {"compression": (0.5, 1.5)}, "must rise within 0 and 1"),
+        ("bandwidth", {"sample_rates": (8000, 50)}, "rates of 1,000 to 48,000 Hz, got 50"),
         ("spec_augment", {"max_time_share": 2.0}, "max_time_share"),
     ],
 )
