@@ -5,6 +5,7 @@ What is known of a job comes from the run's events, its logs and the scheduler, 
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import time
@@ -26,6 +27,13 @@ LOOK_EVERY_S = 5.0
 """Seconds between questions to a scheduler, which serves the whole cluster."""
 PREEMPTED_S = 30.0
 """Seconds for which a job is PREEMPTED before it counts as ended: some versions say so before they requeue it."""
+
+LOG_TAIL_BYTES = 1 << 14
+"""Of a log, where SLURM's last words are looked for."""
+_MEMORY_RAN_OUT = re.compile(
+    rb"^(slurmstepd: error: Detected \d+ oom[-_]kill event|srun: error: [^\n]*: Out Of Memory$)", re.MULTILINE
+)
+"""What SLURM writes into a job's log when a cgroup has run out of memory; its state may only be FAILED then."""
 
 States = Callable[[Sequence[str]], Mapping[str, JobState]]
 
@@ -69,6 +77,10 @@ class SubmittedJob:
                 return dict(sorted(ranks.items()))
         return {}
 
+    def ran_out_of_memory(self) -> bool:
+        """Whether SLURM says so in its logs, which is all that tells without accounting."""
+        return any(_MEMORY_RAN_OUT.search(_tail(path)) for path in self.log_files().values())
+
 
 def submitted_job(run: RunDirectory) -> SubmittedJob | None:
     """What was submitted last for a run; None where it only ever ran in commands' own processes."""
@@ -87,11 +99,13 @@ class JobWatch:
         states: States = job_states,
         clock: Callable[[], float] = time.monotonic,
         every_s: float = LOOK_EVERY_S,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.job = job
         self._states = states
         self._clock = clock
         self._every_s = every_s
+        self._wall_clock = wall_clock
         self._asked_at: float | None = None
         self._preempted_at: float | None = None
         self._state = JobState("")
@@ -116,9 +130,18 @@ class JobWatch:
         state = next((state for state in states if state.is_alive), None) or _last(states)
         if state.word != "PREEMPTED":
             self._preempted_at = None
-            return state
+            is_of_memory = state.word == "FAILED" and self.job.ran_out_of_memory()
+            return attrs.evolve(state, word="OUT_OF_MEMORY") if is_of_memory else state
         self._preempted_at = now if self._preempted_at is None else self._preempted_at
-        return state if now - self._preempted_at >= PREEMPTED_S else attrs.evolve(state, word="REQUEUED")
+        since_s = max(now - self._preempted_at, self._since_s(state.ended))
+        return state if since_s >= PREEMPTED_S else attrs.evolve(state, word="REQUEUED")
+
+    def _since_s(self, ended: str) -> float:
+        """How long ago that was by this machine's clock; 0 where SLURM does not say."""
+        try:
+            return self._wall_clock() - datetime.datetime.fromisoformat(ended).timestamp()
+        except ValueError:
+            return 0.0
 
 
 def watch_of(run: RunDirectory) -> JobWatch | None:
@@ -148,6 +171,15 @@ def _last(states: Sequence[JobState]) -> JobState:
     """Of a chain that is over, the last job that ran."""
     ran = [state for state in states if state.word != GONE and state.start == ""]
     return next((state for state in reversed(ran) if state.nodes), ran[0] if ran else states[0])
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+            return file.read(LOG_TAIL_BYTES)
+    except OSError:
+        return b""
 
 
 def _file(run: RunDirectory) -> Path:

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -25,9 +25,8 @@ import attrs
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 NEEDED_FOR_ACCOUNTS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 NODES = ("n1", "n2")
-CONTROLLER_PORT, ACCOUNTS_PORT, DATABASE_PORT, FIRST_NODE_PORT = 27817, 27819, 27306, 27901
-SHIFT_WITH_ACCOUNTS = 1000
-"""Two clusters, one with accounting, may run side by side."""
+DAEMONS = ("controller", "accounts", "database", *NODES)
+"""What listens on a port, each on one that is free when the cluster starts: several may run side by side."""
 
 CONFIGURATION = """
 ClusterName=lab
@@ -108,11 +107,6 @@ class Cluster:
         """What SLURM_CONF names."""
         return self.folder / "slurm.conf"
 
-    @property
-    def shift(self) -> int:
-        """How far its ports are from those of the other kind."""
-        return SHIFT_WITH_ACCOUNTS if self.with_accounts else 0
-
     def start(self) -> None:
         """Start the daemons and wait for idle nodes; they know their processes by the folder."""
         for name in ("state", "pid", "log", "spool"):
@@ -120,11 +114,12 @@ class Cluster:
         os.chmod(self.folder, 0o755)
         for node in NODES:
             (self.folder / "spool" / node).mkdir(exist_ok=True)
-        self._write_conf()
+        ports = _free_ports()
+        self._write_conf(ports)
         _name_hosts()
         _start_munge()
         if self.with_accounts:
-            self._start_accounts()
+            self._start_accounts(ports)
         self._run("/usr/sbin/slurmctld", "-c", "-f", str(self.conf))
         for node in NODES:
             self._run("/usr/sbin/slurmd", "-N", node, "-f", str(self.conf))
@@ -151,20 +146,21 @@ class Cluster:
                 os.kill(pid, signal.SIGTERM)
                 _wait(lambda pid=pid: not Path(f"/proc/{pid}/stat").exists() or _is_dead(pid), f"the end of {name}")
 
-    def _write_conf(self) -> None:
+    def _write_conf(self, ports: Mapping[str, int]) -> None:
         accounting = ["AccountingStorageType=accounting_storage/none"]
         if self.with_accounts:
             accounting = ["AccountingStorageType=accounting_storage/slurmdbd", "AccountingStorageHost=127.0.0.1"]
-            accounting.append(f"AccountingStoragePort={ACCOUNTS_PORT}")
+            accounting.append(f"AccountingStoragePort={ports['accounts']}")
         host = socket.gethostname().partition(".")[0]
         nodes = [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=8000 State=UNKNOWN"
-            for port, node in enumerate(NODES, start=FIRST_NODE_PORT + self.shift)
+            for node, port in ports.items()
+            if node in NODES
         ]
         parts = {"accounting": "\n".join(accounting), "nodes": "\n".join(nodes), "host": host, "folder": self.folder}
-        self.conf.write_text(CONFIGURATION.format(controller=CONTROLLER_PORT + self.shift, **parts))
+        self.conf.write_text(CONFIGURATION.format(controller=ports["controller"], **parts))
 
-    def _start_accounts(self) -> None:
+    def _start_accounts(self, ports: Mapping[str, int]) -> None:
         data, log = self.folder / "database", self.folder / "log" / "mariadb"
         data.mkdir(exist_ok=True)
         user = pwd.getpwnam("mysql")
@@ -173,7 +169,7 @@ class Cluster:
         own = ("--user=mysql", f"--datadir={data}")
         if not (data / "mysql").exists():
             self._run("mariadb-install-db", *own)
-        words = [*own, f"--socket={socket_file}", "--bind-address=127.0.0.1", f"--port={DATABASE_PORT}"]
+        words = [*own, f"--socket={socket_file}", "--bind-address=127.0.0.1", f"--port={ports['database']}"]
         words += ["--innodb-buffer-pool-size=128M", "--innodb-lock-wait-timeout=900"]
         with log.open("w") as output:
             database = subprocess.Popen(
@@ -188,7 +184,7 @@ class Cluster:
         )
         self._run("mariadb", f"--socket={socket_file}", "-e", f"CREATE DATABASE IF NOT EXISTS slurm_acct_db;{grants}")
         settings = self.folder / "slurmdbd.conf"
-        settings.write_text(ACCOUNTS.format(accounts=ACCOUNTS_PORT, database=DATABASE_PORT, folder=self.folder))
+        settings.write_text(ACCOUNTS.format(folder=self.folder, **ports))
         settings.chmod(0o600)
         self._run("/usr/sbin/slurmdbd")
         _wait(
@@ -202,6 +198,13 @@ class Cluster:
         done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr or done.stdout}")
+
+
+def _free_ports() -> dict[str, int]:
+    """A port of its own for each daemon."""
+    with contextlib.ExitStack() as stack:
+        taken = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in DAEMONS}
+        return {name: one.getsockname()[1] for name, one in taken.items()}
 
 
 def _name_hosts() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from slurm_commands import NO_ACCOUNTS, write_commands
 from typer.testing import CliRunner, Result
 
 from asr_lab.compiler.load import load_recipe
@@ -56,10 +56,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def write(**scripts: str) -> Path:
-        for name in ("squeue", "scontrol", "sacct", "scancel"):
-            path = folder / name
-            path.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n{scripts.get(name, "exit 1")}\n')
-            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        write_commands(folder, calls, **scripts)
         return calls
 
     return write
@@ -141,7 +138,7 @@ def test_a_job_that_never_began_leaves_its_word(queued: RunDirectory, slurm: Cal
 
 
 def test_a_job_unknown_to_every_command_ends_the_watching(queued: RunDirectory, slurm: Callable[..., Path]) -> None:
-    slurm(squeue="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    slurm(sacct=NO_ACCOUNTS)
     watched = asrlab("watch", queued.name)
     assert "keeps no accounts" in str(watched.exception)
     (row,) = json.loads(asrlab("runs", "--json").stdout)

@@ -19,8 +19,8 @@ def scontrol(word: str, reason: str = "None", code: str = "0:0", more: str = "")
     return (
         f"JobId=12 JobName=tiny-0a1b2c3d UserId=user(1000) GroupId=user(1000) MCS_label=N/A Priority=4294901759 Nice=0 "
         f"Account=(null) QOS=(null) JobState={word} Reason={reason} Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 "
-        f"Reboot=0 ExitCode={code} RunTime=00:01:07 TimeLimit=00:20:00 TimeMin=N/A SubmitTime=2026-11-30T10:00:00 "
-        f"EligibleTime=2026-11-30T10:00:00 StartTime=2026-11-30T12:30:00 EndTime=2026-11-30T12:50:00 Deadline=N/A "
+        f"Reboot=0 ExitCode={code} RunTime=00:01:07 TimeLimit=00:20:00 TimeMin=N/A SubmitTime=2025-11-30T10:00:00 "
+        f"EligibleTime=2025-11-30T10:00:00 StartTime=2025-11-30T12:30:00 EndTime=2025-11-30T12:50:00 Deadline=N/A "
         f"SuspendTime=None SecsPreSuspend=0 Partition=low AllocNode:Sid=login:77 ReqNodeList=(null) "
         f"ExcNodeList=(null) NodeList=n[1-2] BatchHost=n1 NumNodes=2 {more}\n"
     )
@@ -75,15 +75,15 @@ def test_an_end_has_its_word_without_accounting(word: str, accounted: str, code:
 @pytest.mark.parametrize(
     ("word", "reason", "start", "shown"),
     [
-        ("PENDING", "Priority", "2026-11-30T12:30:00",
-         "PENDING in low (Priority), expected to start 2026-11-30T12:30:00"),
+        ("PENDING", "Priority", "2025-11-30T12:30:00",
+         "PENDING in low (Priority), expected to start 2025-11-30T12:30:00"),
         ("PENDING", "Resources", "N/A", "PENDING in low (Resources)"),
         ("PENDING", "ReqNodeNotAvail, UnavailableNodes:n[1-2]", "N/A",
          "PENDING in low (ReqNodeNotAvail, UnavailableNodes:n[1-2])"),
         ("PENDING", "Nodes required for job are DOWN, DRAINED or reserved", "N/A",
          "PENDING in low (Nodes required for job are DOWN, DRAINED or reserved)"),
         ("PENDING", "a|b", "N/A", "PENDING in low (a|b)"),
-        ("CONFIGURING", "None", "2026-11-30T12:30:00", "CONFIGURING in low, expected to start 2026-11-30T12:30:00"),
+        ("CONFIGURING", "None", "2025-11-30T12:30:00", "CONFIGURING in low, expected to start 2025-11-30T12:30:00"),
         ("REQUEUED", "BeginTime", "N/A", "REQUEUED in low (BeginTime)"),
         ("REQUEUE_HOLD", "job_requeued_in_held_state", "N/A",
          "REQUEUE_HOLD in low (job_requeued_in_held_state); it is held until: scontrol release"),
@@ -99,12 +99,12 @@ def test_a_waiting_job_shows_queue_reason_and_expected_start(word: str, reason: 
     line = scontrol(word, "Priority")
     read = from_scontrol(line)
     assert read is not None
-    assert (read.word, read.is_waiting, read.start) == (word, True, "2026-11-30T12:30:00")
+    assert (read.word, read.is_waiting, read.start) == (word, True, "2025-11-30T12:30:00")
 
 
 @pytest.mark.parametrize("word", ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "NEW_ONE"])
 def test_a_job_that_runs_is_alive_whatever_word_a_later_version_has(word: str) -> None:
-    _, answer = slurm(squeue=f"12|{word}|low|2026-11-30T10:00:00|n[1-2]|None\n")
+    _, answer = slurm(squeue=f"12|{word}|low|2025-11-30T10:00:00|n[1-2]|None\n")
     found = job_state("12", answer)
     assert (found.is_alive, found.is_waiting, str(found)) == (True, False, f"{word} on n[1-2]")
 
@@ -118,7 +118,7 @@ def test_memory_that_ran_out_in_a_step_is_the_word() -> None:
 
 
 def test_of_an_array_each_job_is_its_own() -> None:
-    rows = "12_0|RUNNING|low|2026-11-30T10:00:00|n1|None\n12_1|PENDING|low|N/A||JobArrayTaskLimit\n"
+    rows = "12_0|RUNNING|low|2025-11-30T10:00:00|n1|None\n12_1|PENDING|low|N/A||JobArrayTaskLimit\n"
     asked, answer = slurm(squeue=rows, scontrol=scontrol("FAILED", code="1:0"))
     found = job_states(["12_1", "12_0", "12_2"], answer)
     assert [state.word for state in found.values()] == ["PENDING", "RUNNING", "FAILED"]
@@ -134,8 +134,8 @@ def test_a_job_that_no_command_knows_is_gone_and_says_why() -> None:
 
 def test_preemption_is_told_from_a_cancel() -> None:
     for more, expected in (
-        ("PreemptEligibleTime=2026-11-30T10:00:00 PreemptTime=2026-11-30T12:31:00 ", True),
-        ("PreemptEligibleTime=2026-11-30T10:00:00 PreemptTime=None ", False),
+        ("PreemptEligibleTime=2025-11-30T10:00:00 PreemptTime=2025-11-30T12:31:00 ", True),
+        ("PreemptEligibleTime=2025-11-30T10:00:00 PreemptTime=None ", False),
         ("", False),
     ):
         _, answer = slurm(scontrol=scontrol("COMPLETING", more=more))
