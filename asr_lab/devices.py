@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from asr_lab.number_formats import Gpu
 
 if TYPE_CHECKING:
     import torch
 
 MAX_WORKERS = 4
+ANSWER_S = 10.0
+"""Patience with `nvidia-smi`."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -45,6 +50,24 @@ def visible_gpus() -> tuple[str, ...]:
     if listed is not None:
         return tuple(name.strip() for name in listed.split(",") if name.strip() and not name.strip().startswith("-"))
     return tuple(str(number) for number in range(sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def local_gpu() -> Gpu | None:
+    """The first GPU that this process may use, found without torch by NVIDIA's `nvidia-smi`; None where there is none.
+
+    None, too, where `nvidia-smi` cannot say.
+    """
+    visible = visible_gpus()
+    if not visible:
+        return None
+    asked = ["nvidia-smi", f"--id={visible[0]}", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_S, check=True).stdout
+        name, _, capability = told.strip().splitlines()[0].rpartition(",")
+        major, minor = (int(part) for part in capability.strip().split("."))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+    return Gpu(name.strip(), (major, minor))
 
 
 def best_device() -> torch.device:

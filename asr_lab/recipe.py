@@ -212,6 +212,9 @@ class Decode:
     """Power on the length that attention scores are divided by."""
     ctc_weight: float = attrs.field(default=0.3, validator=v.all_of(v.ge(0), v.le(1)))
     """Share of CTC in `joint` and `rescoring`."""
+    precision: Literal["fp32", "bf16", "same"] = added(default="fp32")
+    """Number format of decoding recordings whatever was trained in; `same` is that of training. Streams are decoded in
+    fp32, and so is validation."""
 
     def build(self) -> DecodeOptions:
         """The options without their bounds."""

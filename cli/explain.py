@@ -13,6 +13,7 @@ from cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
     from asr_lab.compiler.graph import Graph, Node
+    from asr_lab.training.precision import LayerPrecision
 
 
 def explain(
@@ -27,23 +28,30 @@ def explain(
     from asr_lab.compiler.load import load_recipe
 
     document = load_recipe(recipe, overrides)
-    from asr_lab.compiler.graph import recipe_graph
+    from asr_lab.compiler.graph import precision_layers, recipe_graph
 
     graph, assumes = recipe_graph(document.value), document.value.tokenizer.assumes
+    layers = precision_layers(document.value)
     if as_json:
-        _print_json(graph, assumes)
-    else:
-        _print_table(document.value.name, graph, assumes)
+        _print_json(graph, assumes, layers)
+        return
+    _print_table(document.value.name, graph, assumes)
+    if layers:
+        from asr_lab.training.precision.table import precision_table
+
+        table = precision_table(document.value.precision.tag(), layers, is_grouped=True)
+        output_console().print(f"\n{table}", soft_wrap=True, highlight=False)
 
 
-def _print_json(graph: Graph, assumes: str) -> None:
+def _print_json(graph: Graph, assumes: str, layers: Sequence[LayerPrecision]) -> None:
     import json
 
     import attrs
 
     nodes = [attrs.asdict(n) for n in graph.nodes]
     sums = {"parameters": graph.parameters, "macs_per_s": graph.macs_per_s, "assumes": assumes}
-    print(json.dumps({**sums, "nodes": nodes}, indent=2))
+    precision = [{**row._asdict(), "converted": not row.kept_because} for row in layers]
+    print(json.dumps({**sums, "nodes": nodes, "precision": precision}, indent=2))
 
 
 def _runs_of_equals(nodes: Sequence[Node]) -> list[tuple[list[str], Node]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from asr_lab.data.evaluation_data import EvaluationData
     from asr_lab.recipe import Recipe
     from asr_lab.recognition.decoded_utterance import DecodedUtterance
+    from asr_lab.training.precision import PrecisionManager
 
 REQUEST = "request.json"
 LANGUAGE_TOKEN = re.compile(r"\s*<([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]+)*)>\s*")
@@ -69,7 +70,7 @@ def decode_sets(
 
     LabErrors for data, weights and devices.
     """
-    from asr_lab.compiler.build import evaluation_sets, load_model
+    from asr_lab.compiler.build import decode_precision, evaluation_sets, load_model
     from asr_lab.compiler.inputs import data_root
 
     device = best_device().type if request.device == "auto" else request.device
@@ -84,7 +85,8 @@ def decode_sets(
             loaded = load_model(recipe, request.directory.path, request.checkpoint)
             loaded.model.to(device)
             loaded.features.to(device)
-        write_part(_decoded(data, loaded, recipe, device, show), folder)
+            precision = decode_precision(recipe, loaded.model, device)
+        write_part(_decoded(data, loaded, precision, recipe, device, show), folder)
 
 
 def shared(names: Sequence[str], place: int, shares: int) -> list[str]:
@@ -92,12 +94,22 @@ def shared(names: Sequence[str], place: int, shares: int) -> list[str]:
     return list(names[place::shares])
 
 
-def _decoded(data: EvaluationData, loaded: Loaded, recipe: Recipe, device: str, show: bool) -> DecodedPart:
+def _decoded(
+    data: EvaluationData, loaded: Loaded, precision: PrecisionManager, recipe: Recipe, device: str, show: bool
+) -> DecodedPart:
     from asr_lab.recognition.transcribe_set import DecodingCost, transcribe_set
 
     cost = DecodingCost()
     found = transcribe_set(
-        loaded.model, loaded.features, loaded.vocabulary, data, recipe.decode.build(), device, show, cost=cost
+        loaded.model,
+        loaded.features,
+        loaded.vocabulary,
+        data,
+        recipe.decode.build(),
+        device,
+        show,
+        cost=cost,
+        precision=precision,
     )
     if cost.halvings:
         print(f"note: {data.name}: out of memory; batches were halved {cost.halvings} times", file=sys.stderr)

@@ -59,7 +59,7 @@ def evaluate_run(
     scores, writes and gets the evaluation, the others None. Raises LabErrors.
     """
     from asr_lab.commands.test_reads import add_read
-    from asr_lab.compiler.build import evaluation_sets, load_model
+    from asr_lab.compiler.build import decode_precision, evaluation_sets, load_model
     from asr_lab.compiler.inputs import data_root
     from asr_lab.evaluation.evaluation_files import evaluate, write_evaluation
     from asr_lab.evaluation.page import write_report
@@ -74,10 +74,19 @@ def evaluate_run(
     sets = group.in_turn(lambda: evaluation_sets(recipe, recipe.data.test, data_root()), "reading the data")
     loaded = load_model(recipe, run.path, checkpoint)
     model, features = loaded.model.to(device), loaded.features.to(device)
+    precision = decode_precision(recipe, model, device)
     decoded, unreadable = {}, []
     for one in sets:
         decoded[one.name] = transcribe_set(
-            model, features, loaded.vocabulary, one, recipe.decode.build(), device, show, group=group
+            model,
+            features,
+            loaded.vocabulary,
+            one,
+            recipe.decode.build(),
+            device,
+            show,
+            group=group,
+            precision=precision,
         )
         unreadable += [(one.name, bad) for bad in one.unreadable]
     if not group.world.is_first:

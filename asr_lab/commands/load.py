@@ -59,6 +59,7 @@ class TrainedModel:
     """
 
     def __init__(self, run: RunDirectory, recipe: Recipe, loaded: Loaded, device: torch.device) -> None:
+        from asr_lab.compiler.build import decode_precision
         from asr_lab.recognition.recognizer import Recognizer
 
         self.run, self.recipe, self.device = run, recipe, device
@@ -73,6 +74,7 @@ class TrainedModel:
             frame_ms=recipe.features.frame_ms,
             decode=self.decode,
             device=device,
+            precision=decode_precision(recipe, loaded.model.to(device), device),
         )
 
     @property

@@ -66,7 +66,7 @@ def streaming_run(
     notes = [f"{context_text}, algorithmic delay {recognizer.algorithmic_delay_ms:g} ms"]
     if context not in [known for known, _ in loaded.model.contexts]:
         notes.append(f"the model was not trained in {context_text}")
-    return StreamingRun(recognizer, trained.sample_rate, chunk_ms, tuple(notes))
+    return StreamingRun(recognizer, trained.sample_rate, chunk_ms, (*notes, *_format_notes(trained)))
 
 
 def _first_pass(decode: DecodeOptions) -> DecodeOptions:
@@ -87,4 +87,9 @@ def _by_agreement(trained: TrainedModel, why: str, max_streams: int) -> Streamin
         return None
     every, longest = f"every {recognizer.step_ms:g} ms", f"up to {recognizer.max_buffer_s:g} s of audio"
     notes = (f"local agreement: {every}, {longest} are decoded anew", f"not by CTC: {why}")
-    return StreamingRun(recognizer, trained.sample_rate, recognizer.step_ms, notes)
+    return StreamingRun(recognizer, trained.sample_rate, recognizer.step_ms, (*notes, *_format_notes(trained)))
+
+
+def _format_notes(trained: TrainedModel) -> tuple[str, ...]:
+    wanted = trained.recipe.decode.precision
+    return () if wanted == "fp32" else (f'decoded in fp32: decode.precision = "{wanted}" is for whole recordings',)

@@ -42,6 +42,7 @@ from asr_lab.training.parallel.group import Group
 from asr_lab.training.parallel.machine_share import device_of, own_processors
 from asr_lab.training.parallel.strategy import Strategy
 from asr_lab.training.parallel.world import World
+from asr_lab.training.precision import LayerPrecision, PrecisionManager, get_precision_manager, set_products
 from asr_lab.training.store import CheckpointStore
 from asr_lab.training.weights import ChosenWeights, choose_weights, load_weights
 
@@ -59,7 +60,11 @@ class Experiment:
     vocabulary: Vocabulary
     valid: tuple[EvaluationData, ...]
     test: tuple[EvaluationData, ...]
+    layers: tuple[LayerPrecision, ...]
+    """What each linear layer is trained in; none where that is the same everywhere."""
     decode: DecodeOptions
+    decode_precision: PrecisionManager
+    """What recordings are decoded in."""
     score: Score
     normalizer: TextNormalizer
     """Of scores; training has its own."""
@@ -165,17 +170,23 @@ def build(
     with arithmetic.use():
         model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model, start)
+    precision = recipe.precision.build()
+    precision.require(device)
+    set_products()
+    layers = precision.convert(model)
     strategy.wrap(model)  # before there is an optimizer over its weights
     data = _training_data(recipe, corpus, root, group.world, num_workers(recipe.data.num_workers, processors))
     length = extent(recipe.train, data.num_steps(0), data.audio_s(0))
     return Experiment(
-        learner=_learner(recipe, model, features, data, length, strategy, stop, processors, arithmetic),
+        learner=_learner(recipe, model, features, data, length, precision, strategy, stop, processors, arithmetic),
         model=model,
         features=features,
         vocabulary=inputs.vocabulary,
         valid=_evaluation_data(recipe, inputs.valid),
         test=evaluation_sets(recipe, recipe.data.test, root),
+        layers=layers,
         decode=recipe.decode.build(),
+        decode_precision=_decode_precision(recipe, precision),
         score=recipe.score,
         normalizer=scoring,
         left_out=left_out,
@@ -190,6 +201,24 @@ def seeded_model(recipe: Recipe, vocab_size: int) -> SpeechModel:
     """The recipe's model with the weights that its seed draws."""
     torch.manual_seed(recipe.seed)
     return build_model(recipe.features, recipe.encoder, recipe.decoder, vocab_size)
+
+
+def decode_precision(recipe: Recipe, model: SpeechModel, device: torch.device | str) -> PrecisionManager:
+    """What a loaded model decodes recordings in, as `[decode]` says; with `same` its layers are converted for that.
+
+    LabError where the device cannot compute in it.
+    """
+    trained = recipe.precision.build() if recipe.decode.precision == "same" else get_precision_manager("fp32")
+    precision = _decode_precision(recipe, trained)
+    precision.require(torch.device(device))
+    set_products()
+    precision.convert(model)
+    return precision
+
+
+def _decode_precision(recipe: Recipe, trained: PrecisionManager) -> PrecisionManager:
+    wanted = recipe.decode.precision
+    return trained if wanted == "same" else get_precision_manager(wanted)
 
 
 def evaluation_sets(recipe: Recipe, datasets: Sequence[Dataset], root: Path) -> tuple[EvaluationData, ...]:
@@ -261,6 +290,7 @@ def _learner(
     features: Streamable[Any],
     data: TrainingData,
     length: Extent,
+    precision: PrecisionManager,
     strategy: Strategy,
     stop: Callable[[], int],
     processors: int,
@@ -272,7 +302,7 @@ def _learner(
         data,
         recipe.optimizer.build(model),
         recipe.schedule.build(length.num_steps),
-        recipe.precision.build(),
+        precision,
         [data.augmentation],
         seed=recipe.seed,
         limits=limits_of(recipe.train),

@@ -13,12 +13,14 @@ from torch import nn
 
 from asr_lab.compiler.cost import Costs, Unfilled
 from asr_lab.compiler.facts import kind
-from asr_lab.compiler.model import build_context
+from asr_lab.compiler.model import build_context, build_model
 from asr_lab.nn.decoder import DecoderHead, Targets
+from asr_lab.number_formats import LOW_PRECISIONS, tile
 from asr_lab.recipe import Encoder, Recipe
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.features import Features
 from asr_lab.streaming import Context, Frames, Streamable
+from asr_lab.training.precision.conversion import LayerPrecision, layers
 from asr_lab.units import s_to_frames, samples_to_ms
 
 MEASURED_S = 10
@@ -71,6 +73,16 @@ def recipe_graph(recipe: Recipe, vocab_size: int | None = None) -> Graph:
     """The graph of a recipe's model; no weight is allocated."""
     size = vocab_size or recipe.tokenizer.size
     return graph(recipe.features, recipe.encoder, recipe.decoder, size)
+
+
+def precision_layers(recipe: Recipe) -> tuple[LayerPrecision, ...]:
+    """What each linear layer is trained in; none where that is the same for all. No weight is allocated."""
+    asked = recipe.precision.asked
+    if asked.format not in LOW_PRECISIONS:
+        return ()
+    with torch.device("meta"), Unfilled():
+        model = build_model(recipe.features, recipe.encoder, recipe.decoder, recipe.tokenizer.size)
+    return layers(model, tile(asked))
 
 
 def graph(features: Features, encoder: Encoder, decoders: Sequence[Decoder], vocab_size: int) -> Graph:

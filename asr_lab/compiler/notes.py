@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from asr_lab.compiler.number_formats import format_notes
 from asr_lab.config.imports import ImportCost
 from asr_lab.config.load import Document
 from asr_lab.errors import LabError
@@ -36,6 +37,7 @@ def notes(document: Document[Recipe]) -> list[str]:
         *_clock(recipe),
         *_scoring(recipe),
         *_leaks(recipe),
+        *format_notes(recipe),
     ]
 
 

@@ -16,6 +16,12 @@ from asr_lab.compiler.data_rules import (
     speech_is_at_most_twice_as_fast,
 )
 from asr_lab.compiler.exactness import every_machine_computes_alike
+from asr_lab.compiler.number_formats import (
+    decoding_rounds_each_frame_alone,
+    dims_tile,
+    formats_are_possible,
+    processes_share_scales,
+)
 from asr_lab.compiler.processes import processes_are_used, processes_share_evenly, ranks_take_part_of_a_batch
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
@@ -230,6 +236,10 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     processes_are_used,
     every_machine_computes_alike,
     processes_share_evenly,
+    formats_are_possible,
+    dims_tile,
+    processes_share_scales,
+    decoding_rounds_each_frame_alone,
     groups_say_something,
     updates_are_bounded,
     datasets_make_sense,

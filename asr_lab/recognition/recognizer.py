@@ -23,6 +23,7 @@ from asr_lab.recognition.transcribe_set import evaluating, evaluation_context
 from asr_lab.recognition.transcript import Transcript, TranscriptSegment
 from asr_lab.streaming import WHOLE, Frames, Streamable, run_whole
 from asr_lab.text.vocabulary import Vocabulary
+from asr_lab.training.precision import PrecisionManager, get_precision_manager
 from asr_lab.units import s_to_samples
 
 WINDOW_S = 30.0
@@ -56,6 +57,7 @@ class Recognizer:
         decode: DecodeOptions | None = None,
         device: torch.device | str = "cpu",
         window_s: float = WINDOW_S,
+        precision: PrecisionManager | None = None,
     ) -> None:
         self.model = model.to(device)
         self.features = features.to(device)
@@ -63,6 +65,7 @@ class Recognizer:
         self.sample_rate = sample_rate
         self.decode = decode or DecodeOptions()
         self.device = device
+        self.precision = precision or get_precision_manager("fp32")
         self.window_s = window_s
         self.context = evaluation_context(model)
         self._reading = ctc_reading(model, frame_ms)
@@ -90,7 +93,8 @@ class Recognizer:
         with evaluating(self.model):
             audio = torch.from_numpy(piece.audio)[None].to(self.device)
             features = run_whole(self.features, Frames.whole(audio), WHOLE)
-            tokens = self.model.search(features, self.decode, self.context)[0][0].tokens
+            with self.precision.autocast(self.device):
+                tokens = self.model.search(features, self.decode, self.context)[0][0].tokens
             words = self._words(features, tokens, piece.start_s, end_s) if with_words else None
         text = " ".join(self.vocabulary.decode(tokens).split())
         return TranscriptSegment(piece.start_s, end_s, text, words)

@@ -24,6 +24,7 @@ from asr_lab.recognition.decoded_utterance import DecodedUtterance
 from asr_lab.streaming import Context, Frames, Streamable
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.parallel.group import Group
+from asr_lab.training.precision import PrecisionManager, get_precision_manager
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -69,6 +70,7 @@ def transcribe_set(
     cost: DecodingCost | None = None,
     group: Group | None = None,
     stop: Callable[[], int] = lambda: 0,
+    precision: PrecisionManager | None = None,
 ) -> list[DecodedUtterance]:
     """The best hypothesis of every utterance of a set, in the set's order, references as its manifest writes them.
 
@@ -76,12 +78,13 @@ def transcribe_set(
     when that is a terminal. With `spell`, the tokens of a transcript beside so many samples (none where there is
     nothing to learn), each has its loss. `cost` is added to. Of a `group` of processes each decodes its share of the
     batches, with a model of its own; all get the same list, or raise InterruptedDecodingError when `stop` gives one of
-    them the number of a signal.
+    them the number of a signal. Features and losses are computed in 32 bits, model and search in `precision`, by
+    default that too.
 
     A batch that does not fit into memory is halved, and so are those after it that are as large; an utterance that
     does not fit alone becomes one of the set's `unreadable`.
     """
-    group = group or Group()
+    group, precision = group or Group(), precision or get_precision_manager("fp32")
     context = evaluation_context(model)
     texts: dict[str, str] = {}
     losses: dict[str, float] = {}
@@ -89,8 +92,10 @@ def transcribe_set(
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
 
         def step(batch: Batch) -> tuple[list[str], dict[str, float]]:
-            encoded = model.encode(batch_features(features, batch, device), context)
-            found = model.search_in(encoded, decode)
+            frames = batch_features(features, batch, device)
+            with precision.autocast(device):
+                encoded = model.encode(frames, context)
+                found = model.search_in(encoded, decode)
             own = _losses(model, encoded, batch, spell) if spell is not None else {}
             return [vocabulary.decode(hypotheses[0].tokens) for hypotheses in found], own
 

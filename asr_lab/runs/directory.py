@@ -114,6 +114,11 @@ class RunDirectory:
         return self.path / LEFT_OUT
 
     @property
+    def precision_file(self) -> Path:
+        """What each linear layer is trained in, a table for people; there where it is not the same for all."""
+        return self.path / "precision.txt"
+
+    @property
     def lock(self) -> Path:
         """Its owners, attempt by attempt."""
         return self.path / "lock"

@@ -122,7 +122,8 @@ class ForwardBackward:
                     sums.rows.append(losses.total.detach())
                     loss = losses.total.sum() / tokens
                 watch.lap("forward")
-                torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
+                with self.precision.rounding():
+                    torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
                 watch.lap("backward")
         return sums
 

@@ -71,6 +71,7 @@ class Learner:
         self.optimizer = optimizer
         self.progress = Progress()
         self.device = next(model.parameters()).device
+        self.precision = precision
         self.scaler = precision.scaler(self.device)
         self._forward_backward = ForwardBackward(
             model,
@@ -227,6 +228,8 @@ class Learner:
         }
         if self.average is not None:
             tensors["average"] = self.average.tensors()
+        if carried := self.precision.tensors():
+            tensors["precision"] = carried
         numbers: dict[str, Any] = {
             "seed": self.seed,
             "progress": attrs.asdict(self.progress),
@@ -255,6 +258,7 @@ class Learner:
             self.average.num_updates = int(numbers["average_updates"])
         if self.scaler is not None:
             self.scaler.load_state_dict(numbers["scaler"])
+        state.restore_tensors(self.precision.tensors(), snapshot.tensors.get("precision", {}), "precision")
         self.progress = Progress(**numbers["progress"])
         self._rng = snapshot.tensors["rng"]
         randomness.set_rng_state(self._rng)

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from asr_lab.errors import CheckpointError, shown_name
 from asr_lab.training.parallel.shards import local, own_part, shard_like
 
-PARTS = ("model", "optimizer", "average", "rng")
+PARTS = ("model", "optimizer", "average", "rng", "precision")
 """The kinds of tensors in a checkpoint; each is a file of its own."""
 MOST_LINES = 40
 """Of what a checkpoint's file names and the model does not have."""

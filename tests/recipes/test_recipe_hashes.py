@@ -42,7 +42,9 @@ HASHES = {
 }
 ABSENCES = {
     "recipe.Init.checkpoint": "best",
+    "recipe.Decode.precision": "fp32",
     "recipe.Train.keep_best": 1,
+    "slots.precision.fp32.FP32.tf32": False,
     "recipe.Score.scorer": "plain",
     "slots.augments.spec_augment.SpecAugment.max_warp_share": 0.0,
     # Runs from before warmed up by the steps that they state.

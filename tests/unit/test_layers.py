@@ -14,7 +14,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "asr_lab"
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "units", "files", "devices"),
+    ("errors", "units", "files", "number_formats"),
+    ("devices",),
     ("config",),
     ("streaming",),
     ("nn",),

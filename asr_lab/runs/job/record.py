@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asr_lab.errors import RunError
+from asr_lab.files import write_text
 from asr_lab.runs.code_snapshot import running_code
 from asr_lab.runs.directory import RunDirectory, identity_of
 from asr_lab.runs.job.attempt import Attempted
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
 def tell_attempt(attempt: Attempted, document: Document[Recipe], experiment: Experiment, parts: dict[str, Any]) -> None:
     """Write down what this attempt runs on, what it leaves out, and what has no effect in it."""
     from asr_lab.compiler.effects import line, without_effect
+    from asr_lab.training.precision.table import precision_table
 
     run, recipe = attempt.run, document.value
     is_changed = _record(attempt, experiment, recipe, parts)
     if parts["resumed_from"] is not None and not is_changed:
         experiment.left_out.take_up(run.left_out_file, experiment.valid_files)
     experiment.left_out.write(run.left_out_file)
+    if table := precision_table(recipe.precision.tag(), experiment.layers):
+        write_text(run.precision_file, f"{table}\n")
     attempt.warn_of_left_out(experiment.left_out)
     for problem in without_effect(document, experiment.extent):
         attempt.warn(line(problem))
@@ -75,6 +79,7 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         "pid": os.getpid(),
         "accepted": [attrs.asdict(change) for change in found],
         "other_host": other_host,
+        "precision": experiment.learner.precision.products(),
         "world": world,
         "other_world": other_world,
         "exact": not found and not other_host and not other_world,

@@ -134,6 +134,7 @@ def score_test(
             learner.device,
             group=group,
             stop=stop,
+            precision=experiment.decode_precision,
         )
         unreadable += [(data.name, one) for one in data.unreadable]
     if group is not None and not group.world.is_first:

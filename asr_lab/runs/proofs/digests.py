@@ -23,6 +23,7 @@ LABELS = {
     "optimizer": "optimizer",
     "average": "averaged weights",
     "rng": "random state",
+    "precision": "delayed scales",
     "cursor": "cursor",
     "best": "best checkpoint",
     "metrics": "metrics",

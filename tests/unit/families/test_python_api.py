@@ -14,6 +14,7 @@ from asr_lab.models.conformer import ConformerASRModel, ConformerConfig
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.ssm import SSMASRModel, SSMConfig
 from asr_lab.models.whisper import WhisperASRModel, WhisperConfig
+from asr_lab.number_formats import FORMATS, LOW_PRECISIONS
 from asr_lab.streaming import Frames
 from asr_lab.tokenizers import CharacterTokenizer
 from asr_lab.training import get_precision_manager
@@ -135,9 +136,22 @@ def test_a_models_own_extractor_gives_the_dimension_that_it_reads() -> None:
         assert features_of(model, noise(8000)).shape[1] == model.config.features.dim
 
 
-@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_precision_managers_give_autocast_regions(name: str) -> None:
-    manager = get_precision_manager(name)
+    manager = get_precision_manager(name, emulate=name in LOW_PRECISIONS)
     with manager.autocast("cpu"):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == manager.dtype
+
+
+@pytest.mark.parametrize("name", LOW_PRECISIONS)
+def test_a_converted_model_rounds_in_its_region_alone(name: str) -> None:
+    model = tiny("ssm").eval()
+    features = Frames.whole(noise(1, 16, model.config.features.dim))
+    with torch.no_grad():
+        (before,) = model.encode(features)[:1]
+        manager = get_precision_manager(name, emulate=True)
+        assert any(not row.kept_because for row in manager.convert(model))
+        assert torch.equal(model.encode(features)[0].x, before.x)
+        with manager.autocast("cpu"):
+            assert not torch.equal(model.encode(features)[0].x.float(), before.x)

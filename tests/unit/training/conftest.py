@@ -20,7 +20,7 @@ from asr_lab.training.arithmetic import FAST, Arithmetic
 from asr_lab.training.groups import parameter_groups
 from asr_lab.training.learner import Learner
 from asr_lab.training.limits import Limits
-from asr_lab.training.precision import get_precision_manager
+from asr_lab.training.precision import PrecisionManager, get_precision_manager
 
 RATE, WINDOW, DIM, VOCAB = 1000, 50, 16, 7
 
@@ -94,18 +94,19 @@ class Shift:
         return frames + 0.1 * torch.tensor(shifts, dtype=frames.dtype, device=frames.device)[:, None, None]
 
 
-def build_model(dropout: float = 0.1) -> SpeechModel:
+def build_model(dropout: float = 0.1, dim: int = DIM) -> SpeechModel:
     torch.manual_seed(0)
     contexts = ((WHOLE, 1.0), (Context(4, 8), 2.0))
-    encoder = Chain([Layer(10, DIM, dropout), Layer(DIM, DIM, dropout)])
-    return SpeechModel(encoder, [CTCHead(DIM, VOCAB)], [1.0], [2], contexts)
+    encoder = Chain([Layer(10, dim, dropout), Layer(dim, dim, dropout)])
+    return SpeechModel(encoder, [CTCHead(dim, VOCAB)], [1.0], [2], contexts, VOCAB)
 
 
 def build_learner(
     *,
     data: Any = None,
     dropout: float = 0.1,
-    precision: str = "fp32",
+    precision: str | PrecisionManager = "fp32",
+    dim: int = DIM,
     optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
     schedule: Callable[[int, float], float] = lambda step, share: 1.0 - 0.5 * share,
     lr: float = 5e-3,
@@ -117,7 +118,9 @@ def build_learner(
     device: str = "cpu",
     arithmetic: Arithmetic = FAST,
 ) -> Learner:
-    model = build_model(dropout).to(device)
+    model = build_model(dropout, dim).to(device)
+    manager = get_precision_manager(precision) if isinstance(precision, str) else precision
+    manager.convert(model)
     groups = parameter_groups(model, (), 1e-2)
     made = optimizer(model) if optimizer else torch.optim.AdamW(groups, lr=lr, fused=True)
     return Learner(
@@ -126,7 +129,7 @@ def build_learner(
         data or Noise(),
         made,
         schedule,
-        get_precision_manager(precision),
+        manager,
         (Shift(),),
         seed=7,
         limits=Limits(max_steps=max_steps, max_epochs=max_epochs),

@@ -122,8 +122,8 @@ def test_a_precision_decides_the_products_and_not_the_weights(name: str, dtype: 
         assert layer(torch.randn(2, 8)).dtype == (dtype or torch.float32)
     assert layer.weight.dtype == torch.float32
     assert (precision.scaler("cpu") is not None) == (name == "fp16")
-    with pytest.raises(LabError, match="no precision called 'fp8'"):
-        get_precision_manager("fp8")
+    with pytest.raises(LabError, match="no precision called 'fp7'"):
+        get_precision_manager("fp7")
 
 
 def test_a_precision_without_a_device_takes_the_one_there_is() -> None:

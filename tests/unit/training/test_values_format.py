@@ -39,4 +39,4 @@ def test_a_states_fingerprint_is_the_same_for_ever() -> None:
     }
     found = fingerprint(Snapshot(tensors, {"b": 1, "a": [2.5, None]}))
     assert found == "b1146894bd067bf0d81d15a9792953dccd6e9b163176265184cb4e83c1be9928"
-    assert PARTS == ("model", "optimizer", "average", "rng")
+    assert PARTS == ("model", "optimizer", "average", "rng", "precision")

@@ -138,6 +138,8 @@ def learner_of(
     torch.use_deterministic_algorithms(True)
     model = seeded_model(document, 260)
     strategy = strategy_of(kind, group, **how)
+    precision = document.precision.build()
+    precision.convert(model)
     strategy.wrap(model)
     return Learner(
         model,
@@ -145,7 +147,7 @@ def learner_of(
         data,
         document.optimizer.build(model),
         document.schedule.build(4),
-        document.precision.build(),
+        precision,
         seed=3,
         limits=Limits(max_steps=4),
         clip_norm=0.5,
