@@ -73,7 +73,9 @@ class Drawing:
         """The keys of a section; those that are there stay."""
         data = dict(written or {})
         for field in fields(section):
-            if self.small and field.key in FEASIBLE:
+            if self.small and field.key == "emulate":
+                data[field.key] = True  # no GPU here has the format
+            elif self.small and field.key in FEASIBLE:
                 data[field.key] = data.get(field.key, self.rng.choice(FEASIBLE[field.key]))
             elif field.key not in data and (field.required or (written is None and self.rng.random() < 0.4)):
                 data[field.key] = self.value(field.type, field)

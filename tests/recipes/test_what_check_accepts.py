@@ -20,6 +20,8 @@ from accepted_recipes import Drawing, accepted, built, of_tones, trained
 from small_run import write_tones
 
 BUILT, TRAINED = 25, 10
+ABSENT = ("RepDL", "open_asr_leaderboard")
+"""Named where a machine lacks what no package registry has."""
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +44,14 @@ def test_a_recipe_that_is_accepted_trains(tones: Path, monkeypatch: pytest.Monke
         document = accepted(random.Random(f"trained {number}"), small=True, data=of_tones(tones))
         try:
             trained(document)
-        except LabError as error:  # what only the data can tell
-            refused.append(str(error))
+        except LabError as error:  # what only the data can tell, or the machine
+            if not any(absent in str(error) for absent in ABSENT):
+                refused.append(str(error))
     assert len(refused) <= TRAINED // 3, refused
 
 
 def test_every_choice_of_every_slot_is_drawn() -> None:
-    drawn = {part for number in range(60) for part in _choices(accepted(random.Random(f"drawn {number}")).value)}
+    drawn = {part for number in range(100) for part in _choices(accepted(random.Random(f"drawn {number}")).value)}
     # One key in a table that few recipes have: drawn without the rest.
     tables = [Drawing(random.Random(f"drawn {number}"), small=False).table(Score) for number in range(400)]
     normalizers = [table["normalizer"] for table in tables if isinstance(table.get("normalizer"), dict)]
