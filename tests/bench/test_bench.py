@@ -68,6 +68,7 @@ def test_checkpoints_are_measured_beside_cp_of_the_same_bytes() -> None:
     assert all(figures[key] > 0 for key in figures)
 
 
+@pytest.mark.prove
 def test_processes_are_measured_beside_one_and_beside_the_cost_model() -> None:
     (figures,) = measured("parallel", "bench_parallel(1, processes=(2,))")
     assert figures["processes"] == 2

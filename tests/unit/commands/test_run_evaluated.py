@@ -126,6 +126,7 @@ def test_compare_takes_runs_and_files(trained: RunDirectory, capsys: Capture) ->
     assert "B - A" in capsys.readouterr().out
 
 
+@pytest.mark.prove
 def test_results_leaves_each_speaker_out_in_turn(recipe: Write, tmp_path: Path, capsys: Capture) -> None:
     readme, out = tmp_path / "README.md", tmp_path / "docs"
     readme.write_text("<!-- results:start -->\n<!-- results:end -->\n")

@@ -19,7 +19,7 @@ from machines import Place
 from asr_lab.runs.proofs.digests import digests
 
 Write = Callable[..., Path]
-IN_THE_GATE = ("reboot", "other_host", "stopped", "race", "copy", "without_locks")
+IN_THE_GATE = ("reboot", "stopped", "race", "without_locks")
 NUM_CASES = 200
 
 
