@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ NO_COUNT = 1 << 60
 """libsndfile counts more samples than this where it does not know how many there are."""
 PLAIN = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 """How the names of encodings begin in which each sample stands for itself, FLAC's too."""
+INTEGERS = ("PCM_", "ULAW", "ALAW")
+"""Those whose samples are finite whatever their bytes are."""
 
 
 class AudioError(DataError):
@@ -43,6 +45,14 @@ class AudioError(DataError):
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         self.reason = reason
         super().__init__(f"{os.fspath(path)}: {reason}")
+
+
+class _Kept(NamedTuple):
+    """A decoder that has read a header and no sample yet."""
+
+    decoder: SequentialFile
+    stack: contextlib.ExitStack
+    """Closes it."""
 
 
 class Recording:
@@ -57,6 +67,7 @@ class Recording:
         self.file = _opened(path)
         self.notes: list[str] = []
         """What is odd about it, and was read all the same."""
+        self._kept: _Kept | None = None
         try:
             self.layout = self._layout()
             self._declared = [self._read_header(part, number) for number, part in enumerate(self.layout.parts)]
@@ -68,6 +79,8 @@ class Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._kept is not None:
+            self._kept.stack.close()
         self.file.close()
 
     sample_rate: int
@@ -78,6 +91,9 @@ class Recording:
     @property
     def num_samples(self) -> int | None:
         """Samples of each channel as its headers say; None where only decoding tells."""
+        if len(self._declared) == 1 and (count := self._declared[0]) is not None:
+            with self._first_decoder(self.layout.parts[0]) as decoder:
+                self._declared[0] = self._confirmed(decoder, count)
         counts = [count for count in self._declared if count is not None]
         return sum(counts) if len(counts) == len(self._declared) else None
 
@@ -103,7 +119,7 @@ class Recording:
     def _part_blocks(self, part: AudioStream, start: int) -> Generator[Block, None, int]:
         """Blocks of one stream from its sample `start` on; the place of its end is returned."""
         with contextlib.ExitStack() as stack:
-            decoder = stack.enter_context(self._decoder(part.pieces))
+            decoder = stack.enter_context(self._first_decoder(part))
             promised, position = min(int(decoder.frames), part.most_samples), 0
             if start < promised < NO_COUNT:
                 if part.entries is None:
@@ -111,9 +127,10 @@ class Recording:
                 elif entry := part.entries.before(start, promised):
                     decoder, position = stack.enter_context(self._decoder(entry[0])), entry[1]
             size = max(1, BLOCK_VALUES // int(decoder.channels))
+            any_value = not str(decoder.subtype).startswith(INTEGERS)
             # No more is asked for than is promised: what follows may be no audio.
-            while len(block := self._read(decoder, min(size, promised - position))):
-                if not np.isfinite(block).all():
+            while position < promised and len(block := self._read(decoder, min(size, promised - position))):
+                if any_value and not np.isfinite(block).all():
                     raise AudioError(self.path, "holds samples that are not finite numbers")
                 skipped = max(0, start - position)
                 position += len(block)
@@ -152,6 +169,17 @@ class Recording:
         return C_STDERR.closed() if self.layout.name == "MP3" else contextlib.nullcontext()
 
     @contextlib.contextmanager
+    def _first_decoder(self, part: AudioStream) -> Iterator[SequentialFile]:
+        """The decoder that read the header, where no one has used it since; else a new one."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            with self._decoder(part.pieces) as decoder:
+                yield decoder
+        else:
+            with kept.stack:
+                yield kept.decoder
+
+    @contextlib.contextmanager
     def _decoder(self, pieces: tuple[Piece, ...]) -> Iterator[SequentialFile]:
         from asr_lab.audio.sequential_file import SequentialFile
 
@@ -185,25 +213,31 @@ class Recording:
 
     def _read_header(self, part: AudioStream, number: int) -> int | None:
         """Check a stream's header; the samples that it declares, None where only decoding tells."""
-        with self._decoder(part.pieces) as decoder:
-            rate, channels, count = int(decoder.samplerate), int(decoder.channels), int(decoder.frames)
-            if not 0 < rate <= MAX_HZ:
-                raise AudioError(self.path, absurd_rate(rate))
-            if not 0 < channels <= MAX_CHANNELS:
-                raise AudioError(self.path, f"has {channels:,} channels; up to {MAX_CHANNELS} can be read")
-            if number and rate != self.sample_rate:
-                rates = f"{self.sample_rate:,} and {rate:,} Hz"
-                raise AudioError(self.path, f"holds streams of {rates}; split it, or convert it to one rate")
-            self.sample_rate = rate
-            self.num_channels = min(channels, self.num_channels) if number else channels
-            self._check_lost(part, count)
-            if part.decode or not _is_plain(decoder) or count >= NO_COUNT:
-                return None
-            if decoder.format == "FLAC" and not self._has_last(decoder, count):
-                return None
-            if len(self.layout.parts) == 1 and not count:
-                raise AudioError(self.path, "holds no samples")
-            return count
+        with contextlib.ExitStack() as stack:
+            decoder = stack.enter_context(self._decoder(part.pieces))
+            count = self._checked_count(decoder, part, number)
+            if len(self.layout.parts) == 1:
+                self._kept = _Kept(decoder, stack.pop_all())
+                return count
+            return None if count is None else self._confirmed(decoder, count)
+
+    def _checked_count(self, decoder: SequentialFile, part: AudioStream, number: int) -> int | None:
+        rate, channels, count = int(decoder.samplerate), int(decoder.channels), int(decoder.frames)
+        if not 0 < rate <= MAX_HZ:
+            raise AudioError(self.path, absurd_rate(rate))
+        if not 0 < channels <= MAX_CHANNELS:
+            raise AudioError(self.path, f"has {channels:,} channels; up to {MAX_CHANNELS} can be read")
+        if number and rate != self.sample_rate:
+            rates = f"{self.sample_rate:,} and {rate:,} Hz"
+            raise AudioError(self.path, f"holds streams of {rates}; split it, or convert it to one rate")
+        self.sample_rate = rate
+        self.num_channels = min(channels, self.num_channels) if number else channels
+        self._check_lost(part, count)
+        if part.decode or not _is_plain(decoder) or count >= NO_COUNT:
+            return None
+        if len(self.layout.parts) == 1 and not count:
+            raise AudioError(self.path, "holds no samples")
+        return count
 
     def _check_lost(self, part: AudioStream, count: int) -> None:
         if not part.lost_share or count >= NO_COUNT:
@@ -214,6 +248,10 @@ class Recording:
             reason = f"is truncated: {there_s:.2f} of the {promised_s:.2f} s that its header says are there"
             raise AudioError(self.path, reason)
         self.notes.append(f"its last {1000 * (promised_s - there_s):.1f} ms are not there")
+
+    def _confirmed(self, decoder: SequentialFile, count: int) -> int | None:
+        """The samples that a header declares, where the last of them is there; None where decoding has to tell."""
+        return count if decoder.format != "FLAC" or self._has_last(decoder, count) else None
 
     def _has_last(self, decoder: SequentialFile, count: int) -> bool:
         """Whether the last sample can be decoded: libsndfile believes a FLAC header."""

@@ -68,6 +68,8 @@ class FileView:
 
     def read(self, count: int) -> bytes:
         """At most `count` bytes; none at the end."""
+        if len(self._pieces) == 1 and not isinstance(piece := self._pieces[0], bytes):
+            return self._from_file(piece[0] + self._position, min(count, self._size - self._position))
         found = io.BytesIO()
         while count > 0 and self._position < self._size:
             number = bisect_right(self._ends, self._position)
@@ -75,15 +77,20 @@ class FileView:
             wanted = min(count, left)
             if isinstance(piece, bytes):
                 content = piece[len(piece) - left :][:wanted]
+                self._position += len(content)
             else:
-                try:
-                    content = self._file.read(piece[1] - left, wanted)
-                except OSError as error:
-                    self.error = error
-                    break
+                content = self._from_file(piece[1] - left, wanted)
             if not content:
                 break
             found.write(content)
-            self._position += len(content)
             count -= len(content)
         return found.getvalue()
+
+    def _from_file(self, offset: int, count: int) -> bytes:
+        try:
+            content = self._file.read(offset, count)
+        except OSError as error:
+            self.error = error
+            return b""
+        self._position += len(content)
+        return content

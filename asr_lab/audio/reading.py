@@ -115,7 +115,7 @@ def _at_once(recording: Recording, blocks: Iterator[Audio]) -> Audio:
         if count > MAX_SAMPLES:
             hours = MAX_SAMPLES / recording.sample_rate / 3600
             raise AudioError(recording.path, f"lasts more than {hours:.1f} hours, too long to be read at once; cut it")
-    return np.concatenate(found)
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def pick(path: str | os.PathLike[str], block: Block, channel: Channel) -> Audio:
