@@ -9,7 +9,7 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from asr_lab.audio.containers.layout import Piece
-from asr_lab.audio.file_slice import slice_of
+from asr_lab.audio.file_slice import FileRow, FileSlice, part_of
 
 
 class OpenFile:
@@ -19,19 +19,31 @@ class OpenFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        part = slice_of(path)
+        part = part_of(path)
+        self._content: bytes | None = None
         # Without waiting: the other end of a named pipe may never come.
         self.descriptor = os.open(os.fsencode(part.path if part else path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        status = os.fstat(self.descriptor)
-        self.is_regular = stat.S_ISREG(status.st_mode)
-        self.is_slice = part is not None
-        self._first = part.offset if part else 0
-        self.size = max(0, min(part.size, status.st_size - part.offset)) if part else status.st_size
+        try:
+            status = os.fstat(self.descriptor)
+            self.is_regular = stat.S_ISREG(status.st_mode)
+            self.is_slice = part is not None
+            self._first = part.offset if isinstance(part, FileSlice) else 0
+            self.size = max(0, min(part.size, status.st_size - self._first)) if part else status.st_size
+            if isinstance(part, FileRow) and self.is_regular:
+                from asr_lab.audio.parquet_rows import ROW_GROUPS
+
+                self._content = ROW_GROUPS.value(part)
+                self.size = len(self._content)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
 
     def read(self, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset` on."""
         if offset >= self.size:
             return b""
+        if self._content is not None:
+            return self._content[offset : offset + max(0, count)]
         return os.pread(self.descriptor, max(0, min(count, self.size - offset)), self._first + offset)
 
     def close(self) -> None:

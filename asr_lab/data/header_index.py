@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from asr_lab.audio.file_slice import slice_of
+from asr_lab.audio.file_slice import FileSlice, part_of
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info
 
 try:
@@ -204,7 +204,7 @@ def _stamps(paths: Sequence[str]) -> list[_Stamp | None]:
     """Those of files that may have a header; `read_info` says what is wrong with the others."""
     stamps: list[_Stamp | None] = []
     for path in paths:
-        part = slice_of(path)
+        part = part_of(path)
         try:
             status = os.stat(part.path if part else path)
             key = os.fsencode(path if path.startswith("/") else os.path.join(os.getcwd(), path))
@@ -212,7 +212,9 @@ def _stamps(paths: Sequence[str]) -> list[_Stamp | None]:
             stamps.append(None)
             continue
         regular = stat.S_ISREG(status.st_mode)
-        size = min(part.size, max(0, status.st_size - part.offset)) if part else status.st_size
+        size = part.size if part else status.st_size
+        if isinstance(part, FileSlice):
+            size = min(size, max(0, status.st_size - part.offset))
         stamps.append(_Stamp(key, size, status.st_mtime_ns) if regular and size else None)
     return stamps
 

@@ -15,7 +15,7 @@ import struct
 import tarfile
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -27,8 +27,9 @@ from asr_lab.files import write_text
 Unpacked = bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-VERSION = 1
+VERSION = 2
 """Of the kept indexes; one of another version is made anew."""
+MAX_TEXT_BYTES = 4 << 20
 COPY_BYTES = 1 << 20
 SLACK_BYTES = 1 << 26
 MAX_RATIO = 200
@@ -67,7 +68,9 @@ class Archive:
         """As it was given; errors name it."""
         self.tar = plain_tar(path)
         """What is read."""
-        self.members: Mapping[str, Member] = _members(self.tar)
+        self.entries: Sequence[tuple[str, Member]] = _members(self.tar)
+        """Its files in their order; a name may be there twice."""
+        self.members: Mapping[str, Member] = dict(self.entries)
 
     def audio(self, name: str) -> str:
         """The path of a recording in it; one that leads nowhere where there is none of this name."""
@@ -75,6 +78,21 @@ class Archive:
         if member is None:
             return f"{self.path}/{name}"
         return slice_path(self.tar, member.offset, member.size, name)
+
+    def audio_of(self, name: str, member: Member) -> str:
+        """The path of the recording that one of its entries is."""
+        return slice_path(self.tar, member.offset, member.size, name)
+
+    def content(self, member: Member) -> bytes:
+        """A small file's bytes; ValueError for one above `MAX_TEXT_BYTES`, or that is cut short."""
+        if member.size > MAX_TEXT_BYTES:
+            raise ValueError(f"holds a text of {member.size:,} bytes")
+        with self.tar.open("rb") as file:
+            file.seek(member.offset)
+            found = file.read(member.size)
+        if len(found) != member.size:
+            raise ValueError("is cut short")
+        return found
 
     def text_file(self, name: str) -> Path:
         """A text of it as a file of its own, kept in the cache. DataError where it is absent."""
@@ -124,37 +142,37 @@ def _opened(archive: Path) -> Unpacked:
     return lzma.open(archive, "rb") if archive.name.endswith(".xz") else gzip.open(archive, "rb")
 
 
-def _members(tar: Path) -> dict[str, Member]:
+def _members(tar: Path) -> list[tuple[str, Member]]:
     """Where the files of a plain archive are; kept beside the cache, as a large one takes minutes to go through."""
     try:
         kept = _kept(tar, "index.json")
         if (known := _index_of(kept)) is not None:
             return known
         with tarfile.open(tar, "r:") as file:
-            found = {
-                member.name.removeprefix("./"): Member(member.offset_data, member.size)
+            found = [
+                (member.name.removeprefix("./"), Member(member.offset_data, member.size))
                 for member in file
                 if member.isreg() and not member.issparse()
-            }
+            ]
     except FileNotFoundError:
         raise DataError(f"no such file: {tar}") from None
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DataError(f"{tar} is no whole tar archive: {_why(error)}; fetch it again") from error
-    if all(name.isprintable() for name in found):
-        rows = [[name, *member] for name, member in found.items()]
+    if all(name.isprintable() for name, _ in found):
+        rows = [[name, *member] for name, member in found]
         write_text(kept, json.dumps({"version": VERSION, "members": rows}, ensure_ascii=False))
     return found
 
 
-def _index_of(kept: Path) -> dict[str, Member] | None:
+def _index_of(kept: Path) -> list[tuple[str, Member]] | None:
     """What an index says; None where there is none that can be used."""
     try:
         known: Any = json.loads(kept.read_text(encoding="utf-8"))
         if known["version"] != VERSION:
             return None
-        return {str(name): Member(int(offset), int(size)) for name, offset, size in known["members"]}
+        return [(str(name), Member(int(offset), int(size))) for name, offset, size in known["members"]]
     except (OSError, ValueError, RecursionError, TypeError, KeyError):
         return None
 

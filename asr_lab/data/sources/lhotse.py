@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
             name, text = f"{manifest.name}:{number}", None
             try:
                 data = read_object(line, problem)
-                name, text = _name(data) or name, _text(data)
+                name, text = name_of_cut(data) or name, spoken_in(data)
                 if first:
                     refuse_other_kinds(data, manifest)
                 first = False
@@ -58,7 +58,7 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
     return Source(utterances(), bad)
 
 
-def _name(data: dict[str, Any]) -> str:
+def name_of_cut(data: Mapping[str, Any]) -> str:
     """A cut's id, numbers as texts; "" where it has none that can be used."""
     given = data.get("id")
     if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 10**18:
@@ -66,7 +66,7 @@ def _name(data: dict[str, Any]) -> str:
     return given if isinstance(given, str) and len(given) <= 200 and is_text(given) else ""
 
 
-def _text(data: dict[str, Any]) -> str | None:
+def spoken_in(data: Mapping[str, Any]) -> str | None:
     """What is spoken in a cut, where it has one supervision that says so."""
     given = data.get("supervisions")
     only = given[0] if isinstance(given, list) and len(given) == 1 else None
@@ -133,17 +133,17 @@ def _checked(data: dict[str, Any], name: str) -> dict[str, Any]:
         raise RowError("has a supervision without a text")
     if "channel" not in data:
         raise RowError("is not a cut: it has no channel")
-    if not isinstance(data.get("id"), str) and not _name(data):
+    if not isinstance(data.get("id"), str) and not name_of_cut(data):
         raise RowError(f"is not a cut: its id must be a text, got {shown(data.get('id'))}")
-    name = _name(data) or data["id"]
+    name = name_of_cut(data) or data["id"]
     return {
         **_known(data, "type", "start", "duration", "channel"),
         "id": name,
         "recording": {"id": "", **_known(data["recording"], *RECORDING)},
         "supervisions": [
-            {"id": "", "recording_id": "", **_known(supervision, *SPOKEN), "custom": _custom(supervision)}
+            {"id": "", "recording_id": "", **_known(supervision, *SPOKEN), "custom": custom_of(supervision)}
         ],
-        "custom": _custom(data),
+        "custom": custom_of(data),
     }
 
 
@@ -151,7 +151,7 @@ def _known(values: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: values[key] for key in keys if key in values}
 
 
-def _custom(values: dict[str, Any]) -> dict[str, Any]:
+def custom_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """What `where` can look at; nested values are no columns."""
     custom = {} if values.get("custom") is None else typed(values["custom"], dict, "custom")
     flat = {name: value for name, value in custom.items() if isinstance(value, str | int | float | bool)}
@@ -162,7 +162,7 @@ def _custom(values: dict[str, Any]) -> dict[str, Any]:
 
 def _utterance(cut: Any, audio_root: Path) -> Utterance:
     supervision = cut.supervisions[0]
-    start_s, duration_s = _covered(cut.start, cut.duration, supervision.start, supervision.duration)
+    start_s, duration_s = covered(cut.start, cut.duration, supervision.start, supervision.duration)
     audio, channel = _audio(cut)
     named = {"speaker": supervision.speaker, "language": supervision.language, "gender": supervision.gender}
     columns = {**(cut.custom or {}), **(supervision.custom or {}), **named}
@@ -178,7 +178,7 @@ def _utterance(cut: Any, audio_root: Path) -> Utterance:
     )
 
 
-def _covered(start: float, duration: float, text_start: float, text_duration: float) -> tuple[float, float]:
+def covered(start: float, duration: float, text_start: float, text_duration: float) -> tuple[float, float]:
     """Start and length in seconds of what has the text: the cut where they are about alike, else its part.
 
     A supervision counts from its cut's start. RowError for one that goes beyond its cut: the text is of more.

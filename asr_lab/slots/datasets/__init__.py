@@ -10,6 +10,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
+from asr_lab.errors import DataError
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import DataSource, Joining, Source
@@ -40,6 +41,14 @@ class Join:
         from asr_lab.data.utterance import Joining
 
         return Joining(self.max_utterances, self.min_utterances, self.max_s, self.gap_s, self.same)
+
+
+def folder_of(root: Path, path: str) -> Path:
+    """The folder that a path names; DataError where there is none."""
+    folder = (root / path).resolve()
+    if not folder.is_dir():
+        raise DataError(f"no folder {folder}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+    return folder
 
 
 @section

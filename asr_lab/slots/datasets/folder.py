@@ -10,7 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
-from asr_lab.slots.datasets import Dataset
+from asr_lab.slots.datasets import Dataset, folder_of
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import Source
@@ -42,9 +42,7 @@ class Folder(Dataset):
         from asr_lab.data.sources.tables import read_table
         from asr_lab.data.sources.trees import has_tree, read_tree
 
-        folder = (root / self.path).resolve()
-        if not folder.is_dir():
-            raise DataError(f"no folder {folder}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+        folder = folder_of(root, self.path)
         table = folder / self.transcripts
         if table.is_file():
             return read_table(table, folder, self.audio_column, self.text_column, self.id_column)

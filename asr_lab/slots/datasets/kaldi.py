@@ -9,8 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.errors import DataError
-from asr_lab.slots.datasets import Dataset
+from asr_lab.slots.datasets import Dataset, folder_of
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import Source
@@ -36,7 +35,5 @@ class Kaldi(Dataset):
         from asr_lab.data.sources.kaldi import kaldi_rows
         from asr_lab.data.sources.rows import source_of
 
-        folder = (root / self.path).resolve()
-        if not folder.is_dir():
-            raise DataError(f"no folder {folder}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+        folder = folder_of(root, self.path)
         return source_of(kaldi_rows(folder, (root / self.audio_root).resolve() if self.audio_root else folder))

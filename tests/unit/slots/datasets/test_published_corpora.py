@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from container_trees import CONTAINERS
 from published_trees import FLEURS_CODE, RATE, TREES, Clip, Tree, fleurs_hub
 
 from asr_lab.audio.reading import read_audio
@@ -47,9 +48,9 @@ def samples(cuts: Cuts, row: int) -> np.ndarray:
     return read_audio(cuts.audio[row], RATE, float(cuts.start_s[row]), duration_s, channel)
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", [*TREES, *CONTAINERS])
 def test_a_published_tree_is_read_as_it_was_built(name: str, tmp_path: Path, clips: Sequence[Clip]) -> None:
-    tree = TREES[name](tmp_path, clips)
+    tree = {**TREES, **CONTAINERS}[name](tmp_path, clips)
     cuts, notes = read(tree, tmp_path)
     by_text = {text: row for row, text in enumerate(cuts.texts)}
     assert sorted(cuts.texts) == sorted(tree.texts)
