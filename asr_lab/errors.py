@@ -130,3 +130,8 @@ def of_environment(error: OSError) -> LabError:
 
 class TrainingError(Exception):
     """A run that failed while it ran (exit code 1): its cause is in the message and in events.jsonl."""
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number and what it counts: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr_lab.errors import count_of
 from cli.console import output_console
 from cli.options import AsJson, Overrides
 
@@ -148,8 +149,8 @@ def manifest(
     for one in made.bad[:5]:
         print(f"note: left out: {one.id}: {one.reason}", file=sys.stderr)
     if len(made.bad) > 5:
-        print(f"note: {len(made.bad):,} rows are left out in all", file=sys.stderr)
-    print(f"{made.path}: {made.num_rows:,} rows; columns {', '.join(made.columns)}")
+        print(f"note: {count_of(len(made.bad), 'row')} are left out in all", file=sys.stderr)
+    print(f"{made.path}: {count_of(made.num_rows, 'row')}; columns {', '.join(made.columns)}")
 
 
 class _Bars:

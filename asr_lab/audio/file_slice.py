@@ -55,8 +55,7 @@ def part_of(path: str | os.PathLike[str]) -> FileSlice | FileRow | None:
     """What a path of a part of a file means; None for the path of a whole file."""
     text = os.fspath(path)
     if "#row=" in text and (found := _ROW.fullmatch(text)) is not None:
-        numbers = (int(found[name]) for name in ("group", "row", "size"))
-        return FileRow(found["path"], *numbers, found["column"])
+        return FileRow(found["path"], int(found["group"]), int(found["row"]), int(found["size"]), found["column"])
     return slice_of(text)
 
 

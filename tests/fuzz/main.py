@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import accepted_recipes
 import audio_files
+import corpora
 import rows
 import run_directories
 import web_requests
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[..., Iterator[Case]]] = {
     "accepted_recipes": accepted_recipes.cases,
     "rows": rows.cases,
     "audio_files": audio_files.cases,
+    "corpora": corpora.cases,
     "web_requests": web_requests.cases,
 }
 """By name: `cases(small, number, seed, first=0)`: so many from a number on, each drawn by seed and number alone."""

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asr_lab.data.sources.archives import Archive, Member
+from asr_lab.data.sources.archives import Archive
 from asr_lab.data.sources.json_lines import RowError, read_object, seconds, typed
 from asr_lab.data.sources.lhotse import NAMED, covered, custom_of, name_of_cut, spoken_in
 from asr_lab.data.sources.rows import Found, tried
@@ -91,23 +91,29 @@ def shar_rows(shards: Sequence[_Shard]) -> Iterator[Found]:
             except RowError as error:
                 cut, problem = {}, str(error)
             name = name_of_cut(cut) or f"{shard.cuts.name}:{line.number}"
-            if cut and recording[0] != name_of_cut(cut):
+            if cut and recording.stem != name_of_cut(cut):
                 raise DataError(
-                    f"{shard.recording}: its {brief(recording[0])} stands in the place of the cut {brief(name)}; "
+                    f"{shard.recording}: its {brief(recording.stem)} stands in the place of the cut {brief(name)}; "
                     "the fields of a shard are in one order"
                 )
             own = {field: value for field, one in values.items() if (value := _value(one, field)) is not None}
 
-            def make(
-                cut: dict[str, Any] = cut, at: tuple[str, Member | None, str] = recording, own: Any = own
-            ) -> Utterance:
-                return _utterance(cut, archive, at, own)
+            def make(cut: dict[str, Any] = cut, at: _Recording = recording, own: Any = own) -> Utterance:
+                return _utterance(cut, at, own)
 
             yield tried(name, shard.cuts, problem, make, spoken_in(cut))
 
 
-def _recordings(archive: Archive) -> Iterator[tuple[str, Member | None, str]]:
-    """The pairs of an archive: a recording's name without ending, its place (None = no data), and its name."""
+class _Recording(NamedTuple):
+    """A pair of files of an archive: data and metadata."""
+
+    stem: str
+    """Its cut's id."""
+    audio: str
+    """Where its data are; "" where it has none."""
+
+
+def _recordings(archive: Archive) -> Iterator[_Recording]:
     entries = archive.entries
     if len(entries) % 2:
         raise DataError(f"{archive.path} holds {len(entries):,} files; a shard holds pairs of data and metadata")
@@ -115,7 +121,7 @@ def _recordings(archive: Archive) -> Iterator[tuple[str, Member | None, str]]:
         stem, _, ending = name.rpartition(".")
         if about.rpartition(".")[0] != stem or about.rpartition(".")[2] not in ("json", "nometa"):
             raise DataError(f"{archive.path}: {brief(name)} is followed by {brief(about)}, not by its metadata")
-        yield stem, None if f".{ending}" == NO_DATA else member, name
+        yield _Recording(stem, "" if f".{ending}" == NO_DATA else archive.audio_of(name, member))
 
 
 def _value(line: Any, field: str) -> str | int | float | bool | None:
@@ -129,11 +135,8 @@ def _value(line: Any, field: str) -> str | int | float | bool | None:
     return value if isinstance(value, int | float) or (isinstance(value, str) and is_text(value)) else None
 
 
-def _utterance(
-    cut: Mapping[str, Any], archive: Archive, recording: tuple[str, Member | None, str], own: Mapping[str, Any]
-) -> Utterance:
-    _, member, name = recording
-    if member is None:
+def _utterance(cut: Mapping[str, Any], recording: _Recording, own: Mapping[str, Any]) -> Utterance:
+    if not recording.audio:
         raise RowError("has no recording")
     length_s = seconds(cut, "duration", "duration")
     supervisions = typed(cut.get("supervisions") or [], list, "supervisions")
@@ -148,7 +151,7 @@ def _utterance(
     whole = not start_s and duration_s == length_s
     return Utterance(
         id=name_of_cut(cut),
-        audio=archive.audio_of(name, member),
+        audio=recording.audio,
         duration_s=None if whole else duration_s,
         text=typed(spoken["text"], str, "supervision.text"),
         start_s=start_s,

@@ -72,8 +72,8 @@ def test_a_split_is_asked_for_where_there_are_several(tmp_path: Path, clips: Seq
     saved_splits(tmp_path, clips)
     with pytest.raises(DataError, match="name one as `split`"):
         HuggingFace(path="saved").read(tmp_path)
+    parquet(tmp_path, clips)
     with pytest.raises(DataError, match="holds no parquet or arrow files of the split 'dev'"):
-        parquet(tmp_path, clips)
         HuggingFace(path="hub", split="dev").read(tmp_path)
 
 
@@ -100,9 +100,9 @@ def test_compressed_arrow_files_are_refused_with_the_way_out(tmp_path: Path, cli
     pyarrow = pytest.importorskip("pyarrow")
     table = hub_table(clips)
     options = pyarrow.ipc.IpcWriteOptions(compression="zstd")
-    with pyarrow.OSFile(str(tmp_path / "data-00000-of-00001.arrow"), "wb") as file:
-        with pyarrow.ipc.new_stream(file, table.schema, options=options) as stream:
-            stream.write_table(table)
+    path = str(tmp_path / "data-00000-of-00001.arrow")
+    with pyarrow.OSFile(path, "wb") as file, pyarrow.ipc.new_stream(file, table.schema, options=options) as stream:
+        stream.write_table(table)
     with pytest.raises(DataError, match="save it without compression"):
         list(HuggingFace(path=".", text_column="sentence").read(tmp_path).utterances)
 
