@@ -17,6 +17,11 @@ from typing import Any
 _ASIDE = ".tmp"
 
 
+def real_path(path: Path) -> Path:
+    """The absolute path, links followed; unlike `Path.resolve` it raises for no loop of links: nothing is there."""
+    return Path(os.path.realpath(path))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file's content at once: readers see the old or the new, never half of it. OSError as from `open`."""
     temporary = _write_aside(path, content)

@@ -23,6 +23,7 @@ from asr_lab.data.packed import Strings, StringsBuilder
 from asr_lab.data.utterance import BadCut, DataSource, Joining, LeftOutReason, UnreadableUtterance, Utterance
 from asr_lab.data.where import Where
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 
 ChannelChoice = Literal["mix", "first", "split"]
 
@@ -107,7 +108,7 @@ class _Reader:
         keep_columns: bool,
     ) -> None:
         self.root = root
-        self.folders = (f"{cache_root()}/", f"{root.resolve()}/")
+        self.folders = (f"{cache_root()}/", f"{real_path(root)}/")
         self.channel = channel
         self.keep_columns = keep_columns
         self.parts: list[Part] = []

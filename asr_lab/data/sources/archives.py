@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 from asr_lab.audio.file_slice import slice_path
 from asr_lab.data.cache import cache_root
 from asr_lab.errors import DataError
-from asr_lab.files import write_text
+from asr_lab.files import real_path, write_text
 
 Unpacked = bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile
 
@@ -180,7 +180,7 @@ def _index_of(kept: Path) -> list[tuple[str, Member]] | None:
 def _kept(archive: Path, name: str) -> Path:
     """Where something about an archive as it is now is kept. OSError where there is no archive."""
     status = archive.stat()
-    about = f"{archive.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
+    about = f"{real_path(archive)}\0{status.st_size}\0{status.st_mtime_ns}"
     key = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = cache_root() / "archives" / f"{archive.name.split('.')[0][:40]}-{key}"
     folder.mkdir(parents=True, exist_ok=True)

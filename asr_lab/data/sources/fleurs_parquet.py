@@ -15,6 +15,7 @@ from typing import Any
 from asr_lab.data.cache import cache_root
 from asr_lab.data.sources.archives import Archive
 from asr_lab.errors import DataError, MissingPackageError
+from asr_lab.files import real_path
 
 COLUMNS = ("id", "num_samples", "path", "audio", "transcription", "raw_transcription", "gender")
 GENDERS = ("MALE", "FEMALE", "OTHER")
@@ -27,7 +28,7 @@ def as_archive(files: Sequence[Path]) -> tuple[Path, Archive]:
     A column is compressed as one, so that a recording cannot be read in its place. MissingPackageError without
     pyarrow; DataError for files that are not FLEURS'.
     """
-    about = "\0".join(f"{p.resolve()}\0{p.stat().st_size}\0{p.stat().st_mtime_ns}" for p in files)
+    about = "\0".join(f"{real_path(p)}\0{p.stat().st_size}\0{p.stat().st_mtime_ns}" for p in files)
     key = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = cache_root() / "archives" / f"{files[0].parent.name}-{key}"
     if not folder.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 from asr_lab.data.sources.rows import absent, counted, fetch
 from asr_lab.data.sources.trees import chained, read_tree
 from asr_lab.data.utterance import Source, Utterance
+from asr_lab.files import real_path
 
 PUBLISHED = {
     "train-clean-100": 28539,
@@ -30,7 +31,7 @@ def read_parts(name: str, base: Path, parts: Sequence[str], root: Path) -> Sourc
     DataError where one is absent, with what to do.
     """
     title, number = TITLES[name]
-    folders = [(base / part).resolve() for part in parts]
+    folders = [real_path(base / part) for part in parts]
     if lacking := [folder for folder in folders if not folder.is_dir()]:
         addresses = "".join(
             f"\n  https://www.openslr.org/resources/{number}/{folder.name}.tar.gz" for folder in lacking

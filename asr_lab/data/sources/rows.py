@@ -9,6 +9,7 @@ from pathlib import Path
 from asr_lab.data.sources.text_lines import is_text
 from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 
 Found = Utterance | UnreadableUtterance
 
@@ -57,7 +58,7 @@ def absent(title: str, looked: Sequence[Path], root: Path, way_out: str) -> Data
     more = f"\n  and {len(looked) - 8} more" if len(looked) > 8 else ""
     return DataError(
         f"{title} is not there; looked for{shown}{more}\n{way_out}\n"
-        f"or set ASRLAB_DATA (now {root.resolve()}) or `path` to where it is"
+        f"or set ASRLAB_DATA (now {real_path(root)}) or `path` to where it is"
     )
 
 

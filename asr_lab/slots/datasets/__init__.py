@@ -11,6 +11,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import Slot, section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 
 if TYPE_CHECKING:
     from asr_lab.data.utterance import DataSource, Joining, Source
@@ -45,9 +46,9 @@ class Join:
 
 def folder_of(root: Path, path: str) -> Path:
     """The folder that a path names; DataError where there is none."""
-    folder = (root / path).resolve()
+    folder = real_path(root / path)
     if not folder.is_dir():
-        raise DataError(f"no folder {folder}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+        raise DataError(f"no folder {folder}; relative paths are under ASRLAB_DATA (now {real_path(root)})")
     return folder
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Aishell(Dataset):
         from asr_lab.data.sources.rows import absent, fetch, source_of
         from asr_lab.data.sources.trees import chained
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         packed = any((base / "wav").glob("*.tar.gz"))
         if lacking := [base / "wav" / s for s in self.splits if not packed and not (base / "wav" / s).is_dir()]:
             raise absent("AISHELL-1", lacking, root, fetch("aishell"))

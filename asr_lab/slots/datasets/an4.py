@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AN4(Dataset):
         from asr_lab.data.sources.rows import absent, fetch, source_of
         from asr_lab.data.sources.trees import chained
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         if not (base / "etc").is_dir():
             raise absent("AN4", [base / "etc"], root, fetch("an4"))
         if next(base.glob("wav/*/*/*.raw"), None):

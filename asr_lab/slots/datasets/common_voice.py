@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ class CommonVoice(Dataset):
 
     def _release(self, root: Path) -> Path:
         if self.path:
-            return (root / self.path).resolve()
-        found = sorted(p for p in root.resolve().glob("cv-corpus-*") if p.is_dir())
+            return real_path(root / self.path)
+        found = sorted(p for p in real_path(root).glob("cv-corpus-*") if p.is_dir())
         if len(found) > 1:
             names = ", ".join(p.name for p in found)
-            raise DataError(f"several releases of Common Voice are in {root.resolve()}: {names}; name one as `path`")
-        return found[0] if found else root.resolve() / "cv-corpus-VERSION-DATE"
+            raise DataError(f"several releases of Common Voice are in {real_path(root)}: {names}; name one as `path`")
+        return found[0] if found else real_path(root) / "cv-corpus-VERSION-DATE"

@@ -12,6 +12,7 @@ from asr_lab.config.hints import did_you_mean
 from asr_lab.config.section import section
 from asr_lab.data.fleurs_languages import BY_CODE, LANGUAGES
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Fleurs(Dataset):
     def read(self, root: Path) -> Source:
         from asr_lab.data.sources.fleurs import languages_there, read_fleurs
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         wanted = list(LANGUAGES) if isinstance(self.languages, str) else [BY_CODE[code] for code in self.languages]
         if self.languages == "there":
             wanted = languages_there(base, wanted, self.splits)

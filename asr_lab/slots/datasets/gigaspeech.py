@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class GigaSpeech(Dataset):
         from asr_lab.data.sources.gigaspeech import gigaspeech_rows
         from asr_lab.data.sources.rows import absent, source_of
 
-        folder = (root / self.path).resolve()
+        folder = real_path(root / self.path)
         if not (folder / self.manifest).is_file():
             raise absent("GigaSpeech", [folder / self.manifest], root, HOW)
         return source_of(gigaspeech_rows(folder / self.manifest, folder, self.subset.strip("{}"), self.punctuation))

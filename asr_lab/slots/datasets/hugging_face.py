@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class HuggingFace(Dataset):
         from asr_lab.data.sources.hugging_face import HubColumns, hugging_face_rows, split_files
         from asr_lab.data.sources.rows import source_of
 
-        place = (root / self.path).resolve()
+        place = real_path(root / self.path)
         if not place.exists():
-            raise DataError(f"nothing is at {place}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
+            raise DataError(f"nothing is at {place}; relative paths are under ASRLAB_DATA (now {real_path(root)})")
         if "/" in self.split or self.split == "..":
             raise DataError(f"split is a name, not a path: {self.split!r}")
         columns = HubColumns(self.audio_column, self.text_column, self.id_column)

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset, folder_of
 
 if TYPE_CHECKING:
@@ -36,4 +37,4 @@ class Kaldi(Dataset):
         from asr_lab.data.sources.rows import source_of
 
         folder = folder_of(root, self.path)
-        return source_of(kaldi_rows(folder, (root / self.audio_root).resolve() if self.audio_root else folder))
+        return source_of(kaldi_rows(folder, real_path(root / self.audio_root) if self.audio_root else folder))

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LJSpeech(Dataset):
         from asr_lab.data.sources.rows import absent, fetch, source_of
         from asr_lab.data.sources.trees import chained
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         if not (base / "metadata.csv").is_file():
             raise absent("LJSpeech", [base / "metadata.csv"], root, fetch("ljspeech"))
         normalized = self.text == "normalized"

@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ class Manifest(Dataset):
         from asr_lab.data.sources.json_lines import refuse_nemo
         from asr_lab.data.sources.lhotse import read_cuts_manifest
 
-        manifest = (root / self.path).resolve()
+        manifest = real_path(root / self.path)
         if not manifest.name.endswith(ENDINGS):
             if manifest.is_file():
                 refuse_nemo(manifest)
             endings = " or ".join(ENDINGS)
             raise DataError(f"{manifest}: a lhotse manifest of cuts ends in {endings}; lhotse copy writes one")
         if not manifest.is_file():
-            raise DataError(f"no manifest {manifest}; relative paths are under ASRLAB_DATA (now {root.resolve()})")
-        return read_cuts_manifest(manifest, (root / self.audio_root).resolve())
+            raise DataError(f"no manifest {manifest}; relative paths are under ASRLAB_DATA (now {real_path(root)})")
+        return read_cuts_manifest(manifest, real_path(root / self.audio_root))

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class MLS(Dataset):
         from asr_lab.data.sources.rows import absent, fetch, source_of
         from asr_lab.data.sources.trees import chained
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         opus = None if self.audio == "any" else self.audio == "opus"
         folders = {language: mls_folder(base, language, opus) for language in self.languages}
         if lacking := [language for language, folder in folders.items() if folder is None]:

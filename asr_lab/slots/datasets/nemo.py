@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -44,17 +45,17 @@ class Nemo(Dataset):
         from asr_lab.data.sources.nemo import nemo_rows
         from asr_lab.data.sources.rows import source_of
 
-        folder = (root / self.path).resolve()
+        folder = real_path(root / self.path)
         if folder.is_dir():
             manifests = [folder / TARRED]
             tars = [] if self.tars else sorted(folder.glob("audio_*.tar"))
             if not self.tars and not tars:
                 raise DataError(f"{folder} holds no audio_0.tar and so on; name a manifest, or the archives as `tars`")
         else:
-            manifests, tars = [(root / path).resolve() for path in expanded(self.path)], []
-        tars += [(root / path).resolve() for path in expanded(self.tars)] if self.tars else []
+            manifests, tars = [real_path(root / path) for path in expanded(self.path)], []
+        tars += [real_path(root / path) for path in expanded(self.tars)] if self.tars else []
         if lacking := [path for path in (*manifests, *tars) if not path.is_file()]:
-            where = f"relative paths are under ASRLAB_DATA (now {root.resolve()})"
+            where = f"relative paths are under ASRLAB_DATA (now {real_path(root)})"
             raise DataError(f"{len(lacking)} of {len(manifests) + len(tars)} files absent, as {lacking[0]}; {where}")
-        audio_root = (root / self.audio_root).resolve() if self.audio_root else None
+        audio_root = real_path(root / self.audio_root) if self.audio_root else None
         return source_of(nemo_rows(manifests, tars, audio_root))

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class SpeechCommands(Dataset):
         from asr_lab.data.sources.speech_commands import speech_commands_rows
         from asr_lab.data.sources.trees import chained
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         if not base.is_dir():
             raise absent("Speech Commands", [base], root, fetch("speech_commands"))
         return chained([source_of(speech_commands_rows(base, split)) for split in self.splits])

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TedLium(Dataset):
         from asr_lab.data.sources.tedlium import stm_folder, stm_rows
         from asr_lab.data.sources.trees import chained
 
-        base = (root / (self.path or FOLDERS[self.release])).resolve()
+        base = real_path(root / (self.path or FOLDERS[self.release]))
         folders = {split: stm_folder(base, self.release, split) for split in self.splits}
         if lacking := [folder / "stm" for folder in folders.values() if not (folder / "stm").is_dir()]:
             how = f"it is free for non-commercial use; download\n  https://www.openslr.org/resources/{ARCHIVES[self.release]}"

@@ -9,6 +9,7 @@ import attrs
 
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class VoxPopuli(Dataset):
         from asr_lab.data.sources.trees import chained
         from asr_lab.data.sources.voxpopuli import cut_rows, cut_table, whole_rows, whole_table
 
-        base = (root / self.path).resolve()
+        base = real_path(root / self.path)
         sources, looked = [], []
         for language in self.languages:
             tables = [cut_table(base, language, split) for split in self.splits]

@@ -10,6 +10,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import DataError
+from asr_lab.files import real_path
 from asr_lab.slots.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ class WebDataset(Dataset):
         from asr_lab.data.sources.rows import source_of
         from asr_lab.data.sources.webdataset import webdataset_rows
 
-        tars = [(root / path).resolve() for path in expanded(self.path)]
+        tars = [real_path(root / path) for path in expanded(self.path)]
         if len(tars) == 1 and tars[0].is_dir():
             folder = tars[0]
             tars = sorted(path for path in folder.iterdir() if path.name.endswith((".tar", ".tar.gz", ".tgz")))
             if not tars:
                 raise DataError(f"{folder} holds no .tar archives")
         if lacking := [path for path in tars if not path.is_file()]:
-            where = f"relative paths are under ASRLAB_DATA (now {root.resolve()})"
+            where = f"relative paths are under ASRLAB_DATA (now {real_path(root)})"
             raise DataError(f"{len(lacking)} of {len(tars)} archives absent, as {lacking[0]}; {where}")
         return source_of(webdataset_rows(tars, self.text_field))
