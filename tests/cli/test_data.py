@@ -85,7 +85,7 @@ def test_a_manifest_is_made(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     soundfile.write(root / "a.wav", np.zeros(8000), 8000)
     (root / "a.txt").write_text("hello")
     run("data", "manifest", str(root))
-    assert capsys.readouterr().out == f"{root}/manifest.tsv: 1 rows; columns id, audio, text\n"
+    assert capsys.readouterr().out == f"{root}/manifest.tsv: 1 row; columns id, audio, text\n"
 
 
 def test_the_document_names_every_corpus_and_its_recipe_is_right() -> None:

@@ -63,7 +63,7 @@ def test_kills_of_each_kind_change_no_bit(recipe: Write) -> None:
     assert found["holds"]
     assert (found["steps"], len(found["kills"]), sum(found["counts"].values())) == (20, 4, 4)
     assert found["differences"] == [[]] * found["runs"]
-    assert set(found["sha256"]) == set(LABELS)
+    assert set(found["sha256"]) == set(LABELS) - {"precision"}  # fp32 keeps nothing
     assert [kill["aim"] for kill in found["kills"]][-1] == "evaluation"
     assert [kill["attempt"] for kill in found["kills"] if kill["copy"] == 1] == list(
         range(1, 1 + sum(kill["copy"] == 1 for kill in found["kills"]))
