@@ -48,19 +48,23 @@ class Lab:
         assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         return done
 
-    def start(self, seed: int, launch: str = "", **values: object) -> RunDirectory:
+    def start(self, seed: int, launch: str = "", *more: str, **values: object) -> RunDirectory:
         """Submit a run of a seed and leave it to itself."""
-        done = self.asrlab(*_words(seed, launch, values), "--detach")
+        done = self.asrlab(*_words(seed, launch, values), *more, "--detach")
         return self.run(re.findall(r"(tiny-[0-9a-f]{8}): ", done.stderr)[0])
 
-    def dry_run(self, seed: int, launch: str = "", **values: object) -> str:
+    def dry_run(self, seed: int, launch: str = "", *more: str, **values: object) -> str:
         """What `start` would submit."""
-        return self.asrlab(*_words(seed, launch, values), "--dry-run").stdout
+        return self.asrlab(*_words(seed, launch, values), *more, "--dry-run").stdout
 
     def watching(self, run: RunDirectory) -> subprocess.Popen[str]:
         """`asrlab watch`, which goes on."""
+        return self.running("watch", run.name)
+
+    def running(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on; what it says on either stream is one text."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "watch", run.name],
+            [sys.executable, "-m", "cli.main", *words],
             cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
-from slurm_lab import Lab, kill
+from slurm_lab import PATIENCE_S, Lab, kill
 
 from asr_lab.compiler.load import load_recipe
 from asr_lab.runs.code_snapshot import snapshot_environment
@@ -32,40 +34,58 @@ def fingerprint(run: RunDirectory) -> str:
     return state.fingerprint(newest[1])
 
 
-def undisturbed(lab: Lab, seed: int) -> str:
-    """The fingerprint of the same recipe trained in one go, without SLURM, elsewhere."""
-    values = [word for key, value in STEPS.items() for word in ("--set", f"train.{key}={value}")]
+@contextlib.contextmanager
+def undisturbed(lab: Lab, seed: int, *more: str) -> Iterator[Callable[[], str]]:
+    """Trains the same recipe in one go, by one process elsewhere, meanwhile; gives what waits for its fingerprint."""
     elsewhere = Lab(lab.cluster, lab.folder / f"undisturbed-{seed}")
     elsewhere.folder.mkdir(exist_ok=True)
     for name in ("data", "tiny.toml"):
         if not (elsewhere.folder / name).exists():
             (elsewhere.folder / name).symlink_to(lab.folder / name)
-    done = elsewhere.asrlab("run", "tiny.toml", "--set", f"seed={seed}", *values)
-    return fingerprint(elsewhere.run(re.findall(r"(tiny-[0-9a-f]{8}): ", done.stderr)[0]))
+    words = [word for key, value in STEPS.items() for word in ("--set", f"train.{key}={value}")]
+    with elsewhere.running("run", "tiny.toml", "--set", f"seed={seed}", *words, *more) as process:
+
+        def wait() -> str:
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, printed
+            return fingerprint(elsewhere.run(re.findall(r"(tiny-[0-9a-f]{8}): ", printed)[0]))
+
+        yield wait
 
 
 def is_training(status: object) -> bool:
     return getattr(status, "step", 0) >= 2
 
 
+BITWISE = ("--set", 'determinism={level="bitwise"}')
+ONE_AS_TWO = (*BITWISE, "--set", 'parallel={type="single", parts=2}')
+
+
 @pytest.mark.parametrize("cluster", [False], indirect=True, ids=["short"])
-def test_a_job_of_the_script_that_a_dry_run_shows_is_preempted_requeued_and_ends_with_equal_bits(lab: Lab) -> None:
+def test_a_job_on_two_nodes_by_the_script_of_a_dry_run_is_preempted_and_ends_with_the_bits_of_one_process(
+    lab: Lab,
+) -> None:
     before = sorted((lab.folder / "runs").glob("*"))
-    launch = 'partition="low", cpus_per_task=1, mem_gb=0.5, sbatch={comment="a b"}'
-    script = lab.dry_run(101, launch, **STEPS)
+    launch = 'partition="low", nodes=2, cpus_per_task=1, mem_gb=0.5, sbatch={comment="a b"}'
+    ddp = (*BITWISE, "--set", 'parallel={type="ddp"}')
+    script = lab.dry_run(101, launch, *ddp, **STEPS)
     assert sorted((lab.folder / "runs").glob("*")) == before
-    run = preempted(lab, 101, launch)
+    with undisturbed(lab, 101, *ONE_AS_TWO) as of_one:
+        run = preempted(lab, 101, launch, *ddp)
+        assert fingerprint(run) == of_one()
     (submitted_script,) = run.submitit.glob("*_submission.sh")
     assert submitted_script.read_text() == script.removesuffix("\n")
     shown = lab.cluster.output("scontrol", "show", "job", "-o", lab.job(run))
-    for field in ("Requeue=1", "Restarts=1", "TimeLimit=00:20:00", "CPUs/Task=1", "Comment=a b", f"JobName={run.name}"):
+    for field in (
+        "Requeue=1", "Restarts=1", "TimeLimit=00:20:00", "CPUs/Task=1", "Comment=a b", f"JobName={run.name}",
+        "NumNodes=2",
+    ):  # fmt: skip
         assert field in shown
-    assert fingerprint(run) == undisturbed(lab, 101)
 
 
-def preempted(lab: Lab, seed: int, launch: str) -> RunDirectory:
+def preempted(lab: Lab, seed: int, launch: str, *more: str) -> RunDirectory:
     """A run that was preempted once and went on by itself to its end."""
-    run = lab.start(seed, launch, **STEPS)
+    run = lab.start(seed, launch, *more, **STEPS)
     lab.wait(run, lambda status: status.phase != "")  # SLURM takes seconds to preempt, in which a small run may end
     with lab.watching(run) as watching:
         lab.take_nodes(2)
@@ -85,8 +105,19 @@ def preempted(lab: Lab, seed: int, launch: str) -> RunDirectory:
 
 @pytest.mark.prove
 def test_preemption_with_requeue_is_exact(lab: Lab) -> None:
-    run = preempted(lab, 1, 'partition="low"')
-    assert fingerprint(run) == undisturbed(lab, 1)
+    with undisturbed(lab, 1) as in_one_go:
+        run = preempted(lab, 1, 'partition="low"')
+        assert fingerprint(run) == in_one_go()
+
+
+@pytest.mark.prove
+def test_fsdp_on_two_nodes_with_two_processes_each_is_preempted_and_leaves_each_rank_its_log(lab: Lab) -> None:
+    launch = 'partition="low", nodes=2, tasks_per_node=2, cpus_per_task=1'
+    run = preempted(lab, 12, launch, "--set", 'parallel={type="fsdp"}')
+    for rank in range(4):
+        assert "submitit" in lab.asrlab("logs", run.name, "--rank", str(rank)).stdout
+    assert "there are: 0, 1, 2, 3" in lab.asrlab("logs", run.name, "--rank", "4", code=2).stderr
+    assert lab.row(run)["state"] == "finished"
 
 
 @pytest.mark.prove
