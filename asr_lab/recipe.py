@@ -156,6 +156,11 @@ class Data:
     """Sets read once, after training."""
     channel: Literal["mix", "first", "split"] = "mix"
     """Stereo recordings: the mean of the channels, the first one, or each channel an utterance of its own."""
+    temperature: float = added(default=1.0, validator=v.between(1, 1000))
+    """Of languages in training: one with the share p of the audio gets a share that goes as p^(1 / temperature).
+
+    1 leaves them as they are, 1000 makes all about equal. The column `language` of the manifests tells them.
+    """
     num_workers: int | None = attrs.field(default=None, validator=v.optional(v.between(0, 1024)))
     """Processes that read audio; 0 reads in the training process, none: one for every two processors, four at most.
 

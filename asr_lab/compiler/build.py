@@ -21,6 +21,7 @@ from asr_lab.data.cuts import Cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
 from asr_lab.data.evaluation_data import EvaluationData
 from asr_lab.data.exact_audio import require_exact_audio
+from asr_lab.data.examples import LanguageShare
 from asr_lab.data.left_out import FILE as LEFT_OUT
 from asr_lab.data.left_out import LeftOut
 from asr_lab.data.training_data import TrainingData
@@ -82,6 +83,8 @@ class Experiment:
     """Whether a text can be learned from so many samples."""
     extent: Extent
     """How long the run will be."""
+    languages: dict[str, LanguageShare]
+    """Of the training audio, where `data.temperature` mixes them."""
     hashes: dict[str, str]
     """Of what the recipe names but does not hold: `data`, `tokenizer`, `normalizer`."""
 
@@ -193,6 +196,7 @@ def build(
         lineage=lineage,
         alignable=corpus.alignable,
         extent=length,
+        languages=data.languages(),
         hashes=inputs.hashes,
     )
 
@@ -273,6 +277,7 @@ def _training_data(recipe: Recipe, corpus: Corpus, root: Path, world: World, wor
         rank=world.rank,
         ranks=world.size,
         parts=_parts(recipe.parallel.parts, world.size),
+        temperature=recipe.data.temperature,
     )
 
 

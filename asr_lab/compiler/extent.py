@@ -67,7 +67,7 @@ def extent_of(recipe: Recipe, root: Path) -> Extent:
         return unknown
     try:
         sources = [_bounded(dataset.build(root)) for dataset in recipe.data.train]
-        cuts = read_cuts(sources, root, channel=recipe.data.channel)
+        cuts = read_cuts(sources, root, channel=recipe.data.channel, by_language=recipe.data.temperature != 1)
         examples = _examples(recipe, cuts, root)
     except (LabError, OSError, _TooManyError):
         return unknown
@@ -91,6 +91,8 @@ def _examples(recipe: Recipe, cuts: Cuts, root: Path) -> Examples:
         seed=recipe.seed,
         epoch=0,
         duration_factors=augmentations.duration_factors,
+        language=cuts.language,
+        temperature=recipe.data.temperature,
     )
 
 

@@ -14,6 +14,7 @@ import attrs
 from asr_lab.data.corpus import training_texts
 from asr_lab.data.cuts import Cuts, read_cuts
 from asr_lab.data.evaluation_cuts import read_evaluation_cuts
+from asr_lab.errors import DataError
 from asr_lab.recipe import Recipe
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import Vocabulary
@@ -67,7 +68,13 @@ def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     """
     root, data = data_root(), recipe.data
     train, valid = [d.build(root) for d in data.train], [d.build(root) for d in data.valid]
-    cuts = read_cuts(train, root, channel=data.channel)
+    cuts = read_cuts(train, root, channel=data.channel, by_language=data.temperature != 1)
+    if data.temperature != 1 and len(cuts.languages) < 2:
+        told = f"all is {cuts.languages[0]!r}" if cuts.languages[0] else "none is told"
+        raise DataError(
+            f"data.temperature = {data.temperature:g} mixes languages, of which the column `language` of data.train "
+            f"tells apart two or more: {told}. Leave the key out, or add the column"
+        )
     valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel)
     normalizer = Normalizer(recipe.text.steps)
     return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))

@@ -34,7 +34,16 @@ PORTION = 4096
 NO_AUDIO = ("no such file", "is empty", "holds no samples")
 """How AudioErrors begin that are of a file without audio, rather than of one that cannot be read."""
 MIX = -1
-_NUMBERS = {"start_s": "d", "duration_s": "d", "whole": "b", "channel": "h", "part": "h", "group": "q", "keys": "Q"}
+_NUMBERS = {
+    "start_s": "d",
+    "duration_s": "d",
+    "whole": "b",
+    "channel": "h",
+    "part": "h",
+    "group": "q",
+    "keys": "Q",
+    "language": "i",
+}
 
 
 class Part(NamedTuple):
@@ -61,6 +70,9 @@ class Cuts:
     part: NDArray[np.int16]  # (N,) which of `parts` it came from
     group: NDArray[np.int64]  # (N,) equal where the column that `join` looks at agrees
     keys: Keys  # (N,) 64 bits of id, channel and part
+    language: NDArray[np.int32]  # (N,) which of `languages` it is of
+    languages: tuple[str, ...]
+    """As the column `language` has them, "" where it is empty; ("",) where `read_cuts` was not asked to tell them."""
     columns: tuple[dict[str, Any], ...]
     """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
     parts: tuple[Part, ...]
@@ -85,6 +97,7 @@ def read_cuts(
     *,
     channel: ChannelChoice = "mix",
     keep_columns: bool = False,
+    by_language: bool = False,
 ) -> Cuts:
     """All utterances of the sources that fit their `where` and can be used; `root` is where relative paths start.
 
@@ -92,7 +105,7 @@ def read_cuts(
     declared length that is off by more than 0.1 s and 1 %; a second utterance of one id.
     DataError when nothing is left.
     """
-    reader = _Reader(root, channel, keep_columns)
+    reader = _Reader(root, channel, keep_columns, by_language)
     for number, source in enumerate(sources):
         reader.read(number, source)
     return reader.cuts()
@@ -106,11 +119,14 @@ class _Reader:
         root: Path,
         channel: ChannelChoice,
         keep_columns: bool,
+        by_language: bool,
     ) -> None:
         self.root = root
         self.folders = (f"{cache_root()}/", f"{real_path(root)}/")
         self.channel = channel
         self.keep_columns = keep_columns
+        self.by_language = by_language
+        self.languages: dict[str, int] = {}
         self.parts: list[Part] = []
         self.bad: list[BadCut] = []
         self.fingerprint = Fingerprint()
@@ -206,7 +222,9 @@ class _Reader:
         self.audio.append(cut.audio)
         self.texts.append(cut.text)
         key = text_key(f"{number}\t{cut.id}\t{channel}")
-        values = (cut.start_s, cut.duration_s, whole, channel, number, group, key)
+        spoken = str(cut.columns.get("language") or "") if self.by_language else ""
+        language = self.languages.setdefault(spoken, len(self.languages))
+        values = (cut.start_s, cut.duration_s, whole, channel, number, group, key, language)
         for numbers, number_of in zip(self.numbers.values(), values, strict=True):
             numbers.append(number_of)
         if self.keep_columns:
@@ -216,6 +234,8 @@ class _Reader:
         for folder in self.folders:
             path = path.removeprefix(folder)
         self.fingerprint.add(cut.id, path, info.content.hex(), cut.start_s, cut.duration_s, channel, cut.text, value)
+        if self.by_language:
+            self.fingerprint.add(spoken)
 
     def _refuse(self, row: Utterance | UnreadableUtterance, reason: str, kind: LeftOutReason) -> None:
         self.bad.append(BadCut(row.id, row.audio, reason, kind))
@@ -236,6 +256,8 @@ class _Reader:
             part=numbers["part"],
             group=numbers["group"],
             keys=numbers["keys"],
+            language=numbers["language"],
+            languages=tuple(self.languages),
             columns=tuple(self.columns),
             parts=tuple(self.parts),
             refused=tuple(self.refused),

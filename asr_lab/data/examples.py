@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -30,6 +30,16 @@ class Examples:
         return len(self.keys)
 
 
+@attrs.frozen
+class LanguageShare:
+    """A language's part of the audio, 0..1."""
+
+    there: float
+    """In the sets, with their weights."""
+    drawn: float
+    """In an epoch."""
+
+
 def draw_examples(
     durations_s: NDArray[np.float64],
     keys: Keys,
@@ -41,21 +51,23 @@ def draw_examples(
     seed: int,
     epoch: int,
     duration_factors: Callable[[Keys], NDArray[np.float64]],
+    language: NDArray[np.int32] | None = None,
+    temperature: float = 1.0,
 ) -> Examples:
     """The examples of an epoch, a pure function of its arguments; all arrays but `parts` are (N,).
 
-    A part of weight 2.5 passes twice, and a drawn half of it a third time. Tight utterances get no perturbation that
-    shortens them: their keys are drawn again.
+    A part of weight 2.5 passes twice, and a drawn half of it a third time; at a temperature, the utterances of each
+    language pass as often more or less as its share of the audio asks for (`language_weights`). Tight utterances get
+    no perturbation that shortens them: their keys are drawn again.
     """
     rows: list[NDArray[np.int64]] = []
     gaps: list[NDArray[np.float64]] = []
     sizes: list[NDArray[np.int64]] = []
     example_keys: list[Keys] = []
-    for number, settings in enumerate(parts):
-        own = np.flatnonzero(part == number)
-        for copy in range(int(np.ceil(settings.weight))):
+    for own, settings, weight in _sets(durations_s, part, parts, language, temperature):
+        for copy in range(int(np.ceil(weight))):
             drawn = mix(keys[own], seed, epoch, copy)
-            share = min(settings.weight - copy, 1.0)
+            share = min(weight - copy, 1.0)
             picked = np.argsort(mix(drawn, 1), kind="stable")[: round(share * len(own))]
             picked = np.sort(picked)
             taken, its_keys = own[picked], drawn[picked]
@@ -75,6 +87,39 @@ def draw_examples(
     strained = np.add.reduceat(tight[all_rows], ends[:-1]) > 0 if len(all_rows) else np.zeros(0, np.bool_)
     new_keys, factors = _redraw(np.concatenate(example_keys), strained, duration_factors)
     return Examples(Ragged(all_rows.astype(np.int32), ends), all_gaps, new_keys, lengths_s * factors)
+
+
+def language_weights(audio_s: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """How often each language's utterances pass, (L,), for its seconds of audio (L,); the epoch's total stays.
+
+    A language with the share p of the audio gets one that goes as p^(1 / T): 1 leaves it, infinity makes all equal.
+    Source: Conneau et al. (XLSR), arXiv 2006.13979, whose alpha is 1 / T.
+    """
+    shares = audio_s / audio_s.sum()
+    wanted: NDArray[np.float64] = shares ** (1 / temperature)
+    found: NDArray[np.float64] = wanted / wanted.sum() / shares
+    return found
+
+
+def _sets(
+    durations_s: NDArray[np.float64],
+    part: NDArray[np.int16],
+    parts: Sequence[Part],
+    language: NDArray[np.int32] | None,
+    temperature: float,
+) -> Iterator[tuple[NDArray[np.int64], Part, float]]:
+    """What is drawn from together: its utterances' places, their part, and how often they pass."""
+    if language is None or temperature == 1 or not len(language):
+        for number, settings in enumerate(parts):
+            yield np.flatnonzero(part == number), settings, settings.weight
+        return
+    passing_s = durations_s * np.array([settings.weight for settings in parts])[part]
+    numbers, places = np.unique(language, return_inverse=True)
+    weights = language_weights(np.bincount(places, passing_s, len(numbers)).astype(np.float64), temperature)
+    for number, settings in enumerate(parts):
+        own = np.flatnonzero(part == number)
+        for one in np.unique(places[own]):
+            yield own[places[own] == one], settings, settings.weight * float(weights[one])
 
 
 def _redraw(

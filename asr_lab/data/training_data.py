@@ -13,7 +13,7 @@ from asr_lab.audio.reading import AudioError
 from asr_lab.data.batch import Batch, BatchRow, BatchRows, stack
 from asr_lab.data.corpus import Corpus, too_short
 from asr_lab.data.evaluation_data import EvaluationData as EvaluationData
-from asr_lab.data.examples import Examples, draw_examples
+from asr_lab.data.examples import Examples, LanguageShare, draw_examples, language_weights
 from asr_lab.data.plan import Plan, plan_epoch
 from asr_lab.data.reader import AudioReader
 from asr_lab.data.sharing import deal
@@ -70,6 +70,7 @@ class TrainingData:
         rank: int = 0,
         ranks: int = 1,
         parts: int | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.rank = rank
         self.ranks = ranks
@@ -78,6 +79,7 @@ class TrainingData:
             raise ValueError(f"parts, {self.parts}, must be a multiple of the {ranks} ranks")
         self.corpus = corpus
         self.seed = seed
+        self.temperature = temperature
         self.batch_s = batch_s
         self.max_rank_batch_s = min(max_rank_batch_s or batch_s, batch_s)
         self.augmentation = augmentation or Augmentation()
@@ -102,6 +104,22 @@ class TrainingData:
         """Hash of the data, hexadecimal."""
         return self.corpus.fingerprint
 
+    def languages(self) -> dict[str, LanguageShare]:
+        """Of the audio that is trained on, by language, the largest first; empty where languages are not told apart."""
+        cuts, kept = self.corpus.cuts, self.corpus.kept
+        if len(cuts.languages) < 2:
+            return {}
+        weights = np.array([part.weight for part in cuts.parts])[cuts.part[kept]]
+        audio_s = np.bincount(cuts.language[kept], self.corpus.durations_s * weights, len(cuts.languages))
+        there = np.flatnonzero(audio_s)
+        factors = language_weights(audio_s[there].astype(np.float64), self.temperature)
+        shares = audio_s[there] / audio_s.sum()
+        found = {
+            cuts.languages[language]: LanguageShare(float(share), float(share * factor))
+            for language, share, factor in zip(there, shares, factors, strict=True)
+        }
+        return dict(sorted(found.items(), key=lambda one: -one[1].there))
+
     def plan(self, epoch: int) -> tuple[Examples, Plan]:
         """The examples of an epoch and how steps hold them."""
         if self._planned is None or self._planned[0] != epoch:
@@ -116,6 +134,8 @@ class TrainingData:
                 seed=self.seed,
                 epoch=epoch,
                 duration_factors=self.augmentation.duration_factors,
+                language=corpus.cuts.language[corpus.kept],
+                temperature=self.temperature,
             )
             if not len(examples):
                 raise DataError("an epoch of this data is empty: raise the weights in data.train")

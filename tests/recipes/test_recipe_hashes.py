@@ -42,6 +42,7 @@ HASHES = {
 }
 ABSENCES = {
     "recipe.Init.checkpoint": "best",
+    "recipe.Data.temperature": 1.0,
     "recipe.Decode.precision": "fp32",
     "recipe.Train.keep_best": 1,
     "slots.precision.fp32.FP32.tf32": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -30,7 +31,11 @@ from asr_lab.training.parallel.world import World
 if TYPE_CHECKING:
     from asr_lab.compiler.build import Experiment
     from asr_lab.config.load import Document
+    from asr_lab.data.examples import LanguageShare
     from asr_lab.recipe import Recipe
+
+MOST_LANGUAGES = 8
+"""That are named in a line; the record has all."""
 
 
 def tell_attempt(attempt: Attempted, document: Document[Recipe], experiment: Experiment, parts: dict[str, Any]) -> None:
@@ -48,6 +53,8 @@ def tell_attempt(attempt: Attempted, document: Document[Recipe], experiment: Exp
     attempt.warn_of_left_out(experiment.left_out)
     for problem in without_effect(document, experiment.extent):
         attempt.warn(line(problem))
+    if experiment.languages:
+        attempt.warn(_languages_line(recipe.data.temperature, experiment.languages))
     if alone := one_for_several(recipe.parallel, attempt.group.world):
         attempt.warn(alone)
 
@@ -80,6 +87,7 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         "accepted": [attrs.asdict(change) for change in found],
         "other_host": other_host,
         "precision": experiment.learner.precision.products(),
+        "languages": {name: attrs.asdict(share) for name, share in experiment.languages.items()},
         "world": world,
         "other_world": other_world,
         "exact": not found and not other_host and not other_world,
@@ -92,6 +100,13 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
     attempt.lock.check()
     add_provenance(run, record_attempt(attempt.lock.attempt, code, hashes, host, parts))
     return bool(found)
+
+
+def _languages_line(temperature: float, languages: Mapping[str, LanguageShare]) -> str:
+    shown = [f"{name or 'none'} {one.drawn:.1%} (of {one.there:.1%})" for name, one in languages.items()]
+    rest = f", and {len(shown) - MOST_LANGUAGES} more" if len(shown) > MOST_LANGUAGES else ""
+    told = ", ".join(shown[:MOST_LANGUAGES]) + rest
+    return f"data.temperature = {temperature:g}: of an epoch's audio {told}"
 
 
 def world_record(parallel: Parallel, world: World) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from asr_lab.audio.augmentation.speed import SpeedPerturbation
 from asr_lab.audio.keyed_random import mix
 from asr_lab.data.cuts import Part
-from asr_lab.data.examples import Examples, draw_examples
+from asr_lab.data.examples import Examples, draw_examples, language_weights
 from asr_lab.data.utterance import Joining
 from asr_lab.slots.datasets import Join
 
@@ -111,3 +111,47 @@ def test_tight_utterances_are_never_shortened() -> None:
 def test_a_join_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"min_utterances|gap_s"):
         Join(**settings)
+
+
+def drawn_by_language(temperature: float, epoch: int = 0) -> tuple[np.ndarray, np.ndarray, Examples]:
+    """Seconds of audio there, and drawn in an epoch, of three languages in two parts, of which one passes twice."""
+    rng = np.random.default_rng(2)
+    number = 3000
+    language = rng.choice(3, number, p=[0.8, 0.15, 0.05]).astype(np.int32)
+    part = rng.integers(0, 2, number).astype(np.int16)
+    durations_s = rng.uniform(1, 5, number)
+    parts = [Part("a", 1.0, None), Part("b", 2.0, Joining(3, 1, 30.0, (0.0, 0.0), ""))]
+    drawn = draw_examples(
+        durations_s,
+        mix(np.arange(number, dtype=np.uint64)),
+        part,
+        np.zeros(number, np.int64),
+        np.zeros(number, np.bool_),
+        parts,
+        seed=1,
+        epoch=epoch,
+        duration_factors=lambda keys: np.ones(len(keys)),
+        language=language,
+        temperature=temperature,
+    )
+    there = np.bincount(language, durations_s * np.array([1.0, 2.0])[part])
+    for rows in members(drawn):
+        assert len({int(language[row]) for row in rows}) == 1 or temperature == 1
+    return there, np.bincount(language[drawn.rows.values], durations_s[drawn.rows.values]), drawn
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.4, 2.0, 5.0, 1000.0])
+def test_languages_get_the_shares_that_the_formula_gives(temperature: float) -> None:
+    there, drawn, _ = drawn_by_language(temperature)
+    powers = [share ** (1 / temperature) for share in there / there.sum()]
+    wanted = [power / sum(powers) for power in powers]
+    assert drawn / drawn.sum() == pytest.approx(wanted, abs=0.01)
+    assert drawn.sum() == pytest.approx(there.sum(), rel=0.02)  # an epoch is as long as it was
+    assert language_weights(there, temperature) * there / there.sum() == pytest.approx(wanted)
+
+
+def test_a_temperature_of_one_draws_what_is_drawn_without() -> None:
+    one, without = drawn_by_language(1.0)[2], draw()[0]
+    assert len(one.keys) > len(without.keys)
+    assert np.array_equal(one.keys, drawn_by_language(1.0)[2].keys)
+    assert not np.array_equal(one.keys, drawn_by_language(1.0, epoch=1)[2].keys)
