@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,21 @@ def visible_gpus() -> tuple[str, ...]:
     if listed is not None:
         return tuple(name.strip() for name in listed.split(",") if name.strip() and not name.strip().startswith("-"))
     return tuple(str(number) for number in range(sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def environment_beside(slot: int, workers: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of one of so many processes: the processors shared by all of them, and one of the GPUs.
+
+    A single one gets the machine as `asrlab run` does; what the environment states already stands.
+    """
+    changed, gpus = dict(environ), visible_gpus()
+    if workers == 1:
+        return changed
+    if not any(environ.get(name) for name in THREAD_VARIABLES):
+        changed |= dict.fromkeys(THREAD_VARIABLES, str(max(1, num_processors() // workers)))
+    if gpus:
+        changed["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    return changed
 
 
 def local_gpu() -> Gpu | None:

@@ -20,7 +20,7 @@ from asr_lab.commands.launched_sets import decode_launched
 from asr_lab.commands.named_sets import facts_of, names_of_language
 from asr_lab.compiler.inputs import data_root
 from asr_lab.config.structure import unstructure
-from asr_lab.devices import THREAD_VARIABLES, num_processors
+from asr_lab.devices import environment_beside
 from asr_lab.errors import DataError, LabError
 from asr_lab.evaluation.evaluation_files import evaluate, write_evaluation
 from asr_lab.evaluation.hypotheses import IDENTIFIED
@@ -149,14 +149,12 @@ def _part(folder: Path, name: str) -> DecodedPart:
 
 def _decode_beside(folder: Path, names: Sequence[str], workers: int, show: bool) -> None:
     """Decode in several processes, each with a share of the sets; LabError with what one of them ended on."""
-    environment = dict(os.environ)
-    if not any(os.environ.get(name) for name in THREAD_VARIABLES):
-        environment["OMP_NUM_THREADS"] = str(max(1, num_processors() // workers))
     logs = [folder / f"worker-{i}.log" for i in range(workers)]
     processes = []
     for place, log in enumerate(logs):
         command = [sys.executable, "-m", "asr_lab.commands.decode_sets", str(folder)]
         command += [str(place), str(workers), str(os.getpid())]
+        environment = environment_beside(place, workers, os.environ)
         with log.open("w") as errors:
             processes.append(subprocess.Popen(command, stdout=errors, stderr=errors, env=environment))
     try:

@@ -89,10 +89,7 @@ class OptimizerUpdate:
             if self.clip_norm is not None and measured.norm > self.clip_norm:
                 # What clip_grads_with_norm_ does; the norm is known, so the usual step skips the pass.
                 torch._foreach_mul_([local(g) for g in self._gradients()], self.clip_norm / (measured.norm + 1e-6))
-            if self.scaler is None:
-                self.optimizer.step()
-            else:
-                self.scaler.step(self.optimizer)
+            self.optimizer.step()  # unscaled and finite: nothing is left that the scaler's own step would see to
             if self.average is not None:
                 self.average.update()
         if self.scaler is not None and any(p.grad is not None for p in self._trained):
@@ -106,12 +103,14 @@ class OptimizerUpdate:
             return "", False
         if self.scaler is not None and (scale := self.scaler.get_scale()) >= _LOWEST_SCALE:
             return f"overflow at loss scale {scale:g}", False
-        broken = [
-            self._names[p]
-            for p in self._trained
-            if p.grad is not None and not bool(torch.isfinite(local(p.grad)).all())
-        ]
+        broken = self._not_finite()
         return f"the gradient's norm is {norm}" + (f", first in {', '.join(broken[:3])}" if broken else ""), True
+
+    def _not_finite(self) -> list[str]:
+        """Parameters whose gradient is not, on whatever rank; all ranks ask."""
+        own = [p.grad is not None and not bool(torch.isfinite(local(p.grad)).all()) for p in self._trained]
+        found = self.strategy.sum(torch.tensor(own, dtype=torch.int64), "gradients that are not finite")
+        return [self._names[p] for p, count in zip(self._trained, found.tolist(), strict=True) if count]
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self._trained if p.grad is not None]

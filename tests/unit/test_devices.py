@@ -36,14 +36,14 @@ def test_the_environment_says_which_gpus(monkeypatch: pytest.MonkeyPatch, listed
 
 
 def test_processes_of_a_pool_share_processors_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "num_processors", lambda: 8)
+    monkeypatch.setattr(processors, "num_processors", lambda: 8)
     environ = {"PATH": "/bin"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    assert pool.slot_environment(0, 1, environ) == environ  # alone it is as `asrlab run`
-    shares = [pool.slot_environment(slot, 3, environ) for slot in range(3)]
+    assert processors.environment_beside(0, 1, environ) == environ  # alone it is as `asrlab run`
+    shares = [processors.environment_beside(slot, 3, environ) for slot in range(3)]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in shares] == ["4", "5", "4"]
     assert {one[name] for one in shares for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
-    assert "MKL_NUM_THREADS" not in pool.slot_environment(0, 3, {"OMP_NUM_THREADS": "1"})
+    assert "MKL_NUM_THREADS" not in processors.environment_beside(0, 3, {"OMP_NUM_THREADS": "1"})
     assert pool.default_workers() == 2
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,12 @@ def _resume(attempt: Attempted, store: CheckpointStore, selection: Selection, ex
     """Load the newest whole checkpoint; its step, None when there is none."""
     attempt.group.first(attempt.lock.check, "looking for a checkpoint")  # building took its time
     store.clean()
-    if (newest := store.newest(experiment.learner.snapshot().tensors)) is None:
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always")
+        newest = store.newest(experiment.learner.snapshot().tensors)
+    for one in passed_over:
+        attempt.warn(str(one.message))
+    if newest is None:
         return None
     saved, snapshot = newest
     store.drop_after(saved.step)

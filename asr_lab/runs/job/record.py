@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -25,7 +25,6 @@ from asr_lab.runs.provenance import (
 )
 from asr_lab.runs.request import AttemptRequest
 from asr_lab.runs.world_size import one_for_several
-from asr_lab.slots.parallel import Parallel
 from asr_lab.training.parallel.world import World
 
 if TYPE_CHECKING:
@@ -74,10 +73,10 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         attempt.warn(f"goes on under a change of {change}")
     for line in other_host:
         attempt.warn(f"another machine than before, equal bits are not promised: {line}")
-    world = world_record(recipe.parallel, attempt.group.world)
-    other_world = world_changes(run, world) if parts["resumed_from"] is not None else ""
-    if other_world:
-        attempt.warn(other_world)
+    world = world_record(recipe, attempt.group.world)
+    other = world_change(_last_world(run), world) if parts["resumed_from"] is not None else SAME_WORLD
+    if other.line:
+        attempt.warn(other.line)
     identity = identity_of(recipe)
     parts = parts | {
         "command": list(request.command),
@@ -89,8 +88,8 @@ def _record(attempt: Attempted, experiment: Experiment, recipe: Recipe, parts: d
         "precision": experiment.learner.precision.products(),
         "languages": {name: attrs.asdict(share) for name, share in experiment.languages.items()},
         "world": world,
-        "other_world": other_world,
-        "exact": not found and not other_host and not other_world,
+        "other_world": other.line,
+        "exact": not found and not other_host and other.is_exact,
         "execution": identity.execution,
         "evaluation": identity.evaluation,
     }
@@ -109,24 +108,58 @@ def _languages_line(temperature: float, languages: Mapping[str, LanguageShare]) 
     return f"data.temperature = {temperature:g}: of an epoch's audio {told}"
 
 
-def world_record(parallel: Parallel, world: World) -> dict[str, Any]:
-    """What is written down of the processes that train."""
-    return {"processes": world.size, "parallel": parallel.tag(), "launcher": world.launcher, "parts": parallel.parts}
+class WorldChange(NamedTuple):
+    """That other processes go on than trained before."""
+
+    line: str
+    """What the run's record and events say; empty where they are as before."""
+    is_exact: bool
+    """Whether equal bits are promised all the same."""
 
 
-def world_changes(run: RunDirectory, now: dict[str, Any]) -> str:
-    """A line where other processes than now trained last; equal bits are promised for as many alone."""
+SAME_WORLD = WorldChange("", True)
+
+
+def world_record(recipe: Recipe, world: World) -> dict[str, Any]:
+    """What is written down of the processes that train.
+
+    `order` is how many microbatches' gradients they add up one after another; None where no such order is promised.
+    """
+    parallel, batch_s = recipe.parallel, recipe.train.batch_s
+    parts, max_rank_batch_s = parallel.parts or world.size, parallel.max_rank_batch_s or batch_s
+    is_ordered = (
+        recipe.determinism.level == "bitwise"
+        and parallel.adds_in_order(world.size)
+        and max_rank_batch_s >= batch_s  # or a step may be cut into more
+        and world.size in (1, parts)
+    )
+    return {
+        "processes": world.size,
+        "parallel": parallel.tag(),
+        "launcher": world.launcher,
+        "parts": parallel.parts,
+        "max_rank_batch_s": parallel.max_rank_batch_s,
+        "order": parts if is_ordered else None,
+    }
+
+
+def world_change(old: Mapping[str, Any], now: Mapping[str, Any]) -> WorldChange:
+    """What it means that others go on than trained last, or that they cut a step otherwise: two records of a world."""
+    same = [key for key in ("processes", "parallel", "parts", "max_rank_batch_s") if key in old]
+    if all(old[key] == now[key] for key in same):
+        return SAME_WORLD
+    was, new = (", ".join(f"{key} = {one[key]}" for key in same) for one in (old, now))
+    is_exact = now["order"] is not None and now["order"] == old.get("order")
+    promised = "the same bits" if is_exact else "sums over a step may differ in their last bits"
+    return WorldChange(
+        f"goes on with {new} where {was} trained before: the same batches, the same draws; {promised}", is_exact
+    )
+
+
+def _last_world(run: RunDirectory) -> Mapping[str, Any]:
     try:
         attempts = read_provenance(run)
     except RunError:
-        return ""  # `changes` says so
-    before = attempts[-1].get("world") if attempts else None
-    old = before if isinstance(before, dict) else {"processes": 1, "parallel": "single", "parts": None}
-    same = ("processes", "parallel", "parts")
-    if not attempts or all(old.get(key) == now[key] for key in same):
-        return ""
-    was, new = (", ".join(f"{key} = {one.get(key)}" for key in same) for one in (old, now))
-    return (
-        f"goes on with {new} where {was} trained before: the same batches, the same draws; "
-        "sums over a step may differ in their last bits"
-    )
+        return {}  # `changes` says so
+    found = attempts[-1].get("world") if attempts else {}
+    return found if isinstance(found, dict) else {"processes": 1, "parallel": "single", "parts": None}

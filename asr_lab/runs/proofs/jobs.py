@@ -88,10 +88,10 @@ def start_job(run: RunDirectory, num_ranks: int = 1) -> RankedJob:
     """Start a run's job as so many processes, with the environment that torchrun would give each."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    port = _free_port() if num_ranks > 1 else 0
+    port = free_port() if num_ranks > 1 else 0
     processes = []
     for rank in range(num_ranks):
-        environment = {**os.environ, **(_rank_environment(rank, num_ranks, port) if num_ranks > 1 else {})}
+        environment = {**os.environ, **(rank_environment(rank, num_ranks, port) if num_ranks > 1 else {})}
         process = context.Process(target=_work, args=(str(run.path), environment))
         process.start()
         processes.append(process)
@@ -141,12 +141,14 @@ def _kill_group(process: ForkServerProcess) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def _rank_environment(rank: int, size: int, port: int) -> dict[str, str]:
+def rank_environment(rank: int, size: int, port: int) -> dict[str, str]:
+    """What torchrun would tell one of so many processes of this machine."""
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
     return {"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in place.items()}}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One at which processes of this machine can meet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

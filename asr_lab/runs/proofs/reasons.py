@@ -66,7 +66,8 @@ def _of_its_attempts(attempts: list[dict[str, Any]]) -> list[str]:
     for number, record in enumerate(attempts, start=1):
         if not record.get("exact", True):
             kinds = [change["kind"] for change in record.get("accepted", [])]
-            why = ", ".join([*(f"changed {kind}" for kind in kinds), *record.get("other_host", [])])
+            others = ["other processes"] if record.get("other_world") else []
+            why = ", ".join([*(f"changed {kind}" for kind in kinds), *record.get("other_host", []), *others])
             lines.append(f"its attempt {number} went on under {why}")
     threads = {str(d["threads"]) for record in attempts if (d := record.get("determinism") or {}).get("threads")}
     if len(threads) > 1:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr_lab.devices import THREAD_VARIABLES, num_processors, visible_gpus
+from asr_lab.devices import environment_beside, visible_gpus
 from asr_lab.runs.code_snapshot import snapshot_environment
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.jobs import SubmittedJob, boot_id
@@ -23,21 +23,6 @@ from asr_lab.runs.study.worker import IN_USE
 def default_workers() -> int:
     """One for each GPU; one on a machine without."""
     return max(1, len(visible_gpus()))
-
-
-def slot_environment(slot: int, workers: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the process in a slot: the processors shared by all of them, and one of the GPUs.
-
-    A single one gets the machine as `asrlab run` does; what the environment states already stands.
-    """
-    changed, gpus = dict(environ), visible_gpus()
-    if workers == 1:
-        return changed
-    if not any(environ.get(name) for name in THREAD_VARIABLES):
-        changed |= dict.fromkeys(THREAD_VARIABLES, str(max(1, num_processors() // workers)))
-    if gpus:
-        changed["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
-    return changed
 
 
 class Pool:
@@ -64,7 +49,7 @@ class Pool:
     def _process(self, run: RunDirectory, snapshot: Path) -> StudyProcess:
         self._used = [one for one in self._used if one.exit_code is None]
         slot = min(set(range(self.workers)) - {one.slot for one in self._used}, default=0)
-        process = StudyProcess(run, snapshot, slot, slot_environment(slot, self.workers, os.environ))
+        process = StudyProcess(run, snapshot, slot, environment_beside(slot, self.workers, os.environ))
         self._used.append(process)
         return process
 

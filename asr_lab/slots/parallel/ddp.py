@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
-from asr_lab.config import validators as v
 from asr_lab.config.section import section
-from asr_lab.slots.parallel import Parallel
+from asr_lab.slots.parallel import SeveralProcesses
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @section
-class DDP(Parallel):
+class DDP(SeveralProcesses):
     """Every process has the whole model; gradients are added up while they are computed."""
 
     ordered: bool = False
@@ -26,20 +23,11 @@ class DDP(Parallel):
 
     Each process then gets all the others' gradients: as many times the traffic as there are processes.
     """
-    checkpoint_activations: bool = False
-    """Keep each layer's input alone and compute the rest again on the way back: less memory, a third more work."""
-    timeout_s: float = attrs.field(default=600.0, validator=v.between(1, 1e6))
-    """Seconds after which a process that waits for others ends the run, with their ranks and what it waited for."""
 
-    @property
-    def patience_s(self) -> float | None:
-        return self.timeout_s
+    def adds_in_order(self, processes: int) -> bool:
+        return processes <= 2 or self.ordered
 
-    def build(self, group: Group, device: torch.device, *, bitwise: bool) -> Strategy:
-        if group.world.size == 1:
-            from asr_lab.training.parallel.strategy import Strategy
-
-            return Strategy(group, bitwise=bitwise, checkpoint_activations=self.checkpoint_activations)
+    def build_several(self, group: Group, device: torch.device, *, bitwise: bool) -> Strategy:
         from asr_lab.training.parallel.ddp import DataParallel
 
         return DataParallel(

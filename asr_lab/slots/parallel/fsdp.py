@@ -9,7 +9,7 @@ import attrs
 from asr_lab.config import validators as v
 from asr_lab.config.section import section
 from asr_lab.errors import LabError
-from asr_lab.slots.parallel import Parallel
+from asr_lab.slots.parallel import SeveralProcesses
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @section
-class FSDP(Parallel):
+class FSDP(SeveralProcesses):
     """Every process keeps a part of each weight, its gradient and its moments; layers are gathered where they run."""
 
     shards: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 65_536)))
@@ -34,24 +34,18 @@ class FSDP(Parallel):
     """Numbers in which weights cross and are used; bf16 halves that traffic and wants `[precision] type = "bf16"`."""
     reduce: Literal["fp32", "bf16"] = "fp32"
     """Numbers in which gradients are added up over processes."""
-    checkpoint_activations: bool = False
-    """Keep each layer's input alone and compute the rest again on the way back: less memory, a third more work."""
     offload: bool = False
     """Keep shards in the machine's memory and the optimizer on its processors; GPUs alone."""
-    timeout_s: float = attrs.field(default=600.0, validator=v.between(1, 1e6))
-    """Seconds after which a process that waits for others ends the run, with their ranks and what it waited for."""
 
-    @property
-    def patience_s(self) -> float | None:
-        return self.timeout_s
+    def adds_in_order(self, processes: int) -> bool:
+        return processes == 1 or (processes == 2 and (self.shards, self.gather, self.reduce) == (None, "fp32", "fp32"))
 
     def build(self, group: Group, device: torch.device, *, bitwise: bool) -> Strategy:
         if self.offload and device.type == "cpu":
             raise LabError("parallel.offload: the weights are in the machine's memory already; it needs a GPU")
-        if group.world.size == 1:
-            from asr_lab.training.parallel.strategy import Strategy
+        return super().build(group, device, bitwise=bitwise)
 
-            return Strategy(group, bitwise=bitwise, checkpoint_activations=self.checkpoint_activations)
+    def build_several(self, group: Group, device: torch.device, *, bitwise: bool) -> Strategy:
         import torch
 
         from asr_lab.training.parallel.fsdp import ShardedParallel

@@ -31,28 +31,39 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
+def own_span(tensor: DTensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the part that is here begins in the whole tensor, and its sizes."""
+    from torch.distributed.tensor import Replicate, Shard
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+    assert all(type(p) in (Shard, Replicate) for p in tensor.placements), f"parts of {tensor.placements}"
+    sizes, offsets = compute_local_shape_and_global_offset(tensor.shape, tensor.device_mesh, tensor.placements)
+    return tuple(offsets), tuple(sizes)
+
+
 def own_part(values: Tensor, like: Tensor) -> Tensor:
     """Of values for a whole tensor, or of shards like those of `like`, those of the part of `like` that is here."""
     if is_sharded(values):
         return values.to_local()
     if not is_sharded(like):
         return values
-    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+    return values[tuple(slice(start, start + size) for start, size in zip(*own_span(like), strict=True))]
 
-    shape, offset = compute_local_shape_and_global_offset(like.shape, like.device_mesh, like.placements)
-    return values[tuple(slice(start, start + size) for start, size in zip(offset, shape, strict=True))]
+
+def as_shard(own: Tensor, like: DTensor) -> DTensor:
+    """A tensor that lies as `like` does, of the part that is here; no process asks another."""
+    from torch.distributed.tensor import DTensor
+
+    return DTensor.from_local(
+        own.to(like.device), like.device_mesh, like.placements, shape=like.shape, stride=like.stride(), run_check=False
+    )
 
 
 def shard_like(values: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor's values as a tensor that lies as `like` does, on its device; no process asks another."""
+    """A whole tensor's values as a tensor that lies as `like` does, on its device."""
     if not is_sharded(like) or is_sharded(values):
         return values
-    from torch.distributed.tensor import DTensor
-
-    own = own_part(values, like).to(like.device, copy=True).contiguous()
-    return DTensor.from_local(
-        own, like.device_mesh, like.placements, shape=like.shape, stride=like.stride(), run_check=False
-    )
+    return as_shard(own_part(values, like).clone(memory_format=torch.contiguous_format), like)
 
 
 @torch.no_grad()

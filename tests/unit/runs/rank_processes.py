@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from asr_lab.runs.proofs.jobs import PRELOADED
+from asr_lab.runs.proofs.jobs import PRELOADED, free_port, rank_environment
 
 LIMIT_S = 300.0
 """Longer is a hang."""
@@ -42,8 +41,7 @@ def start_ranks(size: int, folder: Path, *words: str, threads: int = 1) -> list[
     context.set_forkserver_preload([*PRELOADED, "asr_lab.training.parallel.ddp", "asr_lab.training.parallel.fsdp"])
     port, ranks = free_port(), []
     for rank in range(size):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
-        environ = {**os.environ, "MASTER_ADDR": "127.0.0.1", **{key: str(value) for key, value in place.items()}}
+        environ = {**os.environ, **rank_environment(rank, size, port)}
         output = folder / f"rank-{rank}.log"
         output.write_text("")  # of the ranks before
         process = context.Process(target=_command, args=(environ, str(output), words, threads), daemon=True)
@@ -56,12 +54,6 @@ def run_ranks(size: int, folder: Path, *words: str) -> list[tuple[int, str]]:
     """Exit code and output of each of so many processes that run `asrlab WORDS`."""
     ranks = start_ranks(size, folder, *words)
     return [(rank.wait(), rank.output.read_text()) for rank in ranks]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _command(environ: dict[str, str], output: str, words: Sequence[str], threads: int) -> None:

@@ -36,6 +36,7 @@ from asr_lab.training.state import fingerprint
 from asr_lab.training.store import CheckpointStore
 
 Write = Callable[..., Path]
+SHARED = 'parallel={type="ddp"}'
 
 
 def prepared(path: Path, *overrides: str, accept_changes: bool = False) -> Prepared:
@@ -77,7 +78,7 @@ def test_a_run_trains_validates_scores_and_is_then_finished(recipe: Write) -> No
 
 
 def test_settings_without_effect_are_noted_before_training(recipe: Write) -> None:
-    run = prepared(recipe(), "train.patience=9", "train.keep_last=50", "train.valid_every_steps=99").run
+    run = prepared(recipe(), "train.patience=9", "train.keep_last=50", "train.valid_every_steps=99", SHARED).run
     entry.main(str(run.path))
     events = read_events(run.events_file)
     first = next(i for i, e in enumerate(events) if e.kind == "state" and e.data["state"] == "training")
@@ -88,6 +89,7 @@ def test_settings_without_effect_are_noted_before_training(recipe: Write) -> Non
         "--set #1  train.patience",
         "--set #2  train.keep_last",
         "--set #3  train.valid_every_steps",
+        "one process trains",
     ]
 
 
@@ -227,10 +229,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_bits_stay_the_same(recipe: 
     with pytest.raises(Exception, match="checksum"):
         checkpoint.read(weights.parent)
     write_request(prepared(recipe()), load_recipe(recipe()), accept_changes=False)
-    with pytest.warns(UserWarning, match="damaged"):
-        entry.main(str(run.path))
+    entry.main(str(run.path))
     assert state_hash(run) == before
     assert read_provenance(run)[-1]["resumed_from"] == 8
+    notes = [e.data["message"] for e in read_events(run.events_file) if e.kind == "warning" and e.attempt == 2]
+    assert [note for note in notes if note.startswith(f"checkpoint passed over, it is damaged: {weights}")]
 
 
 def test_metrics_that_lag_behind_a_checkpoint_are_told(recipe: Write) -> None:

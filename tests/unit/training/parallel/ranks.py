@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from asr_lab.runs.proofs.jobs import free_port, rank_environment
 
 LIMIT_S = 300.0
 """Longer is a hang: the processes are killed and the test fails."""
@@ -23,7 +24,7 @@ class Ranks:
         context = multiprocessing.get_context("forkserver")
         # An optimizer loads torch._dynamo: three seconds in every process.
         context.set_forkserver_preload(["asr_lab.training.parallel.fsdp", "torch._dynamo", "asr_lab.compiler.build"])
-        port = _free_port()
+        port = free_port()
         self._pipes, self._processes = [], []
         for rank in range(size):
             reader, writer = context.Pipe(duplex=False)
@@ -68,7 +69,7 @@ def _rank(
     pipe: Any, path: list[str], rank: int, size: int, port: int, timeout_s: float, do: Callable[..., Any], args: Any
 ) -> None:
     sys.path[:] = path
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(rank_environment(rank, size, port))
     import torch
 
     from asr_lab.training.parallel.group import open_group
@@ -83,9 +84,3 @@ def _rank(
         found = f"{type(error).__name__}: {error}"
     pipe.send(found)
     pipe.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

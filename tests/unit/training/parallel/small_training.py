@@ -21,6 +21,7 @@ from asr_lab.training.limits import Limits
 from asr_lab.training.parallel.ddp import DataParallel
 from asr_lab.training.parallel.fsdp import ShardedParallel
 from asr_lab.training.parallel.group import Group
+from asr_lab.training.parallel.shards import local
 from asr_lab.training.parallel.strategy import Strategy
 
 RECIPE = """
@@ -74,6 +75,8 @@ block.att = { type = "transformer", mixer = { type = "attention", num_heads = 2,
 block.norm = { type = "norm" }
 """,
 }
+FIRST_SCALE = 64.0
+"""Of fp16's losses."""
 CTC = '[[decoder]]\ntype = "ctc"\n'
 ATTENTION = '[[decoder]]\ntype = "attention"\nnum_layers = 1\nnum_heads = 2\n'
 TAPPED = '[[decoder]]\ntype = "ctc"\ntap = 1\nweight = 0.3\n'
@@ -141,7 +144,7 @@ def learner_of(
     precision = document.precision.build()
     precision.convert(model)
     strategy.wrap(model)
-    return Learner(
+    learner = Learner(
         model,
         document.features.build(),
         data,
@@ -154,6 +157,9 @@ def learner_of(
         average_decay=0.9,
         strategy=strategy,
     )
+    if learner.scaler is not None:  # its own first scale, 65536, would have every one of so few steps overflow
+        learner.scaler.load_state_dict({**learner.scaler.state_dict(), "scale": FIRST_SCALE})
+    return learner
 
 
 def trained(
@@ -189,10 +195,45 @@ def trained_by(group: Group, recipe: str, kinds: Sequence[str], *rest: Any) -> l
     return [trained(group, recipe, kind, *rest) for kind in kinds]
 
 
-def saved(group: Group, recipe: str, kind: str, folder: str, steps: int) -> str:
+def overflowed(group: Group, recipe: str, kinds: Sequence[str], overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """By one strategy after another: what becomes of steps of which the second has infinity in a weight's last row.
+
+    Of a weight in shards one rank alone has that row.
+    """
+    return [_overflowed(group, recipe, kind, overrides) for kind in kinds]
+
+
+def _overflowed(group: Group, recipe: str, kind: str, overrides: Sequence[str]) -> dict[str, Any]:
+    data = Noise(2, group.world.rank, group.world.size)
+    learner = learner_of(group, recipe, kind, data, {"bitwise": True}, overrides)
+    weight, complete = learner.model.get_parameter("heads.0.output.weight"), learner.strategy.complete
+    has_row = kind != "fsdp" or group.world.rank == group.world.size - 1
+
+    def spoil(gradients: Sequence[torch.Tensor]) -> None:
+        complete(gradients)
+        assert weight.grad is not None
+        if learner.progress.step == 1 and has_row:
+            local(weight.grad)[-1] = torch.inf
+
+    learner.strategy.complete = spoil  # type: ignore[method-assign]
+    reports = list(learner.steps())
+    scaler = learner.snapshot().numbers["scaler"]
+    return {"causes": [r.cause for r in reports], "losses": [r.loss for r in reports], "scaler": scaler}
+
+
+def saved(
+    group: Group,
+    recipe: str,
+    kind: str,
+    folder: str,
+    steps: int,
+    parts: int = 12,
+    how: dict[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> str:
     """A learner that took some steps, saved; its fingerprint, which rank 0 has."""
-    data = Noise(12, group.world.rank, group.world.size)
-    learner = learner_of(group, recipe, kind, data, {})
+    data = Noise(parts, group.world.rank, group.world.size)
+    learner = learner_of(group, recipe, kind, data, how or {}, overrides)
     for _, _ in zip(range(steps), learner.steps(), strict=False):
         pass
     learner.save(Path(folder))
@@ -204,6 +245,24 @@ def loaded(group: Group, recipe: str, kind: str, folder: str) -> tuple[str, floa
     learner = learner_of(group, recipe, kind, Noise(12, group.world.rank, group.world.size), {})
     learner.load(Path(folder))
     return learner.fingerprint(), next(learner.steps()).loss
+
+
+def gone_on(
+    group: Group, recipe: str, kind: str, folder: str, parts: int, how: dict[str, Any], overrides: Sequence[str]
+) -> str:
+    """The fingerprint of a learner that went on from what was saved to the last step."""
+    learner = learner_of(group, recipe, kind, Noise(parts, group.world.rank, group.world.size), how, overrides)
+    learner.load(Path(folder))
+    for _ in learner.steps():
+        pass
+    return learner.fingerprint()
+
+
+def exchanged(group: Group, recipe: str, kinds: Sequence[str], taken: str, left: str, *how: Any) -> list[str]:
+    """What strategies end with that go on from `taken`; the last of them leaves two steps of its own in `left`."""
+    found = [gone_on(group, recipe, kind, taken, *how) for kind in kinds]
+    saved(group, recipe, kinds[-1], left, 2, *how)
+    return found
 
 
 def _hash(tensors: dict[str, torch.Tensor]) -> str:

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 import torch
 from ranks import run_ranks
-from small_training import ATTENTION, CTC, FAMILIES, TAPPED, loaded, saved, trained, trained_by, write_recipe
+from small_training import (
+    ATTENTION,
+    CTC,
+    FAMILIES,
+    TAPPED,
+    exchanged,
+    gone_on,
+    loaded,
+    overflowed,
+    saved,
+    trained,
+    trained_by,
+    write_recipe,
+)
 
 from asr_lab.training.parallel.group import Group
 
@@ -71,9 +84,18 @@ def test_the_loss_scale_of_fp16_falls_on_all_ranks_alike(tmp_path: Path) -> None
     recipe = write_recipe(tmp_path, "conformer")
     fp16 = ("precision.type=fp16",)
     wanted = alone(recipe, 2, overrides=fp16, broken=((1, 0),))
-    assert wanted["scales"][1] == wanted["scales"][0] / 2
+    assert wanted["scales"] == [64, 32, 32, 32]
     found = run_ranks(2, trained_by, str(recipe), BOTH, 2, (), BITWISE, fp16, ((1, 0),))
     assert str(found) == str([[wanted, wanted]] * 2)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("fp16", "overflow at loss scale 64"), ("fp32", "first in heads.0.")])
+def test_a_gradient_that_overflows_on_one_rank_alone_is_known_to_all(kind: str, told: str, tmp_path: Path) -> None:
+    recipe, overrides = str(write_recipe(tmp_path, "conformer")), (f"precision.type={kind}",)
+    [wanted] = overflowed(Group(), recipe, ("single",), overrides)
+    assert [told in cause for cause in wanted["causes"]] == [False, True, False, False]
+    assert (wanted["scaler"] or {}).get("scale") == (32 if kind == "fp16" else None)
+    assert run_ranks(2, overflowed, recipe, BOTH, overrides) == [[wanted, wanted]] * 2
 
 
 def test_activations_computed_again_change_no_bit(tmp_path: Path) -> None:
@@ -119,3 +141,14 @@ def test_what_four_ranks_save_three_and_one_load(tmp_path: Path) -> None:
         assert found == whole
         assert its_loss == pytest.approx(loss, rel=1e-5)
         assert [other[0] for other in others] == [""] * (size - 1)
+
+
+def test_one_process_and_two_go_on_from_one_another_with_the_same_bits(tmp_path: Path) -> None:
+    recipe, how = str(write_recipe(tmp_path, "conformer")), (2, BITWISE, ("precision.type=fp16",))
+    alone, taken, left = (str(tmp_path / name) for name in ("whole", "taken", "left"))
+    wanted = saved(Group(), recipe, "single", alone, 4, *how)
+    saved(Group(), recipe, "single", taken, 2, *how)
+    found = run_ranks(2, exchanged, recipe, BOTH, taken, left, *how)
+    assert found == [[wanted, wanted], ["", ""]]
+    assert (Path(left) / "shard-00001-of-00002.safetensors").exists()
+    assert gone_on(Group(), recipe, "single", left, *how) == wanted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,33 @@ def save_with_a_full_disk(group: Group, folder: Path, full: int) -> str:
         together.write_shard = refuse
     try:
         store.save(Snapshot(snapshot.tensors, {"progress": {"step": 4}}))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "saved"
+
+
+def save_and_die(group: Group, folder: Path, victim: int, moment: str) -> str:
+    """Save once as it should be, then with a rank that is killed at a moment."""
+    from asr_lab.training.sharded import together
+
+    store = CheckpointStore(folder, group=group)
+    tensors = {"w": torch.arange(1000.0), "n": torch.tensor(group.world.size)}
+    store.save(Snapshot({"model": tensors}, {"progress": {"step": 3}}))
+    group.gather(None, "all have word of it")
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def write_half(path: Path, pieces: object) -> None:
+        path.write_bytes(b"half of it")
+        die()
+
+    if group.world.rank == victim:
+        instead = {"within its file": write_half, "after its file": die, "before the list of checksums": die}[moment]
+        names = {"within its file": "write_shard", "after its file": "synced_sum"}
+        setattr(together, names.get(moment, "_finish"), instead)
+    try:
+        store.save(Snapshot({"model": tensors}, {"progress": {"step": 4}}))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "saved"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import time
 from pathlib import Path
@@ -90,6 +91,35 @@ def test_a_disk_that_is_full_for_one_is_told_by_all_and_nothing_is_lost(tmp_path
         assert "what was saved before it stands" in told
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
     checkpoint.verify(tmp_path / "checkpoints" / "step-00000003")
+
+
+DEATHS = (
+    (0, "within its file"),
+    (1, "within its file"),
+    (1, "after its file"),
+    (0, "before the list of checksums"),
+)
+"""A rank, and where in the writing of a checkpoint it is killed."""
+
+
+def test_a_rank_that_dies_while_all_save_is_named_and_the_former_newest_stands(tmp_path: Path) -> None:
+    begun = {
+        case: (folder := tmp_path / str(number), Ranks(2, saving.save_and_die, (folder, *case)))
+        for number, case in enumerate(DEATHS)
+    }
+    for (victim, moment), (folder, ranks) in begun.items():
+        answers = ranks.answers()
+        assert answers[victim] == "killed"
+        told = answers[1 - victim]
+        assert re.match(r"TrainingError: saving step-00000004: (no word from rank|rank 0 is gone)", told), told
+        assert f"rank {victim}" in told
+        store = CheckpointStore(folder)
+        removed = store.clean()
+        assert len(removed) <= 1, (victim, moment)
+        newest = store.newest()
+        assert newest is not None
+        assert (newest[0].step, newest[1].tensors["model"]["w"].tolist()) == (3, list(range(1000)))
+        assert {path.name for path in folder.iterdir()} == {"step-00000003"}, (victim, moment)
 
 
 def check_kills(folder: Path, count: int, seed: int) -> int:
