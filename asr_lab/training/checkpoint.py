@@ -8,6 +8,7 @@ process writes a file for each kind of tensor, several write a file each of thei
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from asr_lab.errors import CheckpointError
 from asr_lab.training.parallel.group import Group
-from asr_lab.training.sharded.shard_file import is_shard_name, shard_name
+from asr_lab.training.sharded.layout import laid_out_like
+from asr_lab.training.sharded.pieces import Box
+from asr_lab.training.sharded.shard_file import is_shard_name, open_shard, shard_name
 from asr_lab.training.sharded.shards import open_shards
-from asr_lab.training.sharded.together import agreed, read_shards, write_together
+from asr_lab.training.sharded.together import agreed, read_shards, target_of, write_together
 from asr_lab.training.state import PARTS, Snapshot
 from asr_lab.training.unfinished import (
     CHECKSUMS,
@@ -97,15 +100,29 @@ def _read(folder: Path, parts: Sequence[str], like: Mapping[str, Mapping[str, Te
     count, numbers = _read_state(folder)
     if count:
         return Snapshot(read_shards(folder, _shards(folder, count), parts, like, rank), numbers)
-    tensors: dict[str, dict[str, Tensor]] = {}
-    for part in parts:
-        path = folder / f"{part}.safetensors"
-        if path.exists():
-            try:
-                tensors[part] = load_file(path)
-            except (safetensors.SafetensorError, OSError) as error:
-                raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
-    return Snapshot(tensors, numbers)
+    files = {part: path for part in parts if (path := folder / f"{part}.safetensors").exists()}
+    return Snapshot({part: _read_whole(path, part, like or {}) for part, path in files.items()}, numbers)
+
+
+def _read_whole(path: Path, part: str, like: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """A file of whole tensors; of those that lie in shards in `like` a process reads its own part alone."""
+    found = {}
+    try:
+        with open_shard(path) as opened:
+            names = opened.keys()  # what opened gives is no mapping
+            for name in names:
+                stored = opened.get_slice(name)
+                shape = tuple(stored.get_shape())
+                read = functools.partial(_values, opened, name, Box.whole(shape))
+                found[name] = laid_out_like(target_of(like, part, name, shape), read)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
+    return found
+
+
+def _values(opened: Any, name: str, whole: Box, box: Box | None) -> Tensor:
+    values: Tensor = opened.get_tensor(name) if box is None else opened.get_slice(name)[box.within(whole)]
+    return values
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ MIX: tuple[Kind, ...] = (
 """Of ten kills, how many aim at which kind; fewer take the first ones."""
 POLL_S = 0.0005
 FILES = 8
-"""A checkpoint that is written is hit when it has less than so many files, or is just whole."""
+"""Of a checkpoint that one process writes, at most; it is hit while it has some of them, or is just whole."""
 PHASES: dict[str, Kind] = {
     "building": "start",
     "training": "step",
@@ -81,9 +81,10 @@ def pace_of(run: RunDirectory) -> RunPace:
 class Instants:
     """One attempt at a run, looked at from outside while it is under way."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, num_ranks: int = 1) -> None:
         newest = last_attempt(run.lock)
         self.run = run
+        self._files = FILES if num_ranks == 1 else num_ranks + 2  # a piece each, the state and the checksums
         self.attempt = newest.number + 1 if newest else 1
         """Its number."""
         self._events = EventReader(run.events_file)
@@ -111,7 +112,7 @@ class Instants:
     def until(self, aim: Aim, pace: RunPace, rng: np.random.Generator) -> Iterator[bool]:
         """Whether the instant has come, asked again and again: False until it has."""
         if aim.kind == "checkpoint":
-            yield from self._until_written(aim.step, int(rng.integers(0, FILES)))
+            yield from self._until_written(aim.step, int(rng.integers(0, self._files)))
             time.sleep(rng.uniform(0, 0.002))
         else:
             within = {"start": pace.start_s, "step": pace.step_s}
@@ -137,7 +138,7 @@ class Instants:
         try:
             return len(os.listdir(self.run.checkpoints / name))
         except OSError:  # renamed: it is whole
-            return FILES
+            return self._files
 
     def _fresh_writings(self) -> set[str]:
         return self._writings() - self._torn

@@ -177,7 +177,7 @@ def _kill_once(
     run: RunDirectory, aim: Aim, pace: RunPace, rng: np.random.Generator, copy: int, num_ranks: int
 ) -> Kill | None:
     """Start the job and kill it at the instant; None where it finished before."""
-    instants = Instants(run)
+    instants = Instants(run, num_ranks)
     first, grace_s = int(rng.integers(num_ranks)), float(rng.uniform(0, LAUNCHERS_GRACE_S))
     job = start_job(run, num_ranks)
     began = time.monotonic()

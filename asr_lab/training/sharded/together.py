@@ -137,7 +137,7 @@ def read_shards(
                 if whose != own:
                     continue
             if part in parts:
-                target = _target(like or {}, part, name, stored.shape)
+                target = target_of(like or {}, part, name, stored.shape)
                 tensors.setdefault(part, {})[name] = laid_out_like(target, _reader(shards, key))
     return tensors
 
@@ -146,7 +146,8 @@ def _reader(shards: Shards, key: str) -> Any:
     return lambda box: shards.read(key, box)
 
 
-def _target(like: Mapping[str, Mapping[str, Tensor]], part: str, name: str, shape: tuple[int, ...]) -> Tensor | None:
+def target_of(like: Mapping[str, Mapping[str, Tensor]], part: str, name: str, shape: tuple[int, ...]) -> Tensor | None:
+    """The tensor that a saved one of this name lies as, where there is one of its shape."""
     place, owner = ("model", name.rpartition("/")[0]) if part == "optimizer" else (part, name)
     found = like.get(place, {}).get(owner)
     return found if found is not None and tuple(found.shape) == shape else None

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rank_processes import Rank, run_ranks, start_ranks
 
+import asr_lab
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.proofs.digests import digests
 from asr_lab.runs.provenance import read_provenance
@@ -53,6 +54,9 @@ def write(place: Path, recipe_text: str) -> Write:
         return path
 
     return write
+
+
+SETS = ("--checkpoint", "average:2", "--data", '{type="folder", path="tones"}')
 
 
 def the_run(place: Path) -> RunDirectory:
@@ -108,7 +112,7 @@ def test_one_process_and_two_score_what_two_saved_in_shards_alike(place: Path, a
     run, found = the_run(place), []
     assert any(is_shard_name(path.name) for path in CheckpointStore(run.checkpoints).find("best").iterdir())
     for size in (1, 2):
-        ranks = run_ranks(size, place, "eval", str(run.path), "--data", '{type="folder", path="tones"}', "--json")
+        ranks = run_ranks(size, place, "eval", str(run.path), *SETS, "--json")
         assert [code for code, _ in ranks] == [0] * size, ranks
         assert all(output == "" for _, output in ranks[1:])
         text = ranks[0][1]
@@ -118,6 +122,7 @@ def test_one_process_and_two_score_what_two_saved_in_shards_alike(place: Path, a
         hypotheses.unlink()
     assert found[0] == found[1]
     assert found[0][0]["utterances"] == 36
+    assert asr_lab.load(run.path).run == run
 
 
 @pytest.mark.prove
