@@ -91,10 +91,10 @@ def one_hangs(group: Group) -> Any:
 def test_a_collective_that_hangs_ends_with_the_rank_and_its_name() -> None:
     began = time.monotonic()
     first, second, _ = run_ranks(3, one_hangs, timeout_s=2.0)
-    for rank, found in enumerate((first, second)):
-        assert (
-            f"TrainingError: step 9: losses: no word from rank 2 (rank {rank} waited, parallel.timeout_s = 2)" in found
-        )
+    for found in (first, second):  # one that comes late tells what the other ended on
+        assert found.startswith("TrainingError: step 9: losses: "), found
+        assert "no word from rank 2 (rank " in found, found
+        assert "waited, parallel.timeout_s = 2)" in found, found
     assert time.monotonic() - began < 60
 
 
