@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from asr_lab.audio.file_slice import FileSlice, part_of
 from asr_lab.audio.reading import AudioError, AudioInfo, read_info
+from asr_lab.errors import count_of
 
 try:
     import sqlite3
@@ -124,7 +125,9 @@ class HeaderIndex:
             warnings.warn(note, stacklevel=2)
         self._num_notes += len(notes)
         if notes and self._num_notes > MAX_NOTES:
-            warnings.warn(f"{self._num_notes:,} audio files are odd in some way, and read all the same", stacklevel=2)
+            warnings.warn(
+                f"{count_of(self._num_notes, 'audio file')} odd in some way, and read all the same", stacklevel=2
+            )
 
     def _look_up(self, stamps: Sequence[_Stamp]) -> dict[bytes, AudioInfo]:
         """What the index knows of files as they are now, by key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr_lab.errors import count_of
 from asr_lab.evaluation.evaluation_files import Evaluation
 from asr_lab.evaluation.percentages import rate_and_span
 from asr_lab.evaluation.rates import MAIN, rates
@@ -39,7 +40,9 @@ def print_unreadable(console: Console, evaluation: Evaluation) -> None:
     if not bad:
         return
     what = "all their words count as deleted" if evaluation.policy == "deleted" else "left out of the score"
-    console.print(f"[yellow]{len(bad):,} utterances cannot be read; {what} (score.unreadable):[/]", highlight=False)
+    console.print(
+        f"[yellow]{count_of(len(bad), 'utterance')} unreadable; {what} (score.unreadable):[/]", highlight=False
+    )
     for name, one in bad[:ROWS_SHOWN]:
         uncounted = "; without a transcript, so not in the score" if one.text is None else ""
         line = f"  {name}: {one.id}: {one.reason} ({one.audio}){uncounted}"

@@ -11,7 +11,7 @@ from asr_lab.data.sources.archives import Archive, plain_tar
 from asr_lab.data.sources.rows import Found, counted, tried
 from asr_lab.data.sources.text_lines import read_lines
 from asr_lab.data.utterance import Utterance
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 PUBLISHED = {"train": 120098, "dev": 14326, "test": 7176}
 """Utterances with a transcript."""
@@ -54,7 +54,9 @@ def _rows(base: Path, split: str, table: Path, spaced: bool, genders: dict[str, 
 
         yield tried(name, audio, "", make)
     if without:
-        warnings.warn(f"AISHELL-1 {split}: {without:,} recordings have no transcript; they are not read", stacklevel=2)
+        warnings.warn(
+            f"AISHELL-1 {split}: {count_of(without, 'recording')} without a transcript; not read", stacklevel=2
+        )
 
 
 def genders_of(table: Path) -> dict[str, str]:

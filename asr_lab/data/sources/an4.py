@@ -11,7 +11,7 @@ from asr_lab.audio.folders import ENDINGS
 from asr_lab.data.sources.rows import Found, counted, tried
 from asr_lab.data.sources.text_lines import read_lines
 from asr_lab.data.utterance import Utterance, brief
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 PUBLISHED = {"train": 948, "test": 130}
 _LINE = re.compile(r"(?:<s>\s*)?(.*?)\s*(?:</s>\s*)?\(([^()\s]+)\)\s*")
@@ -50,8 +50,8 @@ def _rows(base: Path, split: str) -> Iterator[Found]:
 
         yield tried(f"{transcripts.name}:{number}", transcripts, problem, make, found[1] if found else None)
     if unread:
-        what = f"{len(unread):,} files have no transcription, as {min(unread)}"
-        warnings.warn(f"AN4 {split}: {what}; they are not read", stacklevel=2)
+        what = f"{count_of(len(unread), 'file')} without a transcription, as {min(unread)}"
+        warnings.warn(f"AN4 {split}: {what}; not read", stacklevel=2)
 
 
 def _recording(stem: Path) -> str:

@@ -15,7 +15,7 @@ from asr_lab.data.sources.subtitles import Cue, read_cues
 from asr_lab.data.sources.text_lines import read_text
 from asr_lab.data.sources.trees import has_tree, read_tree
 from asr_lab.data.utterance import Source, Utterance
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 TEXTS = (".normalized.txt", ".txt", ".lab")
 """Transcripts of a whole recording."""
@@ -62,9 +62,13 @@ def _rows(folder: Path) -> Iterator[Found]:
             "no wav.scp with text, no *.trans.txt"
         )
     if without:
-        warnings.warn(f"{folder}: {without:,} recordings have no transcript, as {first_without}", stacklevel=2)
+        warnings.warn(
+            f"{folder}: {count_of(without, 'recording')} without a transcript, as {first_without}", stacklevel=2
+        )
     if unused:
-        warnings.warn(f"{folder}: {len(unused):,} transcripts have no recording, as {unused[0]}", stacklevel=2)
+        warnings.warn(
+            f"{folder}: {count_of(len(unused), 'transcript')} without a recording, as {unused[0]}", stacklevel=2
+        )
 
 
 def _recording(folder: Path, parent: Path, name: str, transcript: str) -> Iterator[Found]:

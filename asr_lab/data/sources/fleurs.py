@@ -14,7 +14,7 @@ from asr_lab.data.sources.rows import Found, absent, counted, fetch, source_of, 
 from asr_lab.data.sources.text_lines import read_lines
 from asr_lab.data.sources.trees import chained
 from asr_lab.data.utterance import Source, Utterance
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 Split = Literal["train", "dev", "test"]
 TextColumn = Literal["transcription", "raw_transcription"]
@@ -78,7 +78,7 @@ def _rows(base: Path, language: FleursLanguage, split: Split, text: TextColumn) 
     yield from counted(_table_rows(found, columns, text, used), what, language.published(split))
     if unused := found.recordings.paths.keys() - used:
         first = min(unused)
-        warnings.warn(f"{what}: {len(unused):,} recordings have no row, as {first}; they are not read", stacklevel=2)
+        warnings.warn(f"{what}: {count_of(len(unused), 'recording')} without a row, as {first}; not read", stacklevel=2)
 
 
 def _table_rows(found: _SplitTable, columns: dict[str, str], text: TextColumn, used: set[str]) -> Iterator[Found]:

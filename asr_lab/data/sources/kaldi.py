@@ -12,7 +12,7 @@ from asr_lab.data.sources.kaldi_audio import ArkIndex, ScpAudio, scp_audio
 from asr_lab.data.sources.rows import Found, tried
 from asr_lab.data.sources.text_lines import is_text, read_lines
 from asr_lab.data.utterance import Utterance, brief
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 COLUMNS = {"utt2spk": "speaker", "utt2lang": "language"}
 
@@ -62,9 +62,9 @@ def kaldi_rows(folder: Path, audio_root: Path) -> Iterator[Found]:
 
         yield tried(f"text:{number}", folder / "text", problem, make, text)
     where = "wav.scp" if segments is None else "segments"
-    for names, what in ((absent, f"have a text and are not in {where}"), (sorted(unread), f"are in {where}, no text")):
+    for names, what in ((absent, f"with a text, not in {where}"), (sorted(unread), f"in {where}, without a text")):
         if names:
-            note = f"{len(names):,} utterances {what}, as {brief(names[0])}; they are not read"
+            note = f"{count_of(len(names), 'utterance')} {what}, as {brief(names[0])}; not read"
             warnings.warn(f"{folder}: {note}", stacklevel=2)
 
 

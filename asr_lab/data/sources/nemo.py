@@ -14,7 +14,7 @@ from asr_lab.data.sources.json_lines import NEMO_AUDIO, RowError, read_object, s
 from asr_lab.data.sources.rows import Found, tried
 from asr_lab.data.sources.text_lines import is_text, read_lines, read_text
 from asr_lab.data.utterance import Utterance
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 TEXTS = ("text", "normalized_text")
 OWN = (*NEMO_AUDIO, *TEXTS, "text_filepath", "duration", "offset", "lang", "shard_id", "_skipme", "pred_text")
@@ -68,11 +68,11 @@ def _rows(manifest: Path, tars: Mapping[int, Path], shard: int | None, audio_roo
 
         yield tried(f"{manifest.name}:{number}", manifest, problem, make, _spoken(entry))
     if skipped:
-        warnings.warn(f"{manifest}: {skipped:,} entries are marked _skipme; they are not read", stacklevel=2)
+        warnings.warn(f"{manifest}: {skipped:,} marked _skipme; not read", stacklevel=2)
     for at, archive in opened.items():
         if unused := archive.members.keys() - used[at]:
-            what = f"{len(unused):,} files have no entry, as {min(unused)}"
-            warnings.warn(f"{archive.path}: {what}; they are not read", stacklevel=2)
+            what = f"{count_of(len(unused), 'file')} without an entry, as {min(unused)}"
+            warnings.warn(f"{archive.path}: {what}; not read", stacklevel=2)
 
 
 def _audio_name(entry: Mapping[str, Any]) -> str:

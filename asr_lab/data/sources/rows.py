@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asr_lab.data.sources.text_lines import is_text
 from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 from asr_lab.files import real_path
 
 Found = Utterance | UnreadableUtterance
@@ -49,7 +49,7 @@ def counted(found: Iterable[Found], what: str, published: int | None) -> Iterato
         count += 1
         yield one
     if published is not None and count != published:
-        warnings.warn(f"{what}: {count:,} utterances; {published:,} are published", stacklevel=2)
+        warnings.warn(f"{what}: {count_of(count, 'utterance')}; {published:,} are published", stacklevel=2)
 
 
 def absent(title: str, looked: Sequence[Path], root: Path, way_out: str) -> DataError:

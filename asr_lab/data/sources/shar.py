@@ -15,7 +15,7 @@ from asr_lab.data.sources.lhotse import NAMED, covered, custom_of, name_of_cut, 
 from asr_lab.data.sources.rows import Found, tried
 from asr_lab.data.sources.text_lines import is_text, read_lines
 from asr_lab.data.utterance import Utterance, brief
-from asr_lab.errors import DataError
+from asr_lab.errors import DataError, count_of
 
 _SHARD = re.compile(r"(?P<field>.+)\.(?P<number>\d{1,9})\.(?P<kind>jsonl|jsonl\.gz|tar)", re.ASCII)
 CUTS = "cuts"
@@ -54,9 +54,7 @@ def shards_of(folder: Path) -> list[_Shard]:
         if needed not in fields:
             raise DataError(f"{folder} is no Lhotse Shar with audio: it has no {needed}.000000 file")
     if strays:
-        warnings.warn(
-            f"{folder}: {len(strays):,} files are of no shard, as {strays[0]}; they are not read", stacklevel=2
-        )
+        warnings.warn(f"{folder}: {count_of(len(strays), 'file')} of no shard, as {strays[0]}; not read", stacklevel=2)
     numbers = fields[CUTS].keys()
     for field, its in fields.items():
         if odd := numbers ^ its.keys():

@@ -15,6 +15,7 @@ from asr_lab.audio.folders import ENDINGS, SIDECAR, is_audio, walk
 from asr_lab.data.absent_files import composed
 from asr_lab.data.sources.text_lines import read_lines
 from asr_lab.data.utterance import Source, UnreadableUtterance, Utterance
+from asr_lab.errors import count_of
 
 TRANSCRIPTS = ".trans.txt"
 
@@ -138,11 +139,11 @@ class _Oddities:
     def warn(self, folder: Path) -> None:
         if first := self._firsts.get("several"):
             order = ", ".join(ENDINGS)
-            what = f"{self._counts['several']:,} utterances have several recordings, as {first}"
+            what = f"{count_of(self._counts['several'], 'utterance')} of several recordings, as {first}"
             warnings.warn(f"{folder}: {what}; the first by ending is read ({order})", stacklevel=2)
         if first := self._firsts.get("unused"):
-            what = f"{self._counts['unused']:,} recordings have no line in a transcript, as {first}"
-            warnings.warn(f"{folder}: {what}; they are not read", stacklevel=2)
+            what = f"{count_of(self._counts['unused'], 'recording')} without a line in a transcript, as {first}"
+            warnings.warn(f"{folder}: {what}; not read", stacklevel=2)
 
 
 def _is_transcript(name: str) -> bool:

@@ -14,6 +14,7 @@ from asr_lab.data.sources.json_lines import RowError, read_object, typed
 from asr_lab.data.sources.rows import Found, tried
 from asr_lab.data.sources.text_lines import is_text
 from asr_lab.data.utterance import Utterance, brief
+from asr_lab.errors import count_of
 
 Sample = list[tuple[str, str, Member]]
 """Ending, name and place of each file."""
@@ -36,7 +37,7 @@ def webdataset_rows(tars: Sequence[Path], text_field: str) -> Iterator[Found]:
 
             yield tried(f"{tar.name}:{key}"[:300] if is_text(key) else tar.name, tar, "", make, read.told(text_field))
         if skipped:
-            note = f"{len(skipped):,} files are of no sample, as {brief(skipped[0])}; they are not read"
+            note = f"{count_of(len(skipped), 'file')} of no sample, as {brief(skipped[0])}; not read"
             warnings.warn(f"{tar}: {note}", stacklevel=2)
 
 

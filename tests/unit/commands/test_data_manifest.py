@@ -45,8 +45,8 @@ def test_texts_and_subtitles_beside_recordings_become_rows(tmp_path: Path) -> No
         warnings.simplefilter("always")
         made = make_manifest([folder])
     notes = [str(c.message) for c in caught]
-    assert sum("1 recordings have no transcript, as" in note for note in notes) == 1
-    assert sum("1 transcripts have no recording, as" in note and "gone.txt" in note for note in notes) == 1
+    assert sum("1 recording without a transcript, as" in note for note in notes) == 1
+    assert sum("1 transcript without a recording, as" in note and "gone.txt" in note for note in notes) == 1
     assert (made.num_rows, [one.text for one in made.bad]) == (3, ["back"])
     cuts = read(folder)
     assert list(cuts.texts) == ["hello there you", "two", "one"]

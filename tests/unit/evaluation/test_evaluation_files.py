@@ -130,7 +130,7 @@ def test_the_tables_say_what_the_numbers_mean() -> None:
     text = " ".join(console.export_text().split())
     for part in ("50.00 %", "words (WER)", "characters (CER)", "sub", "del", "ins", "resamples", "by speaker"):
         assert part in text
-    assert "1 utterances cannot be read; left out of the score" in text
+    assert "1 utterance unreadable; left out of the score" in text
     assert "no such file" in text
     assert "REF: five *** six" in text
     assert "HYP: five sex ten" in text
@@ -201,7 +201,7 @@ def test_unreadable_utterances_count_as_deleted_words_unless_they_are_left_out()
     assert counted.hash != left_out.hash
     console = Console(width=100, record=True, file=io.StringIO())
     print_evaluation(console, evaluation("deleted"), worst=0)
-    assert "1 utterances cannot be read; all their words count as deleted (score.unreadable)" in console.export_text()
+    assert "1 utterance unreadable; all their words count as deleted (score.unreadable)" in console.export_text()
 
 
 def test_what_has_no_transcript_or_a_name_that_is_taken_is_listed_and_not_counted(tmp_path: Path) -> None:

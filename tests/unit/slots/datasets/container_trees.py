@@ -53,7 +53,7 @@ def shar(root: Path, clips: Clips) -> Tree:
         languages = [{"cut_id": cut["id"], "lang": "en"} for cut in cuts]
         (folder / f"lang.{number:06d}.jsonl.gz").write_bytes(gzip.compress(_lines(languages)))
     columns = {"speaker": clips[0].speaker, "snr": 3.5, "lang": "en"}
-    notes = ("1 files are of no shard, as README",)
+    notes = ("1 file of no shard, as README",)
     return Tree(Shar(path="shar"), [c.text for c in clips], bad=("has no recording",), notes=notes, columns=columns)
 
 
@@ -72,7 +72,7 @@ def webdataset(root: Path, clips: Clips) -> Tree:
     write_tar(root / "web" / "train-000000.tar", first)
     write_tar(root / "web" / "train-000001.tar", second)
     bad = ("has no text", "has no recording", "has no recording", "has no text")
-    notes = ("2 files are of no sample, as '.hidden.flac'",)
+    notes = ("2 files of no sample, as '.hidden.flac'",)
     dataset = WebDataset(path="web/train-{000000..000001}.tar")
     return Tree(dataset, [c.text for c in clips], bad=bad, notes=notes, columns={"speaker": clips[0].speaker})
 

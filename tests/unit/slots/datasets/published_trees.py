@@ -106,7 +106,7 @@ def librispeech(root: Path, clips: Clips, part: str = "test-clean") -> Tree:
     with (chapter / f"{clips[0].speaker}-1.trans.txt").open("a") as file:
         file.write(f"{clips[0].speaker}-1-0098 NO RECORDING\n")
     published = "2,620" if part == "test-clean" else "1,519"
-    notes = (f"7 utterances; {published} are published", "1 recordings have no line")
+    notes = (f"7 utterances; {published} are published", "1 recording without a line")
     columns = {"speaker": clips[0].speaker, "chapter": "1", "split": part, "language": "en"}
     upper = [clip.text.upper() for clip in clips]
     dataset = LibriSpeech(splits=(part,)) if part == "test-clean" else MiniLibriSpeech(splits=("train-clean-5",))
@@ -295,7 +295,7 @@ def aishell(root: Path, clips: Clips) -> Tree:
     clips[0].write(base / "wav" / "test" / "S0002" / "BAC009S0002W0099.wav")
     (root / "resource_aishell").mkdir()
     (root / "resource_aishell" / "speaker.info").write_text("0002 F\n")
-    notes = ("6 utterances; 7,176 are published", "1 recordings have no transcript")
+    notes = ("6 utterances; 7,176 are published", "1 recording without a transcript")
     columns = {"speaker": "S0002", "language": "zh", "split": "test", "gender": "female"}
     return Tree(Aishell(splits=("test",)), texts, notes=notes, columns=columns)
 
@@ -321,7 +321,7 @@ def an4(root: Path, clips: Clips) -> Tree:
     (base / "etc").mkdir()
     (base / "etc" / "an4_test.fileids").write_text("\n".join([*names, "an4test_clstk/x/an99-x-b"]) + "\n")
     (base / "etc" / "an4_test.transcription").write_text("\n".join([*lines, "YES (an98-x-b)"]) + "\n")
-    notes = ("7 utterances; 130 are published", "1 files have no transcription")
+    notes = ("7 utterances; 130 are published", "1 file without a transcription")
     columns = {"speaker": "1998", "language": "en", "split": "test"}
     texts = [clip.text.upper() for clip in clips]
     return Tree(AN4(splits=("test",)), texts, bad=("is not in an4_test.fileids",), notes=notes, columns=columns)
@@ -390,7 +390,7 @@ def fleurs_folders(root: Path, clips: Clips, hub: bool = True) -> Tree:
     (base / "audio" / "test" / "0.wav").write_bytes(clips[0].encoded(subtype="FLOAT"))
     (base / "test.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     texts = [clip.text for clip in clips]
-    return Tree(Fleurs(languages=(FLEURS_CODE,)), texts, **_fleurs(notes=("1 recordings have no row",)))
+    return Tree(Fleurs(languages=(FLEURS_CODE,)), texts, **_fleurs(notes=("1 recording without a row",)))
 
 
 def fleurs_google_unpacked(root: Path, clips: Clips) -> Tree:
@@ -404,7 +404,7 @@ def fleurs_hub(root: Path, clips: Clips, ending: str = ".tar.gz") -> Tree:
     files = {f"test/{name}": clip.encoded(subtype="FLOAT") for name, clip in zip(names, clips, strict=True)}
     write_tar(base / "audio" / f"test{ending}", {**files, "test/0.wav": clips[0].encoded()}, folder="test")
     (base / "test.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
-    notes = ["1 recordings have no row", *(["is unpacked once"] if ending != ".tar" else [])]
+    notes = ["1 recording without a row", *(["is unpacked once"] if ending != ".tar" else [])]
     return Tree(Fleurs(languages=(FLEURS_CODE,)), [clip.text for clip in clips], **_fleurs(notes=notes))
 
 
@@ -420,7 +420,7 @@ def fleurs_google(root: Path, clips: Clips) -> Tree:
     for name, clip in zip(names, clips, strict=True):
         files[f"{FLEURS_CODE}/audio/test/{name}"] = clip.encoded(subtype="FLOAT")
     write_tar(root / "fleurs" / f"{FLEURS_CODE}.tar.gz", files, folder=FLEURS_CODE)
-    fixed = _fleurs(notes=("1 recordings have no row", "is unpacked once"))
+    fixed = _fleurs(notes=("1 recording without a row", "is unpacked once"))
     return Tree(Fleurs(languages=(FLEURS_CODE,)), [clip.text for clip in clips], **fixed)
 
 
@@ -481,7 +481,7 @@ def kaldi(root: Path, clips: Clips) -> Tree:
     (folder / "utt2spk").write_text("".join(f"{n} {n.split('-')[0]}\n" for n in names))
     (folder / "spk2gender").write_text("1998 m\n2609 f\n")
     bad = ("is a command, which is never run", "is not UTF-8")
-    notes = ("1 utterances have a text and are not in wav.scp",)
+    notes = ("1 utterance with a text, not in wav.scp",)
     return Tree(Kaldi(path="data/test"), texts, bad=bad, notes=notes, columns={"speaker": "1998", "gender": "male"})
 
 
@@ -516,7 +516,7 @@ def nemo(root: Path, clips: Clips) -> Tree:
     lines = [*(json.dumps(row) for row in rows), "{broken"]
     (folder / "train.json").write_text("\n".join(lines) + "\n")
     bad = ("duration must be a number", "not JSON")
-    notes = ("1 entries are marked _skipme",)
+    notes = ("1 marked _skipme",)
     dataset = Nemo(path="nemo/train.json")
     return Tree(dataset, [clip.text for clip in clips], bad=bad, notes=notes, columns={"language": "en"})
 
@@ -549,7 +549,7 @@ def nemo_tarred(root: Path, clips: Clips, sharded: bool = False) -> Tree:
         (folder / "tarred_audio_manifest.json").write_text("\n".join([*rows, *write]) + "\n")
         dataset = Nemo(path="tarred")
     texts = [clip.text for clip in clips]
-    return Tree(dataset, texts, bad=("no such file",), notes=("1 files have no entry, as unused.wav",))
+    return Tree(dataset, texts, bad=("no such file",), notes=("1 file without an entry, as unused.wav",))
 
 
 def nemo_sharded(root: Path, clips: Clips) -> Tree:

@@ -55,7 +55,7 @@ def test_files_beside_the_audio_are_no_audio(tmp_path: Path) -> None:
 def test_of_two_recordings_the_first_by_ending_is_read_and_it_is_told(tmp_path: Path) -> None:
     make(tmp_path, "7-1.wav", "7-2.wav")
     soundfile.write(tmp_path / "7-1.flac", np.zeros(1600), 16000)
-    with pytest.warns(UserWarning, match=r"1 utterances have several recordings, as 7-1\.flac and 7-1\.wav"):
+    with pytest.warns(UserWarning, match=r"1 utterance of several recordings, as 7-1\.flac and 7-1\.wav"):
         found, _ = read(tmp_path)
     assert [audio for _, audio, _ in found] == ["7-1.flac", "7-2.wav"]
 
@@ -63,7 +63,7 @@ def test_of_two_recordings_the_first_by_ending_is_read_and_it_is_told(tmp_path: 
 def test_recordings_without_a_line_are_told(tmp_path: Path) -> None:
     make(tmp_path, "7-1.wav", "7-2.wav", lines=b"7-1 HELLO\n")
     (tmp_path / "8.trans.txt").write_bytes(b"7-3 GONE\n")
-    with pytest.warns(UserWarning, match=r"1 recordings have no line in a transcript, as 7-2\.wav"):
+    with pytest.warns(UserWarning, match=r"1 recording without a line in a transcript, as 7-2\.wav"):
         assert [id for id, _, _ in read(tmp_path)[0]] == ["7-1", "7-3"]
 
 
