@@ -1,0 +1,99 @@
+"""Whole steps, validation and decoding of every family on a pretended GPU: CUDA's rules, true values, counted costs.
+
+Of a machine with a GPU nothing is pretended: there `tests/gpu` runs.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from pretended_gpu import CUDA, OnGpu, PretendedGpu
+from pretended_steps import Tried, try_steps
+from without_driver import CHECKED_TORCH
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+FAMILIES = ("ssm_tiny", "conformer_tiny", "whisper_tiny")
+BF16 = 'precision.type="bf16"'
+NO_DROPOUT = "encoder.dropout=0.0"
+"""Which the two devices draw from generators of their own."""
+
+pytestmark = [
+    pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: nothing is to be pretended"),
+    pytest.mark.skipif(
+        not torch.__version__.startswith(CHECKED_TORCH), reason=f"torch {torch.__version__}: its tables were not read"
+    ),
+]
+
+
+class Cost(NamedTuple):
+    """What a family's step may cost at most, in bf16 at 5M parameters; the table is docs/gpu.md's."""
+
+    kernels: int
+    waits: int
+
+
+MOST = {"ssm_tiny": Cost(2800, 16), "conformer_tiny": Cost(3100, 17), "whisper_tiny": Cost(1400, 19)}
+
+
+def test_mixed_devices_are_refused() -> None:
+    with PretendedGpu(), pytest.raises(RuntimeError, match="at least two devices"):
+        torch.ones(2, device="cuda") + torch.ones(2)
+
+
+def test_waits_are_counted_with_their_line_and_views_launch_nothing() -> None:
+    with PretendedGpu() as gpu:
+        x = torch.arange(6.0, device=CUDA)
+        gpu.forget()
+        view = x.view(2, 3).transpose(0, 1)
+        assert not gpu.kernels
+        assert float((view + 1).sum()) == 21.0
+        assert dict(gpu.kernels) == {"add": 1, "sum": 1}
+        assert gpu.waits.total() == 1
+
+
+def test_autocast_takes_cudas_table() -> None:
+    with PretendedGpu(), torch.autocast("cuda", dtype=torch.bfloat16):
+        x = torch.ones(2, 2, device=CUDA)
+        assert (x @ x).dtype == torch.bfloat16
+        assert x.softmax(0).dtype == torch.float32
+        assert x.exp().dtype == torch.float32, "which the processor's table leaves alone"
+        assert isinstance(x, OnGpu)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def tried(request: pytest.FixtureRequest) -> tuple[str, Tried]:
+    return request.param, try_steps(RECIPES / f"{request.param}.toml", [BF16])
+
+
+def test_a_step_costs_no_more_kernels_and_waits_than_said(tried: tuple[str, Tried]) -> None:
+    family, found = tried
+    assert found.step.kernels <= MOST[family].kernels, found.step.by_line
+    assert sum(found.step.waits.values()) <= MOST[family].waits, found.step.waits
+
+
+def test_greedy_ctc_waits_no_more_than_said(tried: tuple[str, Tried]) -> None:
+    _, found = tried
+    waits = found.decoding["ctc, beam 1"].waits
+    assert sum(waits.values()) <= 9, waits
+
+
+def test_losses_are_the_processors_but_for_dropout_and_rounding(tried: tuple[str, Tried]) -> None:
+    _, found = tried
+    for on_cpu, on_gpu in zip(found.losses_on_cpu, found.losses_on_gpu, strict=True):
+        assert math.isclose(on_cpu, on_gpu, rel_tol=0.02)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "fp8", "mxfp8", "mxfp4", "nvfp4"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_precision_runs_under_cudas_rules(family: str, precision: str) -> None:
+    emulate = ", emulate=true" if precision not in ("fp32", "fp16") else ""
+    found = try_steps(
+        RECIPES / f"{family}.toml", [f'precision={{type="{precision}"{emulate}}}', NO_DROPOUT], microbatches=2
+    )
+    for on_cpu, on_gpu in zip(found.losses_on_cpu, found.losses_on_gpu, strict=True):
+        assert math.isclose(on_cpu, on_gpu, rel_tol=0.01)
