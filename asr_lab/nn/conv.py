@@ -64,6 +64,8 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         [dy] = grads
         x, weight = ctx.saved_tensors
+        if dy.device.type != "cpu":
+            return _gradient_by_torch(dy, x, weight)
         frames, kernel = dy.shape[1], weight.shape[1]
         dx = _convolve(F.pad(dy, (0, 0, kernel - 1, kernel - 1)), weight.flip(1), None)
         product = torch.empty_like(dy)
@@ -77,6 +79,16 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     image = x.transpose(1, 2).unsqueeze(2)  # (B, D, 1, kernel_frames - 1 + T)
     y = F.conv2d(image, weight[:, None, None], bias, groups=x.shape[2])
     return y.squeeze(2).transpose(1, 2)
+
+
+def _gradient_by_torch(dy: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of x, weight and bias, in two kernels of a GPU."""
+    channels = [weight.shape[0]]
+    images = (t.transpose(1, 2).unsqueeze(2) for t in (dy, x))
+    dx, dweight, dbias = torch.ops.aten.convolution_backward(
+        *images, weight[:, None, None], channels, [1, 1], [0, 0], [1, 1], False, [0, 0], *channels, [True, True, True]
+    )
+    return dx.squeeze(2).transpose(1, 2), dweight[:, 0, 0], dbias
 
 
 class ConvState(NamedTuple):

@@ -8,6 +8,13 @@ import torch
 from torch import Tensor
 
 
+class Mask(NamedTuple):
+    """Which frames are valid, made once for all that lie alike."""
+
+    valid: Tensor  # (B, T) bool
+    zero: Tensor  # () float32, what stands in the padding
+
+
 class Frames(NamedTuple):
     """One step's input or output: rows of frames, padded on the right.
 
@@ -16,10 +23,12 @@ class Frames(NamedTuple):
     """
 
     x: Tensor  # (B, T, D), or (B, S) for samples
-    lengths: Tensor  # (B,) int64, valid frames in each row
+    lengths: Tensor  # (B,) int64, valid frames in each row; of samples the host may keep them
     final: Tensor  # (B,) bool
     full: bool = False
     """Every frame of every row is valid, and that is known without a look at `lengths`, which may be on a device."""
+    made: Mask | None = None
+    """The mask, where it was made already."""
 
     @staticmethod
     def whole(x: Tensor, lengths: Tensor | None = None) -> Frames:
@@ -41,7 +50,10 @@ class Frames(NamedTuple):
 
     def mask(self) -> Tensor:
         """Valid frames: (B, T) bool."""
-        return torch.arange(self.x.shape[1], device=self.x.device) < self.lengths[:, None]
+        if self.made is not None:
+            return self.made.valid
+        lengths = self.lengths.to(self.x.device, non_blocking=True)
+        return torch.arange(self.x.shape[1], device=self.x.device) < lengths[:, None]
 
     def valid(self) -> Tensor:
         """The frames with zeros in the padding, whatever stood there, NaN included: x's shape."""
@@ -49,15 +61,23 @@ class Frames(NamedTuple):
             return self.x
         mask = self.mask()
         mask = mask.reshape(mask.shape + (1,) * (self.x.ndim - 2))
-        return torch.where(mask, self.x, self.x.new_zeros(()))
+        return torch.where(mask, self.x, self.x.new_zeros(()) if self.made is None else self.made.zero)
+
+    def with_mask(self) -> Frames:
+        """The same, with a mask that frames made `with_x` share; without one where none is needed."""
+        if self.full or self.made is not None:
+            return self
+        return self._replace(made=Mask(self.mask(), torch.zeros((), device=self.x.device)))
 
     def with_x(self, x: Tensor) -> Frames:
         """Other frames, as many in each row."""
-        return Frames(x, self.lengths, self.final, self.full and x.shape[1] == self.x.shape[1])
+        is_alike = x.shape[1] == self.x.shape[1]
+        return Frames(x, self.lengths, self.final, self.full and is_alike, self.made if is_alike else None)
 
     def rows(self, index: Tensor) -> Frames:
         """The rows named by `index`, (b,) int64, in that order."""
-        return Frames(self.x[index], self.lengths[index], self.final[index], self.full)
+        made = None if self.made is None else self.made._replace(valid=self.made.valid[index])
+        return Frames(self.x[index], self.lengths[index], self.final[index], self.full, made)
 
 
 def last_valid(x: Tensor, chunk: Frames, count: int) -> Tensor:
@@ -70,6 +90,7 @@ def last_valid(x: Tensor, chunk: Frames, count: int) -> Tensor:
         return x[:, x.shape[1] - count :]
     if count == 0:
         return x[:, :0]
-    index = chunk.lengths[:, None] + torch.arange(count, device=x.device)  # (B, count)
+    lengths = chunk.lengths.to(x.device, non_blocking=True)
+    index = lengths[:, None] + torch.arange(count, device=x.device)  # (B, count)
     index = index.reshape(index.shape + (1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
     return x.gather(1, index)

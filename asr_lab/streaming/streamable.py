@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from asr_lab.streaming.context import Context
+from asr_lab.streaming.context import WHOLE, Context
 from asr_lab.streaming.frames import Frames
 
 S = TypeVar("S")
@@ -41,6 +41,13 @@ class Streamable(nn.Module, Generic[S]):
     def forward(self, state: S, chunk: Frames, context: Context) -> tuple[S, Frames]:
         """One step."""
         raise NotImplementedError
+
+    def recordings(self, x: Tensor, lengths: Tensor) -> Frames:
+        """The output over complete utterances, (B, S) padded, whose `lengths` (B,) the host knows.
+
+        A layer that counts frames from lengths does it on the host, where nothing waits for a device.
+        """
+        return run_whole(self, Frames.whole(x, lengths.to(x.device, non_blocking=True)), WHOLE)
 
     def zeros(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """What a fresh state is made of: zeros on the weights' device, in their type unless another is given.
@@ -97,7 +104,7 @@ class Chain(Streamable[tuple[Any, ...]]):
     def walk(self, state: tuple[Any, ...], chunk: Frames, context: Context) -> Iterator[tuple[Any, Frames]]:
         """One step, layer by layer: each layer's new state and its frames (for taps)."""
         for layer, old in zip(self, state, strict=True):
-            new, chunk = layer(old, chunk, context)
+            new, chunk = layer(old, chunk.with_mask(), context)
             context = context.after(layer.ratio)
             yield new, chunk
 

@@ -81,7 +81,7 @@ class SpecMasks(Augmentation):
         # Shares of what is possible are drawn here; what they mean is worked out beside the features, so that the
         # lengths need not come back from a device.
         draws = np.stack([generator(key).random((num_masks, 2)) for key in keys])
-        shares = torch.from_numpy(draws).to(frames.device)  # (B, masks, 2) float64
+        shares = torch.from_numpy(draws).to(frames.device, non_blocking=True)  # (B, masks, 2) float64
         sizes = torch.full((batch,), num_bins, device=frames.device)
         widest = torch.full_like(sizes, min(self.max_freq_bins, num_bins))
         hidden = _masks(shares[:, : self.num_freq_masks], sizes, widest, num_bins)[:, None, :]  # (B, 1, F)

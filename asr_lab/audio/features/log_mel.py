@@ -141,6 +141,10 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         assert chunk is not None
         return super().__call__(state, chunk, context)
 
+    def recordings(self, audio: Tensor, lengths: Tensor) -> Frames:
+        state = self.initial_state(len(audio), WHOLE)._replace(seen=torch.zeros_like(lengths))
+        return self(state, Frames.whole(audio, lengths), WHOLE)[1]
+
     def forward(self, state: MelState, chunk: Frames, context: Context) -> tuple[MelState, Frames]:
         with torch.autocast(chunk.x.device.type, enabled=False):
             if self.whole_because and bool(((chunk.lengths > 0) & ~chunk.final).any()):
@@ -150,7 +154,10 @@ class MelSpectrogramExtractor(Streamable[MelState]):
             return new._replace(level=level), frames
 
     def _unlevelled(self, state: MelState, chunk: Frames) -> tuple[MelState, Frames]:
-        """The new state, its level still the old one, and log-mel energies as they are."""
+        """The new state, its level still the old one, and log-mel energies as they are.
+
+        Numbers of samples and frames are reckoned where the chunk's lengths are, on the device or on the host.
+        """
         x = chunk.valid()
         x = torch.cat([state.past.to(x.dtype), x if x.dtype == torch.float64 else x.float()], 1)
         total = state.seen + chunk.lengths
@@ -160,7 +167,8 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         signal = self._signal(x, state.seen, total, given, chunk.final, most)
         rows = max(1, BLOCK_SAMPLES // max(1, signal.shape[1]))
         features = torch.cat([self._log_mel(block) for block in torch.split(signal, rows)])
-        frames = Frames(features, lengths, chunk.final, least == features.shape[1])
+        own, final = (t.to(x.device, non_blocking=True) for t in (lengths, chunk.final))
+        frames = Frames(features, own, final, least == features.shape[1])
         return MelState(last_valid(x, chunk, self._past_samples), total, state.level), frames
 
     @property
@@ -184,6 +192,7 @@ class MelSpectrogramExtractor(Streamable[MelState]):
         length = max(0, num_frames - 1) * self.hop_samples + len(c.window) + before
         start = given * self.hop_samples - c.left_samples - before  # (B,), the number of signal's first sample
         signal = rows_from(x, start - seen + self._past_samples, length)
+        start, total, final = (t.to(x.device, non_blocking=True) for t in (start, total, final))
         if c.reflect:
             return self._mirrored(signal, start, total, final)
         if c.signal_preemphasis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -54,28 +55,70 @@ def beam_search(
     limit, where only the end is allowed. The score is log-probability / (tokens + 1) ** length_penalty, the end
     counting as a token. With an `opening`, no longer than the limit, texts begin with it; its tokens count like others.
     """
-    found: list[list[Hypothesis]] = [[] if limit else [Hypothesis((), 0.0)] for limit in limits.tolist()]
-    rows = limits.nonzero()[:, 0]
-    state = speller.keep(state, rows)
-    none = torch.zeros(len(rows), 1, dtype=torch.int64, device=rows.device)
-    live = _Live(rows, none.float(), none[..., None] + speller.end, none)
+    found = _Found(limits.tolist(), options)
+    rows = [row for row, limit in enumerate(found.limits) if limit]
+    chosen = _on_device(rows, limits.device)
+    state = speller.keep(state, chosen)
+    none = torch.zeros(len(rows), 1, dtype=torch.int64, device=limits.device)
+    live = _Live(chosen, none.float(), none[..., None] + speller.end, none)
     length = 0
-    while len(live.rows):
+    while rows:
         state, logits = speller.step(state, live.tokens[:, :, -1], live.source)
-        last = limits[live.rows] == length
-        barred = _barred(speller, live, logits.shape[2], last, opening)
+        barred = _barred(speller, live, logits.shape[2], limits[live.rows] == length, opening)
         scores, source, token = _candidates(logits, live, barred, options.beam)
+        is_end = token == speller.end
+        going = found.collect(rows, live, scores, source, is_end, length)
         length += 1
-        done = _collect(found, live, scores, source, token == speller.end, options, length)
-        going = (~(done.to(last.device) | last)).nonzero()[:, 0]
 
-        state = speller.keep(state, going)
-        scores, slot = scores.masked_fill(token == speller.end, -torch.inf).topk(min(options.beam, scores.shape[1]))
+        scores, slot = scores.masked_fill(is_end, -torch.inf).topk(min(options.beam, scores.shape[1]))
         source, token = source.gather(1, slot), token.gather(1, slot)
         tokens = live.tokens.gather(1, source[..., None].expand(-1, -1, length))
-        tokens = torch.cat([tokens, token[..., None]], dim=2)
-        live = _Live(live.rows[going], scores[going], tokens[going], source[going])
-    return [sorted(texts, key=lambda h: -h.score)[: options.beam] for texts in found]
+        live = _Live(live.rows, scores, torch.cat([tokens, token[..., None]], dim=2), source)
+        if len(going) < len(rows):
+            chosen = _on_device(going, limits.device)
+            state, live = speller.keep(state, chosen), _Live(*(part[chosen] for part in live))
+            rows = [rows[place] for place in going]
+    return found.hypotheses()
+
+
+class _Found:
+    """The complete texts of each utterance, left on their device until all are there: a step waits for it once."""
+
+    def __init__(self, limits: list[int], options: SearchOptions) -> None:
+        self.limits, self.options = limits, options
+        self._texts: list[list[tuple[float, Tensor]]] = [[] for _ in limits]
+
+    def collect(
+        self, rows: list[int], live: _Live, scores: Tensor, source: Tensor, is_end: Tensor, length: int
+    ) -> list[int]:
+        """Keep the candidates that end and rank within the beam; the places in `rows` of utterances that go on."""
+        beam = self.options.beam
+        complete = is_end[:, :beam] & (scores[:, :beam] > -torch.inf)
+        ended, values = torch.stack([complete.to(scores.dtype), scores[:, :beam]]).cpu()
+        for place, rank in ended.nonzero().tolist():
+            score = values[place, rank].item() / (length + 1) ** self.options.length_penalty
+            text = live.tokens[place].index_select(0, source[place, rank : rank + 1])[0, 1:]
+            self._texts[rows[place]].append((score, text))
+        return [
+            place
+            for place, row in enumerate(rows)
+            if len(self._texts[row]) < beam and length < self.limits[row]  # at the limit only the end was allowed
+        ]
+
+    def hypotheses(self) -> list[list[Hypothesis]]:
+        """Best first, at most `beam`; an utterance that may have no token is empty."""
+        texts = [text for found in self._texts for _, text in found]
+        tokens = iter(torch.cat(texts).tolist() if texts else [])
+        all_found = []
+        for found, limit in zip(self._texts, self.limits, strict=True):
+            of_row = [Hypothesis(tuple(itertools.islice(tokens, len(text))), score) for score, text in found]
+            best = sorted(of_row, key=lambda h: -h.score)[: self.options.beam]
+            all_found.append(best if limit else [Hypothesis((), 0.0)])
+        return all_found
+
+
+def _on_device(numbers: list[int], device: torch.device) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.int64).to(device, non_blocking=True)
 
 
 def _barred(speller: Speller[S], live: _Live, vocab_size: int, last: Tensor, opening: Opening | None) -> Tensor:
@@ -102,22 +145,3 @@ def _candidates(logits: Tensor, live: _Live, barred: Tensor, beam: int) -> tuple
     totals = (live.scores[..., None] + log_probs).masked_fill(barred, -torch.inf).flatten(1)
     scores, pick = totals.topk(min(2 * beam, totals.shape[1]))
     return scores, pick // vocab_size, pick % vocab_size
-
-
-def _collect(
-    found: list[list[Hypothesis]],
-    live: _Live,
-    scores: Tensor,
-    source: Tensor,
-    ends: Tensor,
-    options: SearchOptions,
-    length: int,
-) -> Tensor:
-    """Put candidates that end and rank within the beam into `found`; tells which utterances have enough, (b,) bool."""
-    complete = ends & (scores > -torch.inf)
-    complete[:, options.beam :] = False
-    for r, c in complete.nonzero().tolist():
-        tokens = live.tokens[r, source[r, c], 1:].tolist()
-        score = scores[r, c].item() / length**options.length_penalty
-        found[int(live.rows[r])].append(Hypothesis(tuple(tokens), score))
-    return torch.tensor([len(found[row]) >= options.beam for row in live.rows.tolist()], dtype=torch.bool)

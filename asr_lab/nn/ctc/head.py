@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from asr_lab.nn.ctc.search import GreedySearch, PrefixSearch
 from asr_lab.nn.ctc.token_search import TokenSearch
 from asr_lab.nn.decoder import DecoderHead, Emission, Hypothesis, SearchOptions, Targets
+from asr_lab.nn.kernels.ctc import ctc_loss
 from asr_lab.streaming import Frames
 
 
@@ -45,10 +45,7 @@ class CTCHead(DecoderHead):
         """Negative log-likelihood over all alignments, (B,); infinity where there is none."""
         if frames.x.shape[1] == 0:  # torch's kernel refuses a batch without a frame
             frames = frames.with_x(frames.x.new_zeros(frames.batch, 1, frames.x.shape[2]))
-        log_probs = self.log_probs(frames).transpose(0, 1)  # (T, B, V)
-        return F.ctc_loss(
-            log_probs, targets.tokens, frames.lengths, targets.lengths, blank=self.blank, reduction="none"
-        )
+        return ctc_loss(self.log_probs(frames), targets.tokens, frames.lengths, targets.lengths, self.blank)
 
     def begin(self, batch: int, options: SearchOptions) -> CTCSearch:
         """A search over the frames of `batch` rows that have given none yet."""

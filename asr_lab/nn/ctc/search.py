@@ -46,9 +46,12 @@ class GreedySearch(TokenSearch[GreedyState]):
         valid = number < lengths[:, None]
         before = torch.cat([last[:, None], token[:, :-1]], dim=1)
         emitted = valid & (token != self.blank) & (token != before)
-        found = torch.stack([emitted.nonzero()[:, 0], token[emitted], (seen[:, None] + number)[emitted]], dim=1)
-        for (r, t, n), sure in zip(found.tolist(), score[emitted].exp().tolist(), strict=True):
-            self.final[r].append(Emission(t, n, sure))
+        # One copy to the host for all that it needs; doubles hold the numbers exactly.
+        parts = (emitted, token, seen[:, None] + number, score.exp())
+        there, *found = torch.stack([part.double() for part in parts]).cpu()
+        for row, frame in there.nonzero().tolist():
+            t, n, sure = (part[row, frame].item() for part in found)
+            self.final[row].append(Emission(int(t), int(n), sure))
         total = total + torch.where(valid, score.double(), 0.0).sum(1)
         end = token.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
         self.state = GreedyState(torch.where(lengths > 0, end, last), seen + lengths, total)
