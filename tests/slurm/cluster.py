@@ -26,12 +26,16 @@ NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 NEEDED_FOR_ACCOUNTS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 NODES = ("n1", "n2")
 DAEMONS = ("controller", "accounts", "database", *NODES)
-"""What listens on a port, each on one that is free when the cluster starts: several may run side by side."""
+"""What listens on a port, each on one that is free when the cluster starts: several may run side by side.
+
+Jobs are numbered from the controller's, since where ranks meet follows from a job's number.
+"""
 
 CONFIGURATION = """
 ClusterName=lab
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
+FirstJobId={controller}
 AuthType=auth/munge
 CryptoType=crypto/munge
 SlurmUser=root

@@ -31,8 +31,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data and a recipe for jobs, once."""
+def folder(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data and a recipe for jobs, once for each cluster: a run of one is finished for no other."""
     return lay_folder(tmp_path_factory.mktemp("lab"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -125,3 +126,15 @@ def lay_folder(folder: Path) -> Path:
 def kill(pid: int) -> None:
     """Kill a process, as the kernel does where memory runs out."""
     os.kill(pid, signal.SIGKILL)
+
+
+def processes(job: str) -> dict[int, int]:
+    """The process ids of a job's ranks on this machine, by rank."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            environ = dict(one.partition(b"=")[::2] for one in (folder / "environ").read_bytes().split(b"\0"))
+            if b"submitit.core._submit" in words and environ.get(b"SLURM_JOB_ID") == job.encode():
+                found[int(environ[b"SLURM_PROCID"])] = int(folder.name)
+    return found

@@ -9,14 +9,14 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
+import attrs
 import pytest
-from slurm_lab import PATIENCE_S, Lab, kill
+from slurm_lab import PATIENCE_S, Lab, kill, processes
 
 from asr_lab.compiler.load import load_recipe
 from asr_lab.runs.code_snapshot import snapshot_environment
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.dispatch import prepare, write_request
-from asr_lab.runs.lock import Liveness
 from asr_lab.runs.submit import submit
 from asr_lab.slots.launch.slurm import Slurm
 from asr_lab.training import state
@@ -59,6 +59,28 @@ def is_training(status: object) -> bool:
 
 BITWISE = ("--set", 'determinism={level="bitwise"}')
 ONE_AS_TWO = (*BITWISE, "--set", 'parallel={type="single", parts=2}')
+
+
+@attrs.frozen
+class Shape:
+    """How many processes a job is."""
+
+    launch: str
+    more: tuple[str, ...]
+    first_seed: int
+    """Neither is part of a run's hash: each shape has seeds of its own."""
+
+    def start(self, lab: Lab, seed: int, launch: str = "", **values: object) -> RunDirectory:
+        """Submit a run in this shape."""
+        return lab.start(self.first_seed + seed, ", ".join(filter(None, (self.launch, launch))), *self.more, **values)
+
+
+SHAPES = {
+    "one process": Shape("", (), 0),
+    "two nodes": Shape("nodes=2, cpus_per_task=1", ("--set", 'parallel={type="ddp", timeout_s=60}'), 1000),
+}
+TIMED = 'type="slurm", timeout_min=5'
+of_every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
 
 
 @pytest.mark.parametrize("cluster", [False], indirect=True, ids=["short"])
@@ -143,9 +165,10 @@ def test_where_there_is_no_grace_either_a_job_that_waits_takes_over(lab: Lab) ->
 
 
 @pytest.mark.prove
-def test_a_time_limit_is_no_end(lab: Lab) -> None:
+@of_every_shape
+def test_a_time_limit_is_no_end(lab: Lab, shape: Shape) -> None:
     values = {"max_steps": 10_000, "valid_every_steps": 10_000}
-    run = lab.start(3, "timeout_min=2", **values)
+    run = shape.start(lab, 3, "timeout_min=2", **values)
     lab.wait(run, lambda status: status.attempt >= 2 and status.loss is not None)
     records = [json.loads(line) for line in run.events_file.read_text().splitlines()]
     (requeued,) = [one for one in records if one.get("state") == "requeued"]
@@ -155,8 +178,9 @@ def test_a_time_limit_is_no_end(lab: Lab) -> None:
 
 
 @pytest.mark.prove
-def test_a_cancelled_job_saves_and_stays_away(lab: Lab) -> None:
-    run = lab.start(4, max_steps=100_000)
+@of_every_shape
+def test_a_cancelled_job_saves_and_stays_away(lab: Lab, shape: Shape) -> None:
+    run = shape.start(lab, 4, max_steps=100_000)
     lab.wait(run, is_training)
     with lab.watching(run) as watching:
         assert lab.row(run)["state"] == "running"
@@ -167,7 +191,7 @@ def test_a_cancelled_job_saves_and_stays_away(lab: Lab) -> None:
         assert "stopped by a cancelled job after step" in text
         assert "go on with: asrlab run" in text
     assert lab.row(run)["state"] == "stopped"
-    again = lab.start(4, max_steps=100_000)
+    again = shape.start(lab, 4, max_steps=100_000)
     assert again == run
     lab.wait(run, lambda status: status.attempt == 2 and status.loss is not None)
     lab.cluster.output("scancel", lab.job(run))  # by its number, as users do
@@ -199,22 +223,28 @@ def test_a_job_cancelled_before_it_began_ends_with_that_word(lab: Lab) -> None:
 
 
 @pytest.mark.prove
-def test_a_step_that_is_killed_ends_with_that_word(lab: Lab) -> None:
-    run = lab.start(6, max_steps=100_000)
+@of_every_shape
+def test_a_step_that_is_killed_ends_with_that_word(lab: Lab, shape: Shape) -> None:
+    run = shape.start(lab, 6, max_steps=100_000, save_every_steps=2)
     lab.wait(run, is_training)
-    holder = Liveness(run.lock).holder()
-    assert holder is not None
+    last = max(processes(lab.job(run)))
     with lab.watching(run) as watching:
-        kill(holder.owner.pid)
-        printed, _ = watching.communicate(timeout=120)
+        kill(processes(lab.job(run))[last])
+        printed, _ = watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 1
-    assert re.search(r"ended after step \d+: FAILED \(killed by SIGKILL, as where memory runs out\)", printed)
+    assert re.search(r"after step \d+: FAILED \(killed by SIGKILL, as where memory runs out\)", printed), printed
     assert "go on with: asrlab run" in printed
     assert lab.row(run)["state"] == "FAILED"
+    again = shape.start(lab, 6, max_steps=100_000, save_every_steps=2)
+    assert again == run
+    lab.wait(run, lambda status: status.attempt == 2 and status.loss is not None)
+    attempts = json.loads(run.provenance_file.read_text())["attempts"]
+    assert attempts[1]["resumed_from"] > 0
 
 
 @pytest.mark.prove
-def test_the_traceback_of_a_job_that_fails_reaches_the_terminal(lab: Lab) -> None:
+@of_every_shape
+def test_the_traceback_of_a_job_that_fails_reaches_the_terminal(lab: Lab, shape: Shape) -> None:
     """A user's own block has a bug that shows in training."""
     mine = lab.folder / "mine" / "augments"
     mine.mkdir(parents=True, exist_ok=True)
@@ -223,9 +253,9 @@ def test_the_traceback_of_a_job_that_fails_reaches_the_terminal(lab: Lab) -> Non
         '@section\nclass Broken(Augment):\n    """Fails."""\n\n'
         "    def build(self, *words):\n        raise ZeroDivisionError('a bug of mine')\n"
     )
-    launch = 'launch={type="slurm", timeout_min=5}'
-    words = ("--path", "mine", "run", "tiny.toml", "--set", "seed=7", "--set", 'augment=[{type="broken"}]')
-    done = lab.asrlab(*words, "--set", launch, code=1)
+    words = ("--path", "mine", "run", "tiny.toml", "--set", f"seed={shape.first_seed + 7}", *shape.more)
+    launch = f"launch={{{', '.join(filter(None, (TIMED, shape.launch)))}}}"
+    done = lab.asrlab(*words, "--set", 'augment=[{type="broken"}]', "--set", launch, code=1)
     assert "Traceback (most recent call last)" in done.stderr
     assert "in build" in done.stderr
     assert "ZeroDivisionError: a bug of mine" in done.stderr
