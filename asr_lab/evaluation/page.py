@@ -46,7 +46,7 @@ def write_report(run: Path) -> Path:
             continue  # a damaged file is reported where it is asked for; the page shows the rest
     write_text(run / CURVE, picture)
     page = run / "report.html"
-    write_text(page, render(run.name, picture, evaluations, *_end_of_training(run)))
+    write_text(page, render(run.name, picture, evaluations, *_end_of_training(run), _validation_by_language(run)))
     return page
 
 
@@ -54,13 +54,35 @@ def training_curves(run: Path) -> tuple[Series, Series | None]:
     """Loss by step, and the error rate of each validation where there was one."""
     metrics = [r for r in read_jsonl(run / "metrics.jsonl") if _has_numbers(r, "loss") and not r.get("skipped")]
     loss = Series("loss per token (nats)", *_columns(metrics, "loss"))
-    events = read_jsonl(run / "events.jsonl")
-    found = {e["step"]: e for e in events if e.get("kind") == "valid" and _has_numbers(e, "value")}
-    valid = [found[step] for step in sorted(found)]
+    valid = _validations(run)
     if not valid:
         return loss, None
     metric = str(valid[-1].get("metric", "wer")).upper()
     return loss, Series(f"{metric} on the validation sets", *_columns(valid, "value"), as_percent=True)
+
+
+def _validations(run: Path) -> list[dict[str, Any]]:
+    """The records of a run's validations, by step; of one that was made again the later."""
+    events = read_jsonl(run / "events.jsonl")
+    found = {e["step"]: e for e in events if e.get("kind") == "valid" and _has_numbers(e, "value")}
+    return [found[step] for step in sorted(found)]
+
+
+def _validation_by_language(run: Path) -> str:
+    """A table of each language's error rate in the best validation and the last; "" where none had several."""
+    valid = _validations(run)
+    if not valid:
+        return ""
+    last = valid[-1]
+    best = next((one for one in valid if one["step"] == last.get("best_step")), last)
+    at_best, at_last = (one.get("languages") for one in (best, last))
+    if not isinstance(at_best, dict) or not isinstance(at_last, dict) or not at_best:
+        return ""
+    known = {name: [number_of(rates.get(name)) for rates in (at_best, at_last)] for name in sorted(at_best | at_last)}
+    rows = [[name, *("-" if n is None else f"{100 * n:.2f}" for n in found)] for name, found in known.items()]
+    label = _label(str(last.get("metric", MAIN)))
+    heads = ["language", f"{label} at step {best['step']:,}, the best", f"at step {last['step']:,}, the last"]
+    return _table("validation by language", heads, rows)
 
 
 def _end_of_training(run: Path) -> tuple[str, str]:
@@ -79,12 +101,18 @@ def _has_numbers(record: Mapping[str, Any], key: str) -> bool:
 
 
 def render(
-    title: str, picture: str, evaluations: Sequence[tuple[str, Mapping[str, Any]]], ended: str = "", of: str = ""
+    title: str,
+    picture: str,
+    evaluations: Sequence[tuple[str, Mapping[str, Any]]],
+    ended: str = "",
+    of: str = "",
+    languages: str = "",
 ) -> str:
-    """The page's HTML; `ended` says what ended training, `of` what it had."""
+    """The page's HTML; `ended` says what ended training, `of` what it had; `languages` is its table of them."""
     parts = [f"<h1>{escape(title)}</h1>", "<h2>Training</h2>", picture]
     parts += [f'<p class="note">Training ended by {escape(ended)}.</p>'] if ended else []
     parts += [f'<p class="note">{escape(of[0].upper() + of[1:])}.</p>'] if of else []
+    parts += [languages] if languages else []
     parts += [part for name, content in evaluations for part in _evaluation(name, content)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     lines = ["<!doctype html>", '<html lang="en">', f"<head>{head}<style>{STYLE}</style></head>", "<body>"]

@@ -38,6 +38,7 @@ MAY_HAVE: dict[str, tuple[type, ...]] = {
     "traceback": (str,),
     "exit": (int,),
     "utterances": (dict,),
+    "languages": (dict,),
 }
 """What any record may have."""
 
@@ -60,6 +61,8 @@ class RunStatus:
     """What selection looks at: `wer` or `cer`."""
     valid: float | None = None
     """The last validation's error rate, as a fraction."""
+    languages: dict[str, float] = attrs.field(factory=dict)
+    """The error rate of each language in the last validation, where it had several."""
     best: float | None = None
     best_step: int | None = None
     error: dict[str, Any] | None = None
@@ -88,6 +91,9 @@ class RunStatus:
         wrong += [key for key, kinds in MAY_HAVE.items() if key in event.data and not _is(event.data[key], kinds)]
         if event.kind == "done" and not _are_scores(event.data.get("results", [])):
             wrong.append("results")
+        rates = event.data.get("languages")
+        if isinstance(rates, dict) and not all(_is(rate, NUMBER) for rate in rates.values()):
+            wrong.append("languages")
         if wrong:
             raise RunError(f"no usable {', '.join(wrong)} in a record of {event.kind}")
         if event.attempt > self.attempt:
@@ -112,6 +118,7 @@ class RunStatus:
             case "valid":
                 self.metric, self.valid = data["metric"], data["value"]
                 self.best, self.best_step = data["best"], data["best_step"]
+                self.languages = data.get("languages", {})
             case "warning":
                 self.notes += [] if "cut" in data else [data["message"]]  # runs from before named each utterance
             case "error":

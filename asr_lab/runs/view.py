@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,8 @@ PLAIN_EVERY_S = 15.0
 """Seconds between lines when the output is not a terminal."""
 DOUBT_S = 3 * BEAT_S
 """A heartbeat that stands still for so long is spoken of."""
+MOST_LANGUAGES = 6
+"""That a line shows; the run's page has all."""
 LOG_TAIL = 20
 """Lines shown of a dead job's log."""
 
@@ -122,13 +124,21 @@ def describe(status: RunStatus) -> str:
         parts.append(f"loss {status.loss:.3f}")
     if status.valid is not None:
         best = f" (best {status.best:.1%} at {status.best_step:,})" if status.best is not None else ""
-        parts.append(f"{status.metric.upper()} {status.valid:.1%}{best}")
+        parts.append(f"{status.metric.upper()} {status.valid:.1%}{best}{_by_language(status.languages)}")
     if status.phase == "training" and not status.job:
         if status.audio_s_per_s:
             parts.append(f"{status.audio_s_per_s:,.0f} s audio/s")
         if status.eta_s is not None:
             parts.append(f"ETA {duration(status.eta_s)}")
     return "  ".join(parts)
+
+
+def _by_language(rates: Mapping[str, float]) -> str:
+    """The languages with the highest error rates: ` [ru 60.1%, de 23.0%]`; "" where there are not several."""
+    worst = sorted(rates, key=lambda name: -rates[name])
+    rest = f" and {len(worst) - MOST_LANGUAGES} more" if len(worst) > MOST_LANGUAGES else ""
+    shown = ", ".join(f"{name} {rates[name]:.1%}" for name in worst[:MOST_LANGUAGES])
+    return f" [{shown}{rest}]" if shown else ""
 
 
 def duration(seconds: float) -> str:

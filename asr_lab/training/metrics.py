@@ -35,8 +35,12 @@ class MetricsWriter:
         """Append one record; it must have `step`."""
         if "step" not in record:
             raise ValueError("a record of metrics needs a step")
+        self._file.write({key: _plain(value) for key, value in record.items()})
+        self.tell(record)
+
+    def tell(self, record: Mapping[str, Any]) -> None:
+        """Pass a record on that another file keeps; it too must have `step`."""
         plain = {key: _plain(value) for key, value in record.items()}
-        self._file.write(plain)
         for listener in self.listeners:
             listener.record(plain)
 

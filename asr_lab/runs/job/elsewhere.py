@@ -28,6 +28,7 @@ class Metrics(Protocol):
     """Where an attempt's numbers go, step by step."""
 
     def write(self, record: Mapping[str, Any]) -> None: ...
+    def tell(self, record: Mapping[str, Any]) -> None: ...
     def sync(self) -> None: ...
 
 
@@ -45,6 +46,9 @@ class WrittenElsewhere:
     """Events and metrics that rank 0 writes for all."""
 
     def write(self, *what: Any) -> None:
+        """Leave it to rank 0."""
+
+    def tell(self, record: Mapping[str, Any]) -> None:
         """Leave it to rank 0."""
 
     def sync(self) -> None:

@@ -142,6 +142,8 @@ class Fit:
         }
         record |= {"sets": found.sets, **dict(zip(("cer", "loss"), rank.ties(), strict=True))}
         record |= {"best": self.selection.best, "best_step": self.selection.best_step}
+        record |= {"languages": found.languages} if found.languages else {}
+        self.metrics.tell(found.metrics(self.step, self.selection.metric))
         self.attempt.events.write("valid", {**record, "seconds": round(time.monotonic() - began, 3)})
         self._say("training")
         return rank

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ VALID = "valid"
 """What the transcripts of the validation sets by the best weights are called there."""
 TIE = "cer"
 """The rate that decides between equals of the metric."""
+NO_LANGUAGE = "none"
+"""What utterances without a language are called in a validation by language."""
 KEPT = ("name", "rates", "normaliser", "scorer", "utterances")
 """What the record of a finished run repeats of a score."""
 
@@ -40,8 +43,18 @@ class Validation:
     rank: Rank
     sets: dict[str, float]
     """Each set's error rate under the metric."""
+    languages: dict[str, float]
+    """Each language's, by name, where the column `language` tells several apart; "none" is of what has none there."""
     scored: dict[str, list[Scored]]
     """Each set's utterances, with their errors."""
+
+    def metrics(self, step: int, metric: str) -> dict[str, float | None]:
+        """What listeners of the metrics are told of it: `valid_cer`, `valid_loss`, `valid_cer_de`, …"""
+        told = {
+            **dict(zip(("valid_cer", "valid_loss"), self.rank.ties(), strict=True)),
+            f"valid_{metric}": self.rank.value,
+        }
+        return {"step": step, **told, **{f"valid_{metric}_{name}": rate for name, rate in self.languages.items()}}
 
     def write(self, folder: Path) -> None:
         """Keep the transcripts with their errors in a folder: `asrlab sweep` compares runs by them."""
@@ -90,7 +103,21 @@ def validate(experiment: Experiment, normalizer: Normalizer, metric: str, group:
             if name == metric:
                 found[data.name] = error_rate(own.errors, own.reference)
     value, cer = (error_rate(totals[name].errors, totals[name].reference) for name in (metric, TIE))
-    return Validation(Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf), found, scored)
+    rank = Rank(value, cer, math.fsum(losses) / len(losses) if losses else math.inf)
+    return Validation(rank, found, language_rates(itertools.chain(*scored.values()), metric), scored)
+
+
+def language_rates(scored: Iterable[Scored], metric: str) -> dict[str, float]:
+    """The error rate of each language, by name; empty where all utterances are of one, or none is told."""
+    from asr_lab.evaluation.error_counts import error_rate
+
+    totals: dict[str, list[int]] = {}
+    for one in scored:
+        counts = one.errors[metric]
+        total = totals.setdefault(str(one.transcript.columns.get("language") or NO_LANGUAGE), [0, 0])
+        total[0] += counts.errors
+        total[1] += counts.reference
+    return {name: error_rate(*totals[name]) for name in sorted(totals)} if len(totals) > 1 else {}
 
 
 def _tokens(normalizer: Normalizer, experiment: Experiment, text: str, num_samples: int) -> Sequence[int]:

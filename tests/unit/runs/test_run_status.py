@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from asr_lab.errors import RunError
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.runs.events import Event, EventWriter, Kind
 from asr_lab.runs.jobs import SubmittedJob
@@ -47,6 +48,17 @@ def test_a_status_follows_steps_and_validations() -> None:
         describe(status)
         == "training  step 20  epoch 1  loss 2.000  WER 60.0% (best 50.0% at 10)  30 s audio/s  ETA 16s"
     )
+
+
+def test_a_line_shows_the_languages_with_the_highest_rates() -> None:
+    rates = {f"l{i}": i / 10 for i in range(8)}
+    status = tell((1, 0.0, "valid", {**valid(10, 0.5, 0.5, 10), "languages": rates}))
+    assert describe(status).endswith("[l7 70.0%, l6 60.0%, l5 50.0%, l4 40.0%, l3 30.0%, l2 20.0% and 2 more]")
+    status.add(Event(1, 1.0, "valid", valid(20, 0.6, 0.5, 10)))
+    assert "l7" not in describe(status)
+    for damaged in ({"l1": "x"}, {"l1": None}, [0.1]):
+        with pytest.raises(RunError, match="no usable languages in a record of valid"):
+            tell((1, 0.0, "valid", {**valid(10, 0.5, 0.5, 10), "languages": damaged}))
 
 
 def test_a_new_attempt_forgets_how_the_one_before_ended() -> None:

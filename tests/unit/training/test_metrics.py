@@ -71,7 +71,18 @@ def test_records_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["m.jsonl"]
 
 
+def test_a_record_that_another_file_keeps_goes_to_the_listeners_alone(tmp_path: Path) -> None:
+    kept = Recorder()
+    writer = MetricsWriter(tmp_path / "m.jsonl", [kept])
+    writer.tell({"step": 4, "valid_cer": 0.5, "valid_cer_de": math.nan})
+    writer.close()
+    assert kept.records == [{"step": 4, "valid_cer": 0.5, "valid_cer_de": None}]
+    assert list(read_metrics(tmp_path / "m.jsonl")) == []
+
+
 def test_numbers_are_grouped_for_charts() -> None:
+    validated = {"step": 4, "valid_cer": 0.5, "valid_cer_de": 0.25, "valid_loss": None}
+    assert numbers(validated) == {"valid/cer": 0.5, "valid/cer_de": 0.25}
     record = {"step": 3, "loss": 1, "loss_ctc": 2.0, "time_data": 0.5, "skipped": True, "cause": "x", "lr": None}
     assert numbers(record) == {"loss": 1.0, "loss/ctc": 2.0, "time/data": 0.5}
 

@@ -6,11 +6,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from asr_lab.errors import DataError
+from asr_lab.files import read_jsonl
+from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.events import read_events
+from asr_lab.runs.status import status_of
+from asr_lab.runs.view import describe
 from cli.main import app
 
 Write = Callable[..., Path]
@@ -48,3 +54,53 @@ def test_without_languages_a_temperature_is_refused_with_the_way_out(recipe: Wri
     done = CliRunner().invoke(app, ["run", str(recipe()), "--set", "data.temperature=2"])
     assert isinstance(done.exception, DataError)
     assert "the column `language` of data.train tells apart two or more: none is told" in str(done.exception)
+
+
+def test_a_validation_says_how_good_each_language_is(two_languages: Path) -> None:
+    folder = validated(two_languages)
+    valid = validation(folder)
+    counts: dict[str, list[int]] = {}
+    for row in read_jsonl(folder / "eval" / "valid.jsonl"):
+        total = counts.setdefault(row["language"], [0, 0])
+        errors = row["errors"]["cer"]
+        total[0] += sum(errors[kind] for kind in ("substitutions", "deletions", "insertions"))
+        total[1] += errors["reference"]
+    assert set(counts) == {"de", "eo"}
+    assert valid["languages"] == {name: errors / reference for name, (errors, reference) in counts.items()}
+    errors, reference = (sum(one[i] for one in counts.values()) for i in (0, 1))
+    assert valid["value"] == valid["best"] == errors / reference, "the score that counts is over all"
+    assert describe(status_of(RunDirectory(folder))).count("[") == 1
+    assert f"<td>eo</td><td>{100 * valid['languages']['eo']:.2f}</td>" in (folder / "report.html").read_text()
+
+
+def test_tensorboard_draws_each_language(two_languages: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    folder = validated(two_languages, 'log.listeners=["tensorboard"]')
+    valid = validation(folder)
+    shown = accumulator.EventAccumulator(str(folder / "tensorboard")).Reload()
+    drawn = {name: shown.Scalars(f"valid/cer_{name}")[-1].value for name in ("de", "eo")}
+    assert drawn == pytest.approx(valid["languages"])
+    assert shown.Scalars("valid/cer")[-1].value == pytest.approx(valid["value"])
+    assert shown.Scalars("valid/loss")[-1].value == pytest.approx(valid["loss"])
+
+
+def validated(recipe: Path, *overrides: str) -> Path:
+    """The directory of a run that validated, by characters, on both languages."""
+    overrides = ('data.valid[0].where.split="train"', "train.metric=cer", *overrides)
+    options = [part for override in overrides for part in ("--set", override)]
+    done = CliRunner().invoke(app, ["run", str(recipe), "--json", *options])
+    assert done.exit_code == 0, done.output
+    return Path(json.loads(done.stdout)["path"])
+
+
+def validation(folder: Path) -> dict[str, Any]:
+    (found,) = [one.data for one in read_events(folder / "events.jsonl") if one.kind == "valid"]
+    return found
+
+
+def test_a_validation_of_one_language_is_as_before(recipe: Write) -> None:
+    done = CliRunner().invoke(app, ["run", str(recipe("max_steps = 12", "max_steps = 1")), "--json"])
+    assert done.exit_code == 0, done.output
+    folder = Path(json.loads(done.stdout)["path"])
+    assert all("languages" not in one.data for one in read_events(folder / "events.jsonl"))
+    assert "by language" not in (folder / "report.html").read_text()
