@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import tomli
+from narrow_width import narrow_width
 
 from asr_lab.runs.events import read_events
 from asr_lab.runs.find import all_runs
@@ -59,7 +60,6 @@ def narrow(name: str) -> list[str]:
     recipe = tomli.loads((ROOT / "recipes" / f"{name}.toml").read_text())
     data = '[{ name = "prompts", type = "folder", path = "prompts" }]'
     changed = {
-        "encoder.dim": DIM,
         "train.batch_s": 16,
         "train.max_steps": NUM_STEPS,
         "train.save_every_steps": SAVED_STEP,
@@ -71,21 +71,9 @@ def narrow(name: str) -> list[str]:
         "data.num_workers": 0,
         "score.bootstrap": 100,
     }
-    if "max_rank_batch_s" in recipe.get("parallel", {}):
-        changed["parallel.max_rank_batch_s"] = 8
-    if "vocab_size" in recipe["tokenizer"]:
-        changed["tokenizer.vocab_size"] = 56
-    if "channels" in recipe["encoder"]["stem"]:
-        changed["encoder.stem.channels"] = 16
-    for block, table in recipe["encoder"]["block"].items():
-        mixer = table.get("mixer", {})
-        if "num_heads" in mixer:
-            changed[f"encoder.block.{block}.mixer.num_heads"] = 4
-        if mixer.get("type") == "mamba2":
-            changed |= {f"encoder.block.{block}.mixer.head_dim": 32, f"encoder.block.{block}.mixer.state_dim": 16}
-    for i, decoder in enumerate(recipe["decoder"]):
-        if "num_heads" in decoder:
-            changed[f"decoder[{i}].num_heads"] = 4
+    if "temperature" in recipe["data"]:
+        changed["data.temperature"] = 1.0
+    changed |= narrow_width(recipe, DIM)
     return [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
 
 

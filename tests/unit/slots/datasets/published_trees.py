@@ -397,13 +397,13 @@ def fleurs_google_unpacked(root: Path, clips: Clips) -> Tree:
     return fleurs_folders(root, clips, hub=False)
 
 
-def fleurs_hub(root: Path, clips: Clips, ending: str = ".tar.gz") -> Tree:
+def fleurs_hub(root: Path, clips: Clips, ending: str = ".tar.gz", code: str = FLEURS_CODE, split: str = "test") -> Tree:
     """The Hub's layout: a table and an archive a split."""
-    base = root / "fleurs" / "data" / FLEURS_CODE
+    base = root / "fleurs" / "data" / code
     rows, names = fleurs_rows(clips)
-    files = {f"test/{name}": clip.encoded(subtype="FLOAT") for name, clip in zip(names, clips, strict=True)}
-    write_tar(base / "audio" / f"test{ending}", {**files, "test/0.wav": clips[0].encoded()}, folder="test")
-    (base / "test.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    files = {f"{split}/{name}": clip.encoded(subtype="FLOAT") for name, clip in zip(names, clips, strict=True)}
+    write_tar(base / "audio" / f"{split}{ending}", {**files, f"{split}/0.wav": clips[0].encoded()}, folder=split)
+    (base / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     notes = ["1 recording without a row", *(["is unpacked once"] if ending != ".tar" else [])]
     return Tree(Fleurs(languages=(FLEURS_CODE,)), [clip.text for clip in clips], **_fleurs(notes=notes))
 
