@@ -35,6 +35,7 @@ COMMANDS = (
     "compare",
     "compare-streaming",
     "sweep",
+    "precision-ab",
     "verify-reproducible",
     "results",
     "verify-resume",

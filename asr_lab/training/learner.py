@@ -136,6 +136,17 @@ class Learner:
                 yield attrs.evolve(report, step_s=seconds, audio_s_per_s=report.audio_s / seconds, stop=stop)
         self._check_faults()
 
+    def passes(self, count: int) -> Iterator[None]:
+        """Forward and backward over the data of the first `count` steps of an epoch, for who looks on: no update."""
+        watch = Stopwatch(self.device)
+        self.model.train()
+        for number, step in zip(range(count), self.data.steps(self.progress.epoch, 0), strict=False):
+            context = randomness.draw_context(self.model.contexts, self.seed, number)
+            with self.arithmetic.use():
+                self._forward_backward.run(self.strategy.share(step), number, context, watch)
+            self.optimizer.zero_grad(set_to_none=True)
+            yield
+
     def _step(self, step: SharedStep, watch: Stopwatch, epoch_steps: int) -> StepReport:
         number, epoch = self.progress.step, self.progress.epoch
         share = self.limits.share(self.progress, epoch_steps)
