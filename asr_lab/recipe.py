@@ -38,6 +38,7 @@ from asr_lab.training.weight_choice import name_problem
 EXECUTION = (
     "parallel",
     "launch",
+    "kernels",
     "log",
     "data.num_workers",
     "data.max_left_out",
@@ -258,6 +259,14 @@ class Score:
 
 
 @section
+class Kernels:
+    """What computes a step's operators; it is no part of a run's identity."""
+
+    compile: bool = added(default=False)
+    """Compile each block by torch.compile: minutes before the first step; it needs a C++ compiler."""
+
+
+@section
 class Log:
     """What a run writes down, and where."""
 
@@ -292,4 +301,5 @@ class Recipe:
     score: Score = Score()
     parallel: Parallel = Single()
     launch: Launch = Inline()
+    kernels: Kernels = Kernels()
     log: Log = Log()

@@ -29,6 +29,7 @@ from asr_lab.devices import num_workers
 from asr_lab.errors import CheckpointError, DataError, LabError
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
+from asr_lab.nn.kernels.compiled import compile_blocks, require_compiler
 from asr_lab.recipe import Encoder, Recipe, Score
 from asr_lab.slots.datasets import Dataset
 from asr_lab.slots.decoders import Decoder
@@ -177,6 +178,9 @@ def build(
     precision.require(device)
     set_products()
     layers = precision.convert(model)
+    if recipe.kernels.compile:
+        require_compiler()
+        compile_blocks(model)
     strategy.wrap(model)  # before there is an optimizer over its weights
     data = _training_data(recipe, corpus, root, group.world, num_workers(recipe.data.num_workers, processors))
     length = extent(recipe.train, data.num_steps(0), data.audio_s(0))

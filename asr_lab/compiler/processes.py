@@ -44,3 +44,14 @@ def processes_share_evenly(document: Document[Recipe]) -> Found:
     if parallel.gather == "bf16" and document.value.precision.tag() != "bf16":
         used = document.value.precision.tag()
         yield "parallel.gather", f'bf16 needs [precision] type = "bf16": {used} works with weights of 32 bits'
+
+
+def compiled_steps_repeat(document: Document[Recipe]) -> Found:
+    """What is compiled depends on which lengths came first, and so may its last bits after a resume."""
+    level = document.value.determinism.level
+    if document.value.kernels.compile and level in ("bitwise", "cross_hardware"):
+        yield (
+            "kernels.compile",
+            f'cannot be true under [determinism] level = "{level}": a graph is made for the lengths that come first, '
+            "which a resumed run need not have; write false, or a level of seeded",
+        )

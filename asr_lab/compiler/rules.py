@@ -22,7 +22,12 @@ from asr_lab.compiler.number_formats import (
     formats_are_possible,
     processes_share_scales,
 )
-from asr_lab.compiler.processes import processes_are_used, processes_share_evenly, ranks_take_part_of_a_batch
+from asr_lab.compiler.processes import (
+    compiled_steps_repeat,
+    processes_are_used,
+    processes_share_evenly,
+    ranks_take_part_of_a_batch,
+)
 from asr_lab.config.hints import nearest, not_among, shown
 from asr_lab.config.load import Document, in_order
 from asr_lab.config.paths import spell
@@ -236,6 +241,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     processes_are_used,
     every_machine_computes_alike,
     processes_share_evenly,
+    compiled_steps_repeat,
     formats_are_possible,
     dims_tile,
     processes_share_scales,

@@ -86,8 +86,8 @@ class Windows(NamedTuple):
 
 
 def _all_equal(x: Tensor, value: int) -> bool:
-    """Whether all are; False where a device would have to tell."""
-    return x.device.type == "cpu" and bool((x == value).all())
+    """Whether all are; False where a device would have to tell, and in a compiled graph."""
+    return not torch.compiler.is_compiling() and x.device.type == "cpu" and bool((x == value).all())
 
 
 def _pad_frames(x: Tensor, frames: int) -> Tensor:

@@ -72,9 +72,16 @@ class DistanceScores(nn.Module):
         return scores.view(heads, rows, queries, len(r))
 
 
-@lru_cache(maxsize=4)
 def distance_sinusoids(first: int, count: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Sinusoids of `count` distances from `first` downwards, (count, dim): every layer of a stack asks for the same."""
+    """Sinusoids of `count` distances from `first` downwards, (count, dim)."""
+    if torch.compiler.is_compiling():  # a graph holds no tensor of an earlier step
+        return sinusoids(first - torch.arange(count, device=device), dim, dtype)
+    return _remembered_sinusoids(first, count, dim, dtype, device)
+
+
+@lru_cache(maxsize=4)
+def _remembered_sinusoids(first: int, count: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Every layer of a stack asks for the same."""
     with torch.inference_mode(False), torch.no_grad():  # what is remembered may be used in training later
         return sinusoids(torch.arange(first, first - count, -1, device=device), dim, dtype)
 

@@ -45,8 +45,11 @@ class Frames(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        """Whether every row ends here, so that no later step needs the state; False where only a device knows."""
-        return self.final.device.type == "cpu" and bool(self.final.all())
+        """Whether every row ends here, so that no later step needs the state.
+
+        False where only a device knows, and in a compiled graph, which looks at no value.
+        """
+        return not torch.compiler.is_compiling() and self.final.device.type == "cpu" and bool(self.final.all())
 
     def mask(self) -> Tensor:
         """Valid frames: (B, T) bool."""

@@ -48,6 +48,7 @@ HASHES = {
 }
 ABSENCES = {
     "recipe.Init.checkpoint": "best",
+    "recipe.Kernels.compile": False,
     "recipe.Data.temperature": 1.0,
     "recipe.Decode.precision": "fp32",
     "recipe.Train.keep_best": 1,

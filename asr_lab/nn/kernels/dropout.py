@@ -30,6 +30,9 @@ def keep(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.de
     Mersenne Twister took a quarter of a small conformer's step. The same seed gives the same bits with any number of
     threads.
     """
+    if torch.compiler.is_compiling():
+        kept_at: Tensor = _compiled_keep(list(shape), rate, dtype, device)
+        return kept_at
     cut = min(round(rate * RESOLUTION), RESOLUTION - 1)  # a rate that rounds to 1 keeps a place now and then
     if device.type != "cpu" or cut == 0:
         return F.dropout(torch.ones(shape, dtype=dtype, device=device), rate)
@@ -40,3 +43,14 @@ def keep(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.de
     first = cut - RESOLUTION // 2  # the lowest draw that is kept
     kept = draws.clamp_(first - 1, first).sub_(first - 1)
     return kept.to(dtype).mul_(RESOLUTION / (RESOLUTION - cut))
+
+
+@torch.library.custom_op("asr_lab::keep", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+def _compiled_keep(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`keep` as one operator of a compiled graph, which draws what it would draw outside."""
+    return keep(shape, rate, dtype, device)
+
+
+@_compiled_keep.register_fake
+def _(shape: Sequence[int], rate: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.empty(tuple(shape), dtype=dtype, device=device)

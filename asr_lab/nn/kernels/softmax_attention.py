@@ -22,6 +22,8 @@ def softmax_attention(
     """
     with without_autocast(q):
         scores = None if by_distance is None else by_distance.to(q.dtype)
+        if torch.compiler.is_compiling():  # which fuses what `_Attend` writes out
+            return _attended(q, kv.to(q.dtype), visible, scores, keep)
         return _Attend.apply(q, kv.to(q.dtype), visible, scores, keep)  # type: ignore[no-any-return]
 
 
@@ -43,6 +45,20 @@ def _weights(q: Tensor, k: Tensor, heads: int, visible: Tensor | None, by_distan
         hidden = torch.zeros(visible.shape, dtype=q.dtype, device=q.device).masked_fill_(~visible, -math.inf)
         scores += hidden[:, None]
     return scores.softmax(-1).flatten(0, 1)
+
+
+def _attended(q: Tensor, kv: Tensor, visible: Tensor | None, by_distance: Tensor | None, keep: Tensor | None) -> Tensor:
+    k, v = (x.transpose(1, 2) for x in kv.unbind(2))  # (b, H, W, K)
+    scores = (q.transpose(1, 2) * q.shape[3] ** -0.5) @ k.mT
+    if by_distance is not None:
+        scores = scores + lined_up(by_distance).transpose(0, 1)
+    if visible is not None:
+        scores = scores.masked_fill(~visible[:, None], -math.inf)
+    weights = scores.softmax(-1)
+    if keep is not None:
+        weights = weights * keep.view(weights.shape)
+    y: Tensor = (weights @ v).transpose(1, 2)
+    return y
 
 
 class _Attend(torch.autograd.Function):

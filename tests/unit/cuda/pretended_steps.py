@@ -1,14 +1,21 @@
-"""Steps of a shipped recipe's learner over noise, on the processor and on the pretended GPU."""
+"""Steps of a shipped recipe's learner over noise, on the processor and on the pretended GPU.
+
+As a program, `pretended_steps.py RECIPE MICROBATCHES KEY=VALUE…`, it prints them as JSON: a process must pretend before
+its first backward pass, which counts the devices once, and belongs to no other test.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from pretended_gpu import OnGpu, PretendedGpu
+from without_driver import let_autograd_run
 
 from asr_lab.audio.augmentation import Augmentations
 from asr_lab.compiler.build import seeded_model
@@ -145,6 +152,19 @@ def _save_and_load(learner: Learner) -> None:
     learner.restore(type(snapshot)(tensors, snapshot.numbers))
 
 
+def main() -> None:
+    let_autograd_run()
+    torch.set_num_threads(1)
+    recipe_file, microbatches, *overrides = sys.argv[1:]
+    found = try_steps(Path(recipe_file), overrides, microbatches=int(microbatches))
+    decoding = {name: one._asdict() for name, one in found.decoding.items()}
+    print(json.dumps(found._asdict() | {"step": found.step._asdict(), "decoding": decoding}))
+
+
 def _counted(gpu: PretendedGpu) -> Counted:
     kept = (gpu.kernels, gpu.kernels_by_line, gpu.waits, gpu.uploads, gpu.float64, gpu.unrepeatable)
     return Counted(gpu.kernels.total(), *(dict(copy.copy(counter).most_common()) for counter in kept))
+
+
+if __name__ == "__main__":
+    main()
