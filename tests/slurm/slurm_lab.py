@@ -92,6 +92,14 @@ class Lab:
             time.sleep(0.2)
         return status
 
+    def wait_for_end(self, run: RunDirectory) -> None:
+        """Until SLURM has no job of the run; one that it would start again is an error."""
+        deadline = time.monotonic() + PATIENCE_S
+        while states := self.cluster.output("squeue", "-h", "-o", "%T", "-j", ",".join(self.jobs(run))).split():
+            assert "PENDING" not in states
+            assert time.monotonic() < deadline, states
+            time.sleep(0.2)
+
     def row(self, run: RunDirectory) -> dict[str, object]:
         """What `asrlab runs` has on a run."""
         rows = json.loads(self.asrlab("runs", "--json").stdout)

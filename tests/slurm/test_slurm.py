@@ -169,12 +169,13 @@ def test_where_there_is_no_grace_either_a_job_that_waits_takes_over(lab: Lab) ->
 def test_a_time_limit_is_no_end(lab: Lab, shape: Shape) -> None:
     values = {"max_steps": 10_000, "valid_every_steps": 10_000}
     run = shape.start(lab, 3, "timeout_min=2", **values)
-    lab.wait(run, lambda status: status.attempt >= 2 and status.loss is not None)
+    # The signal comes two minutes before the limit: each attempt ends after its first step, however slow the machine.
+    lab.wait(run, lambda status: status.attempt >= 2 and status.phase in ("training", "requeued"))
     records = [json.loads(line) for line in run.events_file.read_text().splitlines()]
-    (requeued,) = [one for one in records if one.get("state") == "requeued"]
-    assert requeued["reason"] == "the job's time limit"
+    requeued = [one for one in records if one.get("state") == "requeued"]
+    assert {one["reason"] for one in requeued} == {"the job's time limit"}
     attempts = json.loads(run.provenance_file.read_text())["attempts"]
-    assert attempts[1]["resumed_from"] == requeued["step"] > 0
+    assert attempts[1]["resumed_from"] == requeued[0]["step"] > 0
 
 
 @pytest.mark.prove
@@ -197,8 +198,7 @@ def test_a_cancelled_job_saves_and_stays_away(lab: Lab, shape: Shape) -> None:
     lab.cluster.output("scancel", lab.job(run))  # by its number, as users do
     status = lab.wait(run, lambda status: status.ended)
     assert (status.phase, status.reason) == ("stopped", "a cancelled job")
-    time.sleep(8)
-    assert lab.cluster.output("squeue", "-h", "-j", lab.job(run)) == ""
+    lab.wait_for_end(run)
 
 
 @pytest.mark.prove
@@ -225,17 +225,22 @@ def test_a_job_cancelled_before_it_began_ends_with_that_word(lab: Lab) -> None:
 @pytest.mark.prove
 @of_every_shape
 def test_a_step_that_is_killed_ends_with_that_word(lab: Lab, shape: Shape) -> None:
-    run = shape.start(lab, 6, max_steps=100_000, save_every_steps=2)
-    lab.wait(run, is_training)
-    last = max(processes(lab.job(run)))
+    values = {"max_steps": 100_000, "valid_every_steps": 100_000, "save_every_steps": 2}
+    run = shape.start(lab, 6, **values)
+    lab.wait(run, lambda status: getattr(status, "step", 0) >= 4)
+    ranks = processes(lab.job(run))
     with lab.watching(run) as watching:
-        kill(processes(lab.job(run))[last])
+        kill(ranks[max(ranks)])
         printed, _ = watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 1
-    assert re.search(r"after step \d+: FAILED \(killed by SIGKILL, as where memory runs out\)", printed), printed
-    assert "go on with: asrlab run" in printed
-    assert lab.row(run)["state"] == "FAILED"
-    again = shape.start(lab, 6, max_steps=100_000, save_every_steps=2)
+    by_slurm = r"after step \d+: FAILED \(killed by SIGKILL, as where memory runs out\)"
+    if len(ranks) == 1:
+        assert re.search(by_slurm, printed), printed
+        assert "go on with: asrlab run" in printed
+    else:  # rank 0 has the twenty seconds of SLURM's KillWait to find out which one is gone
+        assert re.search(rf"no word from rank 1|{by_slurm}", printed), printed
+    assert lab.row(run)["state"] in (("FAILED",) if len(ranks) == 1 else ("failed", "FAILED"))
+    again = shape.start(lab, 6, **values)
     assert again == run
     lab.wait(run, lambda status: status.attempt == 2 and status.loss is not None)
     attempts = json.loads(run.provenance_file.read_text())["attempts"]
