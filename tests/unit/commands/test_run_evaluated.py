@@ -157,19 +157,13 @@ def test_results_of_changed_code_are_refused_until_accepted_and_say_so(
     assert len(list(runs_root().glob("*/resolved.json"))) == 1
 
 
-def test_results_of_seeds_are_a_set_each(recipe: Write, tmp_path: Path) -> None:
-    readme, out = tmp_path / "README.md", tmp_path / "docs"
-    readme.write_text("<!-- results:start -->\n<!-- results:end -->\n")
-    path = recipe("max_steps = 12", "max_steps = 2")
-    results(path, title="Tones, two seeds", out=out, readme=readme, seeds="1,2")
-    content = json.loads((out / "tones-two-seeds.json").read_text())
-    assert [one["name"] for one in content["sets"]] == ["seed 1", "seed 2"]
-    assert len(set(content["about"]["runs"].values())) == 2
-    assert "| mean |" in readme.read_text()
+def test_seeds_that_are_no_study_are_refused(recipe: Write, tmp_path: Path) -> None:
+    path, out, readme = recipe(), tmp_path / "docs", tmp_path / "README.md"
     with pytest.raises(typer.BadParameter, match="whole numbers"):
         results(path, out=out, readme=readme, seeds="1,x")
     with pytest.raises(DataError, match="two different"):
         results(path, out=out, readme=readme, seeds="1,1")
+    assert not runs_root().exists()
 
 
 def test_a_score_of_a_mean_says_which_checkpoints_it_is_of(

@@ -76,10 +76,14 @@ def test_results_trains_a_study_and_publishes_it(
     recipe: Write, tmp_path: Path, study: tuple[str, ...], names: list[str]
 ) -> None:
     path = str(recipe("max_steps = 12", "max_steps = 4"))
-    words = ["results", path, *study, "--out", str(tmp_path / "out"), "--readme", str(tmp_path / "none.md")]
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results:start -->\n<!-- results:end -->\n")
+    words = ["results", path, *study, "--out", str(tmp_path / "out"), "--readme", str(readme)]
     done = CliRunner().invoke(app, [*words, "--workers", "2"])
     assert done.exit_code == 0, done.output
     (published,) = (tmp_path / "out").glob("*.json")
     content = json.loads(published.read_text())
     assert [one["name"] for one in content["sets"]] == names
     assert content["about"]["runs"].keys() == set(names)
+    assert len(set(content["about"]["runs"].values())) == len(names)
+    assert "| mean |" in readme.read_text()
