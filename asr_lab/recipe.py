@@ -221,10 +221,12 @@ class Decode:
     precision: Literal["fp32", "bf16", "same"] = added(default="fp32")
     """Number format of decoding recordings whatever was trained in; `same` is that of training. Streams are decoded in
     fp32, and so is validation."""
+    language: str = added(default="")
+    """The language of all recordings, one of the attention decoder's `languages`; "" = it identifies each one's."""
 
     def build(self) -> DecodeOptions:
         """The options without their bounds."""
-        return DecodeOptions(self.decoder, self.beam, self.length_penalty, self.ctc_weight)
+        return DecodeOptions(self.decoder, self.beam, self.length_penalty, self.ctc_weight, self.language)
 
 
 def _too_many_steps(value: object) -> str | None:

@@ -157,7 +157,8 @@ class _Tracer:
 
 
 def _logits(count: int, head: DecoderHead, frames: Frames) -> torch.Tensor:
-    return head.logits(frames, Targets.of([[0] * count], frames.x.device))
+    told = torch.zeros(1, dtype=torch.int64, device=frames.x.device)
+    return head.logits(frames, Targets.of([[0] * count], frames.x.device)._replace(languages=told))
 
 
 def _count(module: nn.Module) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import attrs
+import numpy as np
 
 from asr_lab.data.corpus import training_texts
 from asr_lab.data.cuts import Cuts, read_cuts
@@ -22,6 +23,8 @@ from asr_lab.text.vocabulary import Vocabulary
 DATA_VARIABLE = "ASRLAB_DATA"
 TOKENIZER = "tokenizer"
 """Folder of a run that holds a tokenizer which was learned."""
+MOST_NAMED = 8
+"""Languages that a message names."""
 
 
 @attrs.frozen(eq=False)
@@ -68,16 +71,42 @@ def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     """
     root, data = data_root(), recipe.data
     train, valid = [d.build(root) for d in data.train], [d.build(root) for d in data.valid]
-    cuts = read_cuts(train, root, channel=data.channel, by_language=data.temperature != 1)
+    named = named_languages(recipe)
+    cuts = read_cuts(train, root, channel=data.channel, by_language=data.temperature != 1 or bool(named))
     if data.temperature != 1 and len(cuts.languages) < 2:
         told = f"all is {cuts.languages[0]!r}" if cuts.languages[0] else "none is told"
         raise DataError(
             f"data.temperature = {data.temperature:g} mixes languages, of which the column `language` of data.train "
             f"tells apart two or more: {told}. Leave the key out, or add the column"
         )
+    if named and (problem := _unnamed(cuts, named)):
+        raise DataError(problem)
     valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel)
     normalizer = Normalizer(recipe.text.steps)
     return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))
+
+
+def named_languages(recipe: Recipe) -> tuple[str, ...]:
+    """The languages that a decoder of the recipe names before each text; none where none does."""
+    return next((one.named_languages for one in recipe.decoder if one.named_languages), ())
+
+
+def _unnamed(cuts: Cuts, named: Sequence[str]) -> str:
+    """What is wrong where utterances are of no language that a decoder names; "" where all are of one."""
+    counts = np.bincount(cuts.language, minlength=len(cuts.languages))
+    others = {
+        name: int(count) for name, count in zip(cuts.languages, counts, strict=True) if name not in named and count
+    }
+    if not others:
+        return ""
+    told = [f"{count:,} are {name!r}" for name, count in others.items() if name][:MOST_NAMED]
+    told = [*told, *([f"{others['']:,} have none"] if "" in others else [])]
+    return (
+        "decoder.languages names a language before each text, by the column `language` of data.train: of "
+        f"{len(cuts):,} utterances {', '.join(told)}, which is none of {', '.join(named[:MOST_NAMED])}"
+        f"{' …' if len(named) > MOST_NAMED else ''}. Add them to decoder.languages, add the column, or leave those "
+        "utterances out by data.train[i].where"
+    )
 
 
 def read_test(recipe: Recipe) -> dict[str, Cuts]:

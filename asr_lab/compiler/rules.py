@@ -169,6 +169,21 @@ def decoding_is_possible(document: Document[Recipe]) -> Found:
     attention = decoder == "attention" or passes or (decoder == "auto" and "attention" in tags)
     if document.has("decode.length_penalty") and not attention:
         yield "decode.length_penalty", "has no effect: no attention decoder is used"
+    if language := recipe.decode.language:
+        named = next((d.named_languages for d in recipe.decoder if d.named_languages), ())
+        if not attention or not named:
+            yield "decode.language", "has no effect: no decoder is used that names languages (decoder.languages)"
+        elif language not in named:
+            yield "decode.language", not_among("language", language, named)
+
+
+def joined_texts_are_of_one_language(document: Document[Recipe]) -> Found:
+    """Where a decoder names a text's language, utterances are joined by language."""
+    recipe = document.value
+    if any(decoder.named_languages for decoder in recipe.decoder):
+        for i, dataset in enumerate(recipe.data.train):
+            if dataset.join is not None and dataset.join.same != "language":
+                yield f"data.train[{i}].join.same", 'must be "language": decoder.languages names one for each text'
 
 
 def training_ends(document: Document[Recipe]) -> Found:
@@ -235,6 +250,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     model_is_bounded,
     decoders_fit,
     decoding_is_possible,
+    joined_texts_are_of_one_language,
     training_ends,
     warm_up_is_given_once,
     ranks_take_part_of_a_batch,

@@ -34,7 +34,11 @@ class Batch(NamedTuple):
             Batch(
                 self.audio[row : row + 1, : lengths[row]],
                 self.audio_lengths[row : row + 1],
-                Targets(self.targets.tokens[row : row + 1, : counts[row]], self.targets.lengths[row : row + 1]),
+                Targets(
+                    self.targets.tokens[row : row + 1, : counts[row]],
+                    self.targets.lengths[row : row + 1],
+                    None if self.targets.languages is None else self.targets.languages[row : row + 1],
+                ),
                 self.ids[row : row + 1],
                 self.keys[row : row + 1],
                 self.texts[row : row + 1],
@@ -51,6 +55,8 @@ class BatchRow(NamedTuple):
     id: str
     key: int
     text: str
+    language: int = 0
+    """Its place among the languages that a decoder names; 0 where none names any."""
 
 
 class BatchRows(NamedTuple):
@@ -60,6 +66,7 @@ class BatchRows(NamedTuple):
     audio_lengths: NDArray[np.int64]  # (B,)
     tokens: NDArray[np.int64]  # (B, U)
     token_lengths: NDArray[np.int64]  # (B,)
+    languages: NDArray[np.int64]  # (B,)
     ids: tuple[str, ...]
     keys: tuple[int, ...]
     texts: tuple[str, ...]
@@ -67,7 +74,7 @@ class BatchRows(NamedTuple):
 
     def batch(self) -> Batch:
         """As tensors."""
-        targets = Targets(torch.from_numpy(self.tokens), torch.from_numpy(self.token_lengths))
+        targets = Targets(*(torch.from_numpy(one) for one in (self.tokens, self.token_lengths, self.languages)))
         audio, lengths = torch.from_numpy(self.audio), torch.from_numpy(self.audio_lengths)
         return Batch(audio, lengths, targets, self.ids, self.keys, self.texts)
 
@@ -80,7 +87,8 @@ def stack(rows: Sequence[BatchRow], bad: Sequence[BadCut]) -> BatchRows:
     for place, row in enumerate(rows):
         tokens[place, : len(row.tokens)] = row.tokens
     names = (tuple(r.id for r in rows), tuple(r.key for r in rows), tuple(r.text for r in rows))
-    return BatchRows(audio, lengths, tokens, token_lengths, *names, tuple(bad))
+    languages = np.array([r.language for r in rows], dtype=np.int64)
+    return BatchRows(audio, lengths, tokens, token_lengths, languages, *names, tuple(bad))
 
 
 def padded(audios: Sequence[Audio]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

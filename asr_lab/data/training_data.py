@@ -53,8 +53,8 @@ class TrainingData:
 
     `batch_s` is padded seconds per step, `max_rank_batch_s` per microbatch. `cache_mb` megabytes hold decoded audio
     from one epoch to the next. Of `ranks` processes this one, `rank`, reads its share of each step; `parts`, a multiple
-    of `ranks`, says what a step's number of microbatches is a multiple of. DataError when an utterance is longer than a
-    microbatch.
+    of `ranks`, says what a step's number of microbatches is a multiple of. `languages` are those that a decoder names,
+    each utterance's among them. DataError when an utterance is longer than a microbatch.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class TrainingData:
         ranks: int = 1,
         parts: int | None = None,
         temperature: float = 1.0,
+        languages: Sequence[str] = (),
     ) -> None:
         self.rank = rank
         self.ranks = ranks
@@ -85,6 +86,9 @@ class TrainingData:
         self.augmentation = augmentation or Augmentation()
         self.num_workers = num_workers
         self._reader = AudioReader(corpus.cuts, corpus.sample_rate, cache_mb)
+        self._places = [
+            languages.index(name) if name in languages else 0 for name in corpus.cuts.languages if languages
+        ]
         self._planned: tuple[int, Examples, Plan] | None = None
         longest = int(np.argmax(corpus.durations_s))
         if (length_s := float(corpus.durations_s[longest])) > self.max_rank_batch_s:
@@ -207,7 +211,11 @@ class TrainingData:
         if not corpus.alignable(len(audio), tokens):
             reason = too_short(len(audio), tokens, corpus.alignable, corpus.sample_rate)
             return BadCut(name, corpus.cuts.audio[cuts[0]], f"as drawn: {reason}", DRAWN)
-        return BatchRow(audio, tokens, name, key, text)
+        return BatchRow(audio, tokens, name, key, text, self._language_of(cuts[0]))
+
+    def _language_of(self, cut: int) -> int:
+        """Its place among the named languages; 0 where none are."""
+        return int(self._places[self.corpus.cuts.language[cut]]) if len(self._places) else 0
 
     def _unreadable(self, cuts: Sequence[int]) -> BadCut:
         """The first of joined utterances that cannot be read: the others are read where they are drawn again."""

@@ -12,12 +12,12 @@ import attrs
 from asr_lab.config.stored import stored
 from asr_lab.errors import DataError
 from asr_lab.evaluation.error_counts import Scorer
-from asr_lab.evaluation.hypotheses import IDENTIFIED
+from asr_lab.evaluation.identification import Accuracy, identification_json
 from asr_lab.evaluation.languages import Average, ByLanguage, FamilyAverage, SetFacts, language_json
 from asr_lab.evaluation.rates import MAIN
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice, score
 from asr_lab.files import write_json, write_jsonl
-from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.recognition.decoded_utterance import IDENTIFIED, DecodedUtterance
 from asr_lab.text.normalizer import TextNormalizer
 
 if TYPE_CHECKING:
@@ -107,6 +107,17 @@ class StoredAverages:
     families: dict[str, FamilyAverage]
 
 
+@attrs.frozen
+class StoredAccuracy:
+    """How often languages were named rightly: over all utterances, or those of one language."""
+
+    value: float
+    low: float
+    high: float
+    utterances: int
+    languages: dict[str, Accuracy] | None = None
+
+
 @attrs.frozen(kw_only=True)
 class StoredEvaluation(StoredScore):
     """What an evaluation's JSON must hold, and what it may."""
@@ -117,6 +128,7 @@ class StoredEvaluation(StoredScore):
     about: dict[str, Any]
     languages: dict[str, SetFacts] | None = None
     averages: StoredAverages | None = None
+    identification: StoredAccuracy | None = None
 
 
 def evaluate(
@@ -186,6 +198,7 @@ def evaluation_json(evaluation: Evaluation, hypotheses: str) -> dict[str, Any]:
         "hypotheses": hypotheses,
         "unreadable": {"policy": evaluation.policy, "utterances": unreadable},
         "about": dict(evaluation.about),
+        **identification_json(evaluation.score),
         "sets": [_score_json(one) for one in evaluation.sets],
         **({} if evaluation.languages is None else language_json(evaluation.languages)),
     }

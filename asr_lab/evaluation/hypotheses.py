@@ -13,14 +13,10 @@ from asr_lab.config.stored import stored
 from asr_lab.errors import DataError
 from asr_lab.evaluation.rates import UnitErrors
 from asr_lab.evaluation.scoring import Scored
-from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.recognition.decoded_utterance import IDENTIFIED, DecodedUtterance
 
 OLD_COUNTS = {"words": "wer", "characters": "cer"}
 """What the counts of two rates were called in evaluations of format 1."""
-
-
-IDENTIFIED = "identified"
-"""The key, and the column, of the language that a model named."""
 
 
 @attrs.frozen

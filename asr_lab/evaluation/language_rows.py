@@ -9,7 +9,9 @@ from collections.abc import Mapping
 import attrs
 
 from asr_lab.evaluation.evaluation_files import Evaluation
+from asr_lab.evaluation.identification import identification
 from asr_lab.evaluation.languages import ByLanguage, SetFacts
+from asr_lab.evaluation.percentages import with_span
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.evaluation.scoring import Rate, SetScore
 
@@ -100,6 +102,11 @@ def remarks(evaluation: Evaluation) -> list[str]:
         worst = sorted(shares, key=lambda n: (-shares[n], n))
         named = [f"{n} {shares[n]:.0%} ({found.facts[n].characters[:5]})".replace("%", " %") for n in worst]
         lines.append(f"the tokenizer cannot spell references of {len(shares)} sets: {_some(named)}")
+    if (by_model := identification(evaluation.score)) is not None:
+        total = by_model.total
+        accuracy = with_span(total.value, total.low, total.high)
+        lines.append(f"languages named rightly, in %: {accuracy} of {total.utterances:,} utterances")
+        return lines
     told = {n: f.identified for n, f in found.facts.items() if f.identified is not None}
     if told:
         share = sum(told.values()) / sum(sizes[n] for n in told)

@@ -153,6 +153,11 @@ def _evaluation(stem: str, content: Mapping[str, Any]) -> list[str]:
             ]
             columns = [group, "utterances", _label(MAIN), "95 % interval", *map(_label, others)]
             parts.append(_table(f"by {group}", columns, lines))
+    if named := content.get("identification"):
+        lines = [[name, f"{one['utterances']:,}", *_accuracy(one)] for name, one in named["languages"].items()]
+        lines.append(["all", f"{named['utterances']:,}", *_accuracy(named)])
+        heads = ["language", "utterances", "named rightly", "95 % interval"]
+        parts.append(_table("languages named by the model", heads, lines))
     unreadable = content["unreadable"]
     if unreadable["utterances"]:
         lines = [[f"{cut['set']}: {cut['id']}", cut["reason"]] for cut in unreadable["utterances"]]
@@ -178,6 +183,10 @@ def _unit(name: str) -> str:
 
 def _rate(rate: Mapping[str, Any]) -> list[str]:
     return list(rate_and_span(rate["value"], rate["low"], rate["high"], rate["reference"]))
+
+
+def _accuracy(one: Mapping[str, Any]) -> list[str]:
+    return list(rate_and_span(one["value"], one["low"], one["high"], one["utterances"]))
 
 
 def _columns(records: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

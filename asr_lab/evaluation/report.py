@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asr_lab.errors import count_of
 from asr_lab.evaluation.evaluation_files import Evaluation
+from asr_lab.evaluation.identification import identification
 from asr_lab.evaluation.percentages import rate_and_span
 from asr_lab.evaluation.rates import MAIN, rates
 from asr_lab.evaluation.scoring import Rate, Scored, SetScore, Slice
@@ -29,9 +30,26 @@ def print_evaluation(console: Console, evaluation: Evaluation, worst: int = 3, t
         for name, rows in total.tables.items():
             if len(rows) > 1:
                 print_table(console, _group_table(name, rows))
+    print_identification(console, total)
     for one in total.worst(worst):
         console.print(_heading(one), highlight=False, markup=False)
         console.print(align(one), highlight=False, markup=False, style="dim")
+
+
+def print_identification(console: Console, total: SetScore) -> None:
+    """How often each language was named rightly; nothing where the model names none."""
+    from rich.markup import escape
+
+    found = identification(total)
+    if found is None:
+        return
+    table = new_table("languages named by the model")
+    table.add_column("language", no_wrap=True)
+    for head in ("utterances", "named rightly", "95 % interval"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, one in [*found.languages.items(), ("all", found.total)]:
+        table.add_row(escape(name), f"{one.utterances:,}", *rate_and_span(one.value, one.low, one.high, one.utterances))
+    print_table(console, table)
 
 
 def print_unreadable(console: Console, evaluation: Evaluation) -> None:

@@ -21,6 +21,9 @@ class DecodeOptions:
     ctc_weight: float = 0.3
     """Share of CTC in `joint` and `rescoring`."""
 
+    language: str = ""
+    """That of all utterances, for an attention decoder that names languages; "" = it identifies each one's."""
+
     def by(self, decoder: str) -> DecodeOptions:
         """The same by another decoder."""
         return attrs.evolve(self, decoder=decoder)

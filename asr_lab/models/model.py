@@ -89,7 +89,7 @@ class SpeechModel(nn.Module):
         """Hypotheses of each utterance, best first, from what each head reads."""
         decode = decode or DecodeOptions()
         passes = self._passes(decode)
-        options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
+        options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty, language=decode.language)
         first, *rest = [(head, frames[self.head_by_kind[head.kind]]) for head in passes]
         found = first[0].search(first[1], options)
         if not rest:
@@ -136,7 +136,13 @@ def _rescored(
     if not hypotheses:
         return []
     index = torch.full((len(hypotheses),), row, device=frames.x.device)
-    scores = second.score(frames.rows(index), Targets.of([h.tokens for h in hypotheses], index.device)).tolist()
+    targets, language = Targets.of([h.tokens for h in hypotheses], index.device), None
+    if second.languages:
+        told = decode.language
+        place = second.languages.index(told) if told else int(second.identify(frames.rows(index[:1]))[0])
+        targets = targets._replace(languages=torch.full_like(index, place))
+        language = None if told else second.languages[place]
+    scores = second.score(frames.rows(index), targets).tolist()
     rescored = []
     for hypothesis, score in zip(hypotheses, scores, strict=True):
         length = (len(hypothesis.tokens) + 1) ** decode.length_penalty
@@ -144,7 +150,8 @@ def _rescored(
             attention, ctc = hypothesis.score, score / length
         else:
             attention, ctc = score / length, hypothesis.score / length
-        rescored.append(attrs.evolve(hypothesis, score=_mixed(attention, ctc, decode)))
+        score = _mixed(attention, ctc, decode)
+        rescored.append(attrs.evolve(hypothesis, score=score, language=language or hypothesis.language))
     return sorted(rescored, key=lambda h: -h.score)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -17,6 +17,12 @@ class Targets(NamedTuple):
 
     tokens: Tensor  # (B, U) int64, no blank, no end of text
     lengths: Tensor  # (B,) int64
+    languages: Tensor | None = None  # (B,) int64, places in a decoder's `languages`; None = it identifies them itself
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Targets:
+        """The same with every tensor changed: moved to a device, or some rows of it."""
+        languages = None if self.languages is None else change(self.languages)
+        return Targets(change(self.tokens), change(self.lengths), languages)
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[int]], device: torch.device | str) -> Targets:
@@ -40,6 +46,8 @@ class SearchOptions:
     """An attention search ends after this many tokens per encoder frame (plus 10)."""
     max_interim_frames: int = 64
     """A CTC beam search decides for its best prefix what was emitted this many encoder frames ago."""
+    language: str = ""
+    """That of all utterances, for a decoder that names languages; "" = it identifies each one's."""
 
 
 class Emission(NamedTuple):
@@ -62,6 +70,8 @@ class Hypothesis:
     """Natural logarithm of its probability (length-penalised for attention)."""
     frames: tuple[int, ...] | None = None
     """The encoder frame at which each token was emitted, where the search knows it (CTC)."""
+    language: str | None = None
+    """The language that the decoder identified; None where it names none, or was told."""
 
 
 class DecoderHead(nn.Module):
@@ -69,6 +79,8 @@ class DecoderHead(nn.Module):
 
     kind: str
     """The decoder's tag: `ctc`, `attention`."""
+    languages: tuple[str, ...] = ()
+    """Those that it can name before a text; none where it names none."""
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
         """What the loss is taken of, before any softmax: (B, T or U + 1, V).
@@ -86,6 +98,10 @@ class DecoderHead(nn.Module):
 
     def search(self, frames: Frames, options: SearchOptions) -> list[list[Hypothesis]]:
         """The best hypotheses of each utterance, best first, at most `options.beam`."""
+        raise NotImplementedError
+
+    def identify(self, frames: Frames) -> Tensor:
+        """The likeliest language of each utterance, its place in `languages`, (B,) int64; for a head that has some."""
         raise NotImplementedError
 
     def score(self, frames: Frames, targets: Targets) -> Tensor:

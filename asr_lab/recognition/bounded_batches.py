@@ -9,7 +9,6 @@ from typing import Generic, TypeVar
 import torch
 
 from asr_lab.data.batch import Batch
-from asr_lab.nn.decoder import Targets
 
 T = TypeVar("T")
 
@@ -61,6 +60,6 @@ def part_of(batch: Batch, first: int, last: int) -> Batch:
     """Some rows of a batch, as wide as the longest of them."""
     lengths = batch.audio_lengths[first:last]
     audio = batch.audio[first:last, : int(lengths.max())]
-    targets = Targets(batch.targets.tokens[first:last], batch.targets.lengths[first:last])
+    targets = batch.targets.each(lambda one: one[first:last])
     names = (batch.ids[first:last], batch.keys[first:last], batch.texts[first:last])
     return Batch(audio, lengths, targets, *names)

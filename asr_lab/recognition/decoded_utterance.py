@@ -6,6 +6,9 @@ from typing import Any
 
 import attrs
 
+IDENTIFIED = "identified"
+"""The column of the language that a model identified."""
+
 
 @attrs.frozen
 class DecodedUtterance:

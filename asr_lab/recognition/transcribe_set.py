@@ -20,7 +20,7 @@ from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.decoder import Targets
 from asr_lab.recognition.bounded_batches import BoundedBatches
-from asr_lab.recognition.decoded_utterance import DecodedUtterance
+from asr_lab.recognition.decoded_utterance import IDENTIFIED, DecodedUtterance
 from asr_lab.streaming import Context, Frames, Streamable
 from asr_lab.text.vocabulary import Vocabulary
 from asr_lab.training.parallel.group import Group
@@ -86,18 +86,18 @@ def transcribe_set(
     """
     group, precision = group or Group(), precision or get_precision_manager("fp32")
     context = evaluation_context(model)
-    texts: dict[str, str] = {}
+    texts: dict[str, Sequence[str | None]] = {}  # and the language that was identified
     losses: dict[str, float] = {}
     with evaluating(model), progress_bar(show) as progress:
         task = progress.add_task(f"transcribing {data.name or 'test'}", total=len(data.utterances))
 
-        def step(batch: Batch) -> tuple[list[str], dict[str, float]]:
+        def step(batch: Batch) -> tuple[list[tuple[str, str | None]], dict[str, float]]:
             frames = batch_features(features, batch, device)
             with precision.autocast(device):
                 encoded = model.encode(frames, context)
                 found = model.search_in(encoded, decode)
             own = _losses(model, encoded, batch, spell) if spell is not None else {}
-            return [vocabulary.decode(hypotheses[0].tokens) for hypotheses in found], own
+            return [(vocabulary.decode(best.tokens), best.language) for best, *_ in found], own
 
         bounded = BoundedBatches(step)
         for whole in data.batches(group.world.rank, group.world.size):
@@ -123,11 +123,14 @@ def transcribe_set(
         texts.update(others)
         losses.update(their_losses)
         data.take_failed(BadCut(*bad) for bad in failed)
-    return [
-        DecodedUtterance(u.id, u.text, texts[u.id], dict(u.columns), u.duration_s or 0.0, u.audio, losses.get(u.id))
-        for u in data.utterances
-        if u.id in texts
-    ]
+    decoded = []
+    for u in data.utterances:
+        if u.id in texts:
+            text, language = texts[u.id]
+            columns = {**u.columns, **({} if language is None else {IDENTIFIED: language})}
+            one = DecodedUtterance(u.id, u.text, text or "", columns, u.duration_s or 0.0, u.audio, losses.get(u.id))
+            decoded.append(one)
+    return decoded
 
 
 def _losses(

@@ -12,7 +12,6 @@ from asr_lab.data.batch import Batch
 from asr_lab.data.batch_features import batch_features
 from asr_lab.data.utterance import BadCut
 from asr_lab.models.model import Losses, SpeechModel
-from asr_lab.nn.decoder import Targets
 from asr_lab.streaming import WHOLE, Context, Frames, Streamable
 from asr_lab.training import randomness
 from asr_lab.training.precision import PrecisionManager
@@ -130,9 +129,9 @@ class ForwardBackward:
     def losses(self, batch: Batch, context: Context = WHOLE) -> Losses:
         """The training loss of each utterance, (B,); the context is in feature frames."""
         frames = self.frames(batch)
-        tokens, lengths = (t.to(self.device, non_blocking=True) for t in batch.targets)
+        targets = batch.targets.each(lambda one: one.to(self.device, non_blocking=True))
         with self.precision.autocast(self.device):
-            return self.strategy.losses(frames, Targets(tokens, lengths), context)
+            return self.strategy.losses(frames, targets, context)
 
     @torch.no_grad()
     def frames(self, batch: Batch) -> Frames:

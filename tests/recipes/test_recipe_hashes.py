@@ -51,6 +51,8 @@ ABSENCES = {
     "recipe.Kernels.compile": False,
     "recipe.Data.temperature": 1.0,
     "recipe.Decode.precision": "fp32",
+    "recipe.Decode.language": "",
+    "slots.decoders.attention.AttentionDecoder.languages": [],
     "recipe.Train.keep_best": 1,
     "slots.precision.fp32.FP32.tf32": False,
     "recipe.Score.scorer": "plain",

@@ -46,7 +46,12 @@ class _Live(NamedTuple):
 
 
 def beam_search(
-    speller: Speller[S], state: S, limits: Tensor, options: SearchOptions, opening: Opening | None = None
+    speller: Speller[S],
+    state: S,
+    limits: Tensor,
+    options: SearchOptions,
+    opening: Opening | None = None,
+    starts: Tensor | None = None,
 ) -> list[list[Hypothesis]]:
     """The best complete texts of each utterance, best first, at most `options.beam`.
 
@@ -54,13 +59,15 @@ def beam_search(
     A text whose end ranks within the beam is complete; an utterance is done when it has `beam` of them, or at its
     limit, where only the end is allowed. The score is log-probability / (tokens + 1) ** length_penalty, the end
     counting as a token. With an `opening`, no longer than the limit, texts begin with it; its tokens count like others.
+    `starts` (B,) are the tokens that stand before each text's first, by default the end of text.
     """
     found = _Found(limits.tolist(), options)
     rows = [row for row, limit in enumerate(found.limits) if limit]
     chosen = _on_device(rows, limits.device)
     state = speller.keep(state, chosen)
     none = torch.zeros(len(rows), 1, dtype=torch.int64, device=limits.device)
-    live = _Live(chosen, none.float(), none[..., None] + speller.end, none)
+    first = none + speller.end if starts is None else starts[chosen, None]
+    live = _Live(chosen, none.float(), first[..., None], none)
     length = 0
     while rows:
         state, logits = speller.step(state, live.tokens[:, :, -1], live.source)

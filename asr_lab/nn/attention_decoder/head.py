@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -134,6 +135,9 @@ class AttentionDecoderHead(DecoderHead):
     Sequences start from and end with token `end`; the blank is never given. `max_tokens` bounds what a search gives
     and, with learned positions, what can be trained on (ValueError beyond it). Label smoothing, like dropout, acts in
     training only, so that a validation loss is a likelihood.
+
+    With `languages` a sequence names the text's before its first token, by a token of its own behind the V of the
+    vocabulary, as Whisper's do (Radford et al., 2212.04356): a search identifies it greedily, or is told.
     """
 
     kind = "attention"
@@ -151,6 +155,7 @@ class AttentionDecoderHead(DecoderHead):
         max_tokens: int = 448,
         blank: int = 0,
         end: int = 1,
+        languages: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if dim % num_heads:
@@ -159,9 +164,12 @@ class AttentionDecoderHead(DecoderHead):
         self.blank, self.end = blank, end
         self.max_tokens = max_tokens
         self.label_smoothing = label_smoothing
+        self.vocab_size = vocab_size
+        self.languages = tuple(languages)
+        self.num_places = max_tokens + 1 + bool(self.languages)
         self.frames_norm = nn.LayerNorm(dim)
-        self.embedding = nn.Embedding(vocab_size, dim)
-        self.positions = nn.Embedding(max_tokens + 1, dim) if positions == "learned" else None
+        self.embedding = nn.Embedding(vocab_size + len(self.languages), dim)
+        self.positions = nn.Embedding(self.num_places, dim) if positions == "learned" else None
         self.layers = nn.ModuleList(DecoderLayer(dim, num_heads, expansion, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim)
         self.dropout = dropout
@@ -181,6 +189,11 @@ class AttentionDecoderHead(DecoderHead):
 
         Nothing is copied from text to text: they are branches of a tree, of which each sees its own.
         """
+        state, logits = self._step(state, tokens, source)
+        return state, logits[..., : self.vocab_size]
+
+    def _step(self, state: DecoderState, tokens: Tensor, source: Tensor) -> tuple[DecoderState, Tensor]:
+        """As `step`, with the logits of languages behind those of the vocabulary."""
         own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device).expand(len(tokens), -1, -1)
         known = state.visible.gather(1, source[..., None].expand(-1, -1, state.visible.shape[2]))
         visible = torch.cat([known, own], dim=2)
@@ -198,21 +211,48 @@ class AttentionDecoderHead(DecoderHead):
         return DecoderState(pasts, memories, state.visible[utterances], state.length)
 
     def logits(self, frames: Frames, targets: Targets) -> Tensor:
-        """What follows the start and each token of the targets, (B, U + 1, V)."""
-        return self._run((), self._started(targets), self._remember(frames), None)[1]
+        """What follows the start (or the language) and each token of the targets, (B, U + 1, V)."""
+        logits = self._logits(frames, self._named(frames, targets))
+        return logits[:, 1:, : self.vocab_size] if self.languages else logits
+
+    def _logits(self, frames: Frames, written: Targets) -> Tensor:
+        """What follows the start and each token that is written, (B, W + 1, V and the languages)."""
+        return self._run((), self._started(written), self._remember(frames), None)[1]
+
+    @torch.no_grad()
+    def identify(self, frames: Frames) -> Tensor:
+        """The likeliest language of each utterance, its place in `languages`, (B,) int64."""
+        return self._identified(self._begun(frames)[1])
+
+    def _begun(self, frames: Frames) -> tuple[DecoderState, Tensor]:
+        """The state after the start, and what follows it, (B, 1, V and the languages)."""
+        none = torch.zeros(frames.batch, 1, dtype=torch.int64, device=frames.x.device)
+        return self._step(self.begin(frames), none + self.end, none)
+
+    def _identified(self, logits: Tensor) -> Tensor:
+        return logits[:, 0, self.vocab_size :].argmax(-1)
+
+    def _named(self, frames: Frames, targets: Targets) -> Targets:
+        """The targets, each behind its language where languages are named."""
+        if not self.languages:
+            return targets
+        languages = self.identify(frames) if targets.languages is None else targets.languages
+        tokens = torch.cat([self.vocab_size + languages[:, None], targets.tokens], dim=1)
+        return Targets(tokens, targets.lengths + 1)
 
     def attention_weights(self, frames: Frames, targets: Targets) -> Tensor:
         """Cross-attention weights of each layer's heads for each token and the end, (B, L, H, U + 1, T)."""
-        x, weights = self._started(targets), []
+        x, weights = self._started(self._named(frames, targets)), []
         for layer, memory in zip(self._layers(), self._remember(frames), strict=True):
             _, x = layer.self_attend(None, x, None)
             weights.append(layer.cross_weights(x, memory))
             x = layer.cross_attend(x, memory)
-        return torch.stack(weights, dim=1)
+        return torch.stack(weights, dim=1)[:, :, :, bool(self.languages) :]
 
     def loss(self, frames: Frames, targets: Targets) -> Tensor:
-        """Negative log-likelihood of the tokens and the end of text, (B,) float32."""
-        logits = self.logits(frames, targets)
+        """Negative log-likelihood of the language, where it is named, the tokens and the end of text, (B,) float32."""
+        targets = self._named(frames, targets)
+        logits = self._logits(frames, targets)
         wanted = F.pad(targets.tokens, (0, 1))  # (B, U + 1)
         number = torch.arange(wanted.shape[1], device=wanted.device)
         wanted = torch.where(number == targets.lengths[:, None], self.end, wanted)
@@ -228,7 +268,8 @@ class AttentionDecoderHead(DecoderHead):
 
     def score(self, frames: Frames, targets: Targets) -> Tensor:
         """Log-probability of given texts, (B,) float32; minus infinity for one longer than `max_tokens`."""
-        known = Targets(targets.tokens[:, : self.max_tokens], targets.lengths.clamp(max=self.max_tokens))
+        tokens, lengths = targets.tokens[:, : self.max_tokens], targets.lengths.clamp(max=self.max_tokens)
+        known = Targets(tokens, lengths, targets.languages)
         return (-self.loss(frames, known)).masked_fill(targets.lengths > self.max_tokens, -torch.inf)
 
     @torch.no_grad()
@@ -236,7 +277,7 @@ class AttentionDecoderHead(DecoderHead):
         """Beam search, complete texts only, scored by log-probability / (tokens + 1) ** length_penalty.
 
         Beam 1 is greedy. A text ends after `max_tokens_per_frame` tokens a frame, and 10; one without frames is empty,
-        or just its `opening`. ValueError for an opening longer than `max_tokens`.
+        or just its `opening`. ValueError for an opening longer than `max_tokens`, or a language that it does not name.
         """
         limits = (frames.lengths * options.max_tokens_per_frame).long() + EXTRA_TOKENS
         limits = torch.where(frames.lengths > 0, limits.clamp(max=self.max_tokens), 0)
@@ -244,7 +285,19 @@ class AttentionDecoderHead(DecoderHead):
             if int(opening.lengths.max()) > self.max_tokens:
                 raise ValueError(f"an opening of {int(opening.lengths.max())} tokens; texts end at {self.max_tokens}")
             limits = torch.maximum(limits, opening.lengths)
-        return beam_search(self, self.begin(frames), limits, options, opening)
+        if options.language and options.language not in self.languages:
+            have = ", ".join(self.languages) or "none"
+            raise ValueError(f"the decoder does not name the language {options.language!r} (have: {have})")
+        if not self.languages:
+            return beam_search(self, self.begin(frames), limits, options, opening)
+        state, logits = self._begun(frames)
+        if options.language:
+            told = torch.full_like(limits, self.vocab_size + self.languages.index(options.language))
+            return beam_search(self, state, limits, options, opening, told)
+        places = self._identified(logits)
+        found = beam_search(self, state, limits, options, opening, self.vocab_size + places)
+        names = [self.languages[place] for place in places.tolist()]
+        return [[attrs.evolve(h, language=name) for h in one] for one, name in zip(found, names, strict=True)]
 
     def _remember(self, frames: Frames) -> tuple[Memory, ...]:
         x = frames.valid()
@@ -272,8 +325,9 @@ class AttentionDecoderHead(DecoderHead):
 
     def _embed(self, tokens: Tensor, places: range) -> Tensor:
         """Tokens (B, Q) at these places of their texts: Q of them, or one that all share."""
-        if self.positions is not None and places.stop > self.max_tokens + 1:
-            raise ValueError(f"a text of {places.stop - 1} tokens; positions end at {self.max_tokens}")
+        if self.positions is not None and places.stop > self.num_places:
+            text = places.stop - 1 - bool(self.languages)
+            raise ValueError(f"a text of {text} tokens; positions end at {self.max_tokens}")
         number = torch.arange(places.start, places.stop, device=tokens.device)
         if self.positions is not None:
             known = self.positions(number)

@@ -56,7 +56,7 @@ class OpenedDecoder:
         self.sample_rate = loaded.sample_rate
         self.context = evaluation_context(self.model)
         self._index, self._head = _attention(self.model, decode)
-        self._options = SearchOptions(beam=decode.beam, length_penalty=decode.length_penalty)
+        self._options = SearchOptions(decode.beam, decode.length_penalty, language=decode.language)
         frame_ms = sample_ms(self.sample_rate) / self.features.ratio
         self._ctc = ctc_reading(self.model, frame_ms)
         self._frame_ms = frame_ms
@@ -79,7 +79,8 @@ class OpenedDecoder:
         lengths = torch.tensor([len(one) for one in audio], device=self.device)
         samples = Frames.whole(pad_sequence(list(audio), batch_first=True), lengths)
         encoded = self.model.encode(run_whole(self.features, samples, WHOLE), self.context)
-        opening = Opening(*Targets.of(openings, self.device), self._follows)
+        known = Targets.of(openings, self.device)
+        opening = Opening(known.tokens, known.lengths, self._follows)
         found = [best.tokens for best, *_ in self._head.search(encoded[self._index], self._options, opening)]
         confidences = self._confidences(encoded[self._index], found)
         readings = []

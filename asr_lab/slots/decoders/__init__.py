@@ -26,6 +26,11 @@ class Decoder(Slot):
     tap: int | None = attrs.field(default=None, validator=v.optional(v.between(1, 10_000)))
     """Read the frames after this many layers of the stack; default: after the last."""
 
+    @property
+    def named_languages(self) -> tuple[str, ...]:
+        """Languages of which it names one before each text; training data must then tell each utterance's."""
+        return ()
+
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         """What does not fit the stack's dimension: (key path below this table, message)."""
         return []

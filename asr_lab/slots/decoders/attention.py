@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from asr_lab.config import validators as v
-from asr_lab.config.section import section
+from asr_lab.config.section import added, section
 from asr_lab.slots.decoders import Decoder
 from asr_lab.slots.parameters import feed_forward, linear, norm
 from asr_lab.text.vocabulary import BLANK_ID, END_ID
 
 if TYPE_CHECKING:
     from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
+
+
+def _language_problem(languages: tuple[str, ...]) -> str | None:
+    if len(languages) == 1:
+        return f"must hold two or more, or none, got {languages[0]!r} alone"
+    if "" in languages or len(set(languages)) < len(languages):
+        return "must hold different names that are not empty"
+    return None
 
 
 @section
@@ -33,6 +41,13 @@ class AttentionDecoder(Decoder):
     """How a token knows its place."""
     max_tokens: int = attrs.field(default=448, validator=v.between(1, 100_000))
     """Tokens of the longest text: a search stops there, and training leaves longer ones out."""
+    languages: tuple[str, ...] = added(default=(), validator=v.checked_by(_language_problem))
+    """Languages, as the column `language` of the manifests has them: each gets a token, which is written before a text
+    of it, so that decoding identifies the language first; none are named without."""
+
+    @property
+    def named_languages(self) -> tuple[str, ...]:
+        return self.languages
 
     def dim_problems(self, dim: int) -> list[tuple[str, str]]:
         """What does not fit the stack's dimension: (key path below this table, message)."""
@@ -50,8 +65,8 @@ class AttentionDecoder(Decoder):
     def num_parameters(self, dim: int, vocab_size: int) -> int:
         layer = linear(dim, 3 * dim) + 3 * linear(dim, dim) + linear(dim, 2 * dim) + 3 * norm(dim)
         layer += feed_forward(dim, self.expansion * dim)
-        places = (self.max_tokens + 1) * dim if self.positions == "learned" else 0
-        return self.num_layers * layer + vocab_size * dim + places + 2 * norm(dim)
+        places = (self.max_tokens + 1 + bool(self.languages)) * dim if self.positions == "learned" else 0
+        return self.num_layers * layer + (vocab_size + len(self.languages)) * dim + places + 2 * norm(dim)
 
     def build(self, dim: int, vocab_size: int, dropout: float) -> AttentionDecoderHead:
         from asr_lab.nn.attention_decoder.head import AttentionDecoderHead
@@ -68,4 +83,5 @@ class AttentionDecoder(Decoder):
             max_tokens=self.max_tokens,
             blank=BLANK_ID,
             end=END_ID,
+            languages=self.languages,
         )

@@ -51,7 +51,8 @@ class SharedStep:
     def silence(self) -> Batch:
         """A second without speech, for a round in which this rank has none."""
         samples = round(IDLE_S * self.sample_rate)
-        targets = Targets(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+        none = torch.zeros(1, dtype=torch.int64)
+        targets = Targets(torch.zeros(1, 0, dtype=torch.int64), none, none)  # told: a rank alone identifies nothing
         return Batch(torch.zeros(1, samples), torch.tensor([samples]), targets, ("",), (0,), ("",))
 
 

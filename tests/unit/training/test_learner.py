@@ -46,7 +46,7 @@ def test_a_step_of_one_batch_and_of_four_microbatches_has_the_same_gradient(lab:
                     whole._replace(
                         audio=whole.audio[r],
                         audio_lengths=whole.audio_lengths[r],
-                        targets=type(whole.targets)(*(t[r] for t in whole.targets)),
+                        targets=whole.targets.each(lambda one, r=r: one[r]),
                         ids=tuple(whole.ids[i] for i in r),
                         keys=tuple(whole.keys[i] for i in r),
                     )

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from asr_lab.errors import DataError
+from asr_lab.compiler.build import build
+from asr_lab.compiler.load import load_recipe
+from asr_lab.errors import DataError, LabError
+from asr_lab.evaluation.evaluation_files import read_evaluation
 from asr_lab.files import read_jsonl
-from asr_lab.runs.directory import RunDirectory
+from asr_lab.runs.directory import RunDirectory, runs_root
 from asr_lab.runs.events import read_events
+from asr_lab.runs.find import all_runs
 from asr_lab.runs.status import status_of
 from asr_lab.runs.view import describe
 from cli.main import app
@@ -87,8 +91,7 @@ def test_tensorboard_draws_each_language(two_languages: Path) -> None:
 def validated(recipe: Path, *overrides: str) -> Path:
     """The directory of a run that validated, by characters, on both languages."""
     overrides = ('data.valid[0].where.split="train"', "train.metric=cer", *overrides)
-    options = [part for override in overrides for part in ("--set", override)]
-    done = CliRunner().invoke(app, ["run", str(recipe), "--json", *options])
+    done = CliRunner().invoke(app, ["run", str(recipe), "--json", *options(*overrides)])
     assert done.exit_code == 0, done.output
     return Path(json.loads(done.stdout)["path"])
 
@@ -104,3 +107,78 @@ def test_a_validation_of_one_language_is_as_before(recipe: Write) -> None:
     folder = Path(json.loads(done.stdout)["path"])
     assert all("languages" not in one.data for one in read_events(folder / "events.jsonl"))
     assert "by language" not in (folder / "report.html").read_text()
+
+
+NAMES = 'decoder=[{ type = "ctc" }, { type = "attention", num_layers = 1, num_heads = 2, languages = ["de", "eo"] }]'
+
+
+def test_a_decoder_that_names_languages_is_trained_on_the_column_and_scored_by_it(two_languages: Path) -> None:
+    done = CliRunner().invoke(app, ["run", str(two_languages), *options(NAMES, 'data.test[0].where.split="train"')])
+    assert done.exit_code == 0, (done.output, done.exception)
+    (run,) = all_runs(runs_root())
+    content = read_evaluation(run.eval / "test.json")
+    rows = list(read_jsonl(run.eval / "test.jsonl"))
+    assert {row["identified"] for row in rows} <= {"de", "eo"}
+    right = {name: [row["identified"] == name for row in rows if row["language"] == name] for name in ("de", "eo")}
+    found = content["identification"]
+    for name, one in right.items():
+        own = found["languages"][name]
+        assert (own["value"], own["utterances"]) == (pytest.approx(sum(one) / len(one)), len(one))
+        assert 0 <= own["low"] <= own["value"] <= own["high"] <= 1
+    assert found["value"] == pytest.approx(sum(map(sum, right.values())) / len(rows))
+    assert "languages named by the model" in (run.path / "report.html").read_text()
+
+    told = CliRunner().invoke(app, ["eval", run.name, "--json", *options('decode.language="eo"')])
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert "identification" not in json.loads(told.stdout), "what is told is not identified"
+    shown = CliRunner().invoke(app, ["eval", run.name])
+    assert "languages named by the model" in shown.output
+    for decoder in ("rescoring", "joint"):
+        passes = options(f'decode={{ decoder = "{decoder}", beam = 2 }}')
+        twice = CliRunner().invoke(app, ["eval", run.name, "--json", *passes])
+        assert json.loads(twice.stdout)["identification"]["utterances"] == len(rows), twice.output
+
+
+def test_training_gets_each_utterances_language(two_languages: Path, tmp_path: Path) -> None:
+    experiment = build(load_recipe(two_languages, (NAMES, "augment=[]")), tmp_path / "run")
+    rows = (tmp_path / "data" / "tones" / "manifest.tsv").read_text().splitlines()[1:]
+    spoken = {row.split("\t")[0]: row.split("\t")[-1] for row in rows}
+    seen = {}
+    for step in experiment.learner.data.steps(0):
+        for batch in step.batches:
+            assert batch.targets.languages is not None
+            for one in (batch, *batch.utterances()):
+                seen.update(
+                    zip(one.ids, (("de", "eo")[place] for place in one.targets.languages.tolist()), strict=True)
+                )
+    assert seen == {name: spoken[name] for name in seen}
+    assert set(seen.values()) == {"de", "eo"}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (NAMES.replace("eo", "ru"), "of 24 utterances 12 are 'eo', which is none of de, ru"),
+        ("decode.language=de", "decode.language: has no effect: no decoder is used that names languages"),
+        ('decoder=[{ type = "attention", languages = ["de"] }]', "must hold two or more, or none, got 'de' alone"),
+        ('decoder=[{ type = "attention", languages = ["de", "de"] }]', "different names that are not empty"),
+    ],
+)
+def test_a_language_that_cannot_be_named_is_refused_with_the_way_out(
+    two_languages: Path, override: str, message: str
+) -> None:
+    done = CliRunner().invoke(app, ["run", str(two_languages), *options(override)])
+    assert isinstance(done.exception, LabError | SystemExit)
+    assert message in " ".join(f"{done.output} {done.stderr} {done.exception}".split())
+
+
+def test_a_language_to_decode_in_is_one_that_is_named(two_languages: Path) -> None:
+    with pytest.raises(LabError, match=r"no language called 'fr'.*have: de, eo"):
+        load_recipe(two_languages, (NAMES, "decode.language=fr"))
+    joined = "data.train[0].join={ max_utterances = 2 }"
+    with pytest.raises(LabError, match=r'join\.same: must be "language": decoder.languages names one'):
+        load_recipe(two_languages, (NAMES, joined))
+
+
+def options(*overrides: str) -> list[str]:
+    return [part for override in overrides for part in ("--set", override)]
