@@ -160,6 +160,7 @@ def build(
         inputs.normalizer,
         sample_rate=recipe.features.sample_rate,
         alignable=alignable(recipe.features, recipe.encoder, recipe.decoder),
+        alignable_name=repr((recipe.features, recipe.encoder, recipe.decoder)),
     )
     left_out = left_out_of(recipe, inputs, corpus)
     if problem := left_out.excess(recipe.data.max_left_out, folder / LEFT_OUT):

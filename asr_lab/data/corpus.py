@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from asr_lab.audio.resampling import resampled_length
 from asr_lab.audio.speeds import FASTEST
 from asr_lab.data.cuts import Cuts
-from asr_lab.data.packed import Ragged, Strings
+from asr_lab.data.kept_sets import LEAST, key_of
+from asr_lab.data.kept_spelling import Spelling, keep_spelling, kept_spelling
+from asr_lab.data.packed import Ragged, Strings, StringsBuilder
 from asr_lab.data.utterance import BadCut, LeftOutReason
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
@@ -72,12 +75,41 @@ def spell(
     *,
     sample_rate: int,
     alignable: Alignable = lambda num_samples, tokens: True,
+    alignable_name: str = "",
+    keep_from: int = LEAST,
 ) -> Corpus:
-    """Spell cuts; those with an empty or unspellable text, or more tokens than frames, become bad ones."""
-    kept: list[int] = []
-    texts: list[str] = []
-    tight: list[bool] = []
-    bad, missing = list(cuts.bad), set[str]()
+    """Spell cuts; those with an empty or unspellable text, or more tokens than frames, become bad ones.
+
+    `keep_from` and more are kept in the cache, where `alignable_name` is all that decides what `alignable` says.
+    """
+    key = ""
+    if alignable_name and len(cuts) >= keep_from:
+        key = key_of(cuts.fingerprint, vocabulary.fingerprint(), normalizer.name, sample_rate, alignable_name)
+    spelled = kept_spelling(key, len(cuts)) if key else None
+    if spelled is None:
+        spelled = _spelled(cuts, vocabulary, normalizer, sample_rate, alignable)
+        if key:
+            spelled = keep_spelling(key, spelled, len(cuts))
+    return Corpus(
+        cuts=cuts,
+        kept=spelled.kept,
+        texts=spelled.texts,
+        tokens=spelled.tokens,
+        tight=spelled.tight,
+        sample_rate=sample_rate,
+        vocabulary=vocabulary,
+        alignable=alignable,
+        bad=(*cuts.bad, *spelled.bad),
+        missing=spelled.missing,
+    )
+
+
+def _spelled(
+    cuts: Cuts, vocabulary: Vocabulary, normalizer: Normalizer, sample_rate: int, alignable: Alignable
+) -> Spelling:
+    kept, tight = array("q"), array("b")
+    texts = StringsBuilder()
+    bad, missing = list[BadCut](), set[str]()
 
     def rows() -> Iterator[list[int]]:
         for row, raw in enumerate(cuts.texts):
@@ -97,15 +129,11 @@ def spell(
             yield tokens
 
     tokens = Ragged.of(rows())
-    return Corpus(
-        cuts=cuts,
+    return Spelling(
         kept=np.array(kept, dtype=np.int64),
-        texts=Strings(texts),
+        texts=texts.build(),
         tokens=tokens,
         tight=np.array(tight, dtype=np.bool_),
-        sample_rate=sample_rate,
-        vocabulary=vocabulary,
-        alignable=alignable,
         bad=tuple(bad),
         missing="".join(sorted(missing)),
     )

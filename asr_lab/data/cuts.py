@@ -1,4 +1,4 @@
-"""The utterances of some datasets in compact arrays, selected by `where` and checked against the files' headers."""
+"""The utterances of some datasets, selected by `where` and checked against the files' headers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
-from asr_lab.audio.keyed_random import Keys, text_key
+from asr_lab.audio.keyed_random import text_key
 from asr_lab.audio.reading import AudioError, AudioInfo, tolerance_s
 from asr_lab.data.absent_files import AbsentFiles
 from asr_lab.data.cache import cache_root
+from asr_lab.data.cut_table import MIX as MIX
+from asr_lab.data.cut_table import Cuts as Cuts
+from asr_lab.data.cut_table import Part as Part
 from asr_lab.data.fingerprint import Fingerprint
 from asr_lab.data.header_index import HeaderIndex
-from asr_lab.data.packed import Strings, StringsBuilder
-from asr_lab.data.utterance import BadCut, DataSource, Joining, LeftOutReason, UnreadableUtterance, Utterance
+from asr_lab.data.kept_cuts import KeptCuts, LookedAt
+from asr_lab.data.kept_sets import LEAST, with_notes
+from asr_lab.data.packed import StringsBuilder
+from asr_lab.data.utterance import BadCut, DataSource, LeftOutReason, Source, UnreadableUtterance, Utterance
 from asr_lab.data.where import Where
 from asr_lab.errors import DataError
 from asr_lab.files import real_path
@@ -33,7 +37,6 @@ PORTION = 4096
 """Utterances whose headers are read together."""
 NO_AUDIO = ("no such file", "is empty", "holds no samples")
 """How AudioErrors begin that are of a file without audio, rather than of one that cannot be read."""
-MIX = -1
 _NUMBERS = {
     "start_s": "d",
     "duration_s": "d",
@@ -46,51 +49,6 @@ _NUMBERS = {
 }
 
 
-class Part(NamedTuple):
-    """One dataset's settings, as the utterances that came from it need them."""
-
-    label: str
-    weight: float
-    join: Joining | None
-
-
-@attrs.frozen(eq=False)
-class Cuts:
-    """Usable utterances of some datasets; N of them, in the datasets' order."""
-
-    ids: Strings
-    audio: Strings
-    """Paths."""
-    texts: Strings
-    """Transcripts as they stand in the manifests."""
-    start_s: NDArray[np.float64]  # (N,)
-    duration_s: NDArray[np.float64]  # (N,)
-    whole: NDArray[np.bool_]  # (N,) read to the end of the file, however long that is to the sample
-    channel: NDArray[np.int16]  # (N,) -1 = mean of all
-    part: NDArray[np.int16]  # (N,) which of `parts` it came from
-    group: NDArray[np.int64]  # (N,) equal where the column that `join` looks at agrees
-    keys: Keys  # (N,) 64 bits of id, channel and part
-    language: NDArray[np.int32]  # (N,) which of `languages` it is of
-    languages: tuple[str, ...]
-    """As the column `language` has them, "" where it is empty; ("",) where `read_cuts` was not asked to tell them."""
-    columns: tuple[dict[str, Any], ...]
-    """Every other column of each utterance; empty where `read_cuts` was not asked to keep them."""
-    parts: tuple[Part, ...]
-    refused: tuple[UnreadableUtterance, ...]
-    """The bad ones with what their rows tell of them; empty unless `read_cuts` keeps columns."""
-    bad: tuple[BadCut, ...]
-    fingerprint: str
-    """Hash of everything above and of what the files hold (`content_of`), hexadecimal."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def total_s(self) -> float:
-        """Seconds of audio."""
-        return float(self.duration_s.sum())
-
-
 def read_cuts(
     sources: Sequence[DataSource],
     root: Path,
@@ -98,17 +56,31 @@ def read_cuts(
     channel: ChannelChoice = "mix",
     keep_columns: bool = False,
     by_language: bool = False,
+    keep_from: int = LEAST,
 ) -> Cuts:
     """All utterances of the sources that fit their `where` and can be used; `root` is where relative paths start.
 
     The others are named with their reason: a file that is missing, empty, not audio or shorter than it says; a
     declared length that is off by more than 0.1 s and 1 %; a second utterance of one id.
+    `keep_from` and more are kept in the cache where every source names the files that decide its rows, but for their
+    columns; they are read anew when one of these, or of the audio files, has changed.
     DataError when nothing is left.
     """
-    reader = _Reader(root, channel, keep_columns, by_language)
-    for number, source in enumerate(sources):
-        reader.read(number, source)
-    return reader.cuts()
+    opened = [given.read() for given in sources]
+    kept = None if keep_columns else KeptCuts.of(sources, opened, (real_path(root), channel, by_language))
+    if kept is not None and (cuts := kept.load()) is not None:
+        return cuts
+    reader, notes = _Reader(root, channel, keep_columns, by_language, None if kept is None else LookedAt()), list[str]()
+
+    def read() -> Cuts:
+        for number, (given, source) in enumerate(zip(sources, opened, strict=True)):
+            reader.read(number, given, source)
+        return reader.cuts()
+
+    cuts = with_notes(read, notes)
+    if kept is None or reader.looked_at is None or len(cuts) < keep_from:
+        return cuts
+    return kept.store(cuts, reader.looked_at, notes)
 
 
 class _Reader:
@@ -120,12 +92,14 @@ class _Reader:
         channel: ChannelChoice,
         keep_columns: bool,
         by_language: bool,
+        looked_at: LookedAt | None,
     ) -> None:
         self.root = root
         self.folders = (f"{cache_root()}/", f"{real_path(root)}/")
         self.channel = channel
         self.keep_columns = keep_columns
         self.by_language = by_language
+        self.looked_at = looked_at
         self.languages: dict[str, int] = {}
         self.parts: list[Part] = []
         self.bad: list[BadCut] = []
@@ -140,11 +114,10 @@ class _Reader:
         self.absent = AbsentFiles()
         self.spelled: dict[str, str] = {}
 
-    def read(self, number: int, given: DataSource) -> None:
+    def read(self, number: int, given: DataSource, source: Source) -> None:
         """Add one source."""
         label = given.label
         where = Where(given.where, f"{label}: where")
-        source = given.read()
         self.parts.append(Part(label, given.weight, given.join))
         before, num_read, seen = len(self.ids), 0, set[str]()
         self.fingerprint.add(label, given.weight)
@@ -170,11 +143,17 @@ class _Reader:
         if len(self.infos) > 16 * PORTION:
             self.infos.clear()
             paths = list(dict.fromkeys(u.audio for u in portion))
+        if self.looked_at is not None:
+            self.looked_at.add(paths, pool)
         self.infos.update(self.headers.read(paths, pool))
         absent = [p for p in paths if isinstance(info := self.infos[p], AudioError) and info.reason == "no such file"]
         spelled = {p: found for p in absent if (found := self.absent.found(p))}
         self.infos.update({p: AudioError(p, self.absent.reason(p)) for p in absent if p not in spelled})
+        if self.looked_at is not None:
+            self.looked_at.add(spelled.values(), pool)
         self.infos.update(self.headers.read(list(spelled.values()), pool))
+        if self.looked_at is not None:
+            self.looked_at.add_refused((p, info.reason) for p in paths if isinstance(info := self.infos[p], AudioError))
         self.spelled.update(spelled)
         if not self.spelled:
             return list(portion)

@@ -31,9 +31,7 @@ class StringsBuilder:
 
     def build(self) -> Strings:
         """The texts so far."""
-        strings = Strings()
-        strings._block, strings._ends = self.packed()
-        return strings
+        return Strings.of(*self.packed())
 
 
 class Strings(Sequence[str]):
@@ -43,7 +41,20 @@ class Strings(Sequence[str]):
         builder = StringsBuilder()
         for text in texts:
             builder.append(text)
+        self._block: bytes | memoryview
         self._block, self._ends = builder.packed()
+
+    @classmethod
+    def of(cls, block: bytes | memoryview, ends: NDArray[np.int64]) -> Strings:
+        """The texts that lie in a block, each from its place in `ends` (N + 1,) to the next; nothing is copied."""
+        strings = cls()
+        strings._block, strings._ends = block, ends
+        return strings
+
+    @property
+    def packed(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """The block, and where each text begins and ends, (N + 1,)."""
+        return np.frombuffer(self._block, dtype=np.uint8), self._ends
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -58,7 +69,7 @@ class Strings(Sequence[str]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        return self._block[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")
+        return str(self._block[self._ends[index] : self._ends[index + 1]], "utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))

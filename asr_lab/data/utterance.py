@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -110,6 +111,9 @@ class Source:
 
     utterances: Iterable[Utterance]
     bad: Sequence[UnreadableUtterance] = ()
+    files: Sequence[Path] = ()
+    """All that decide the rows, but for the audio: while they stay as they are, so does what was read. None where that
+    is not known: such a set is read anew at each start."""
 
 
 @attrs.frozen
@@ -140,3 +144,5 @@ class DataSource:
     where: Mapping[str, Any] = attrs.field(factory=dict)
     """Conditions as `Where` takes them."""
     join: Joining | None = None
+    settings: str = ""
+    """Everything else that decides what `read` makes of its files."""

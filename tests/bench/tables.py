@@ -59,6 +59,8 @@ def tables(report: Mapping[str, Any]) -> Iterator[Figures]:
         yield _live(live)
     if "encoder" in figures:
         yield _encoders(figures["encoder"])
+    if "reading" in figures:
+        yield _reading(figures["reading"])
     if "parallel" in figures:
         yield _parallel(figures["parallel"])
 
@@ -75,6 +77,8 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if plan := report["figures"].get("plan"):
         words = f"{plan['cuts']:,} cuts planned into {plan['steps']:,} steps: {plan['seconds']:.2f} s"
         yield f"{words}, {plan['peak_mb']:.0f} MB beside the cuts'"
+    if found := report["figures"].get("million"):
+        yield from _million(found)
     if scoring := report["figures"].get("scoring"):
         for label, seconds in scoring["cpu_s"].items():
             yield f"100,000 utterances scored, {label}: {seconds:.1f} CPU seconds"
@@ -82,6 +86,26 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
         yield from _checkpoints(found)
     if found := report["figures"].get("loop"):
         yield from _loop(found)
+
+
+def _million(f: Mapping[str, Any]) -> Iterator[str]:
+    for name, start in f["starts"].items():
+        words = f"a {name} start over {f['cuts']:,} cuts: {start['seconds']:.1f} s ({start['cpu_s']:.1f} CPU s)"
+        yield f"{words}, {start['peak_mb']:.0f} MB, beyond importing torch"
+        yield f"  its first batch of step {f['step']:,}: {start['resume_s']:.2f} s more"
+    peer = f["lhotse_s"]
+    beside = f"lhotse's DynamicBucketingSampler takes {peer:.1f} s to get there" if peer else f["lhotse_absent"]
+    yield f"  {beside}"
+
+
+def _reading(figures: Sequence[Mapping[str, Any]]) -> Figures:
+    rows = [[f["way"], f"{f['times_real_time']:,.0f}", f"{f['ratio']:.2f}"] for f in figures]
+    return Figures(
+        "Reading FLAC of real speech with decoding, one core",
+        ["", "x real time", "of soundfile's CPU time"],
+        rows,
+        "soundfile: its `read` on the plain files. Ratio: the median of rounds, each of which reads in all ways.",
+    )
 
 
 def _loop(f: Mapping[str, Any]) -> Iterator[str]:

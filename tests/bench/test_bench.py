@@ -77,6 +77,22 @@ def test_processes_are_measured_beside_one_and_beside_the_cost_model() -> None:
 
 
 @pytest.mark.prove
+def test_starts_over_many_cuts_are_measured_beside_lhotse() -> None:
+    figures = measured("million", "bench_million(25_000, step=200)")
+    assert list(figures["starts"]) == ["first", "next"]
+    assert figures["starts"]["next"]["cpu_s"] < 0.2 * figures["starts"]["first"]["cpu_s"]
+    assert figures["lhotse_s"] > 0
+
+
+def test_reading_is_measured_in_every_container(speech: Path) -> None:
+    pytest.importorskip("pyarrow")
+    figures = {f["way"]: f["ratio"] for f in measured("reading", "bench_reading(1, count=6, seconds=3)")}
+    assert figures["soundfile"] == 1
+    assert {"plain files", "Shar", "WebDataset", "parquet", "saved to disk"} < set(figures)
+    assert all(ratio > 0.5 for ratio in figures.values())
+
+
+@pytest.mark.prove
 def test_the_loop_and_the_first_step_are_measured() -> None:
     figures = measured("loop", "bench_loop(1)")
     assert figures["around_s"] < 0.01 * figures["step_s"]

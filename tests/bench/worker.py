@@ -42,6 +42,14 @@ def figures(case: Case, steps: int) -> object:
         from planning import bench_plan
 
         return attrs.asdict(bench_plan())
+    if case.kind == "million":
+        from million import bench_million
+
+        return attrs.asdict(bench_million())
+    if case.kind == "reading":
+        from reading import bench_reading
+
+        return [attrs.asdict(f) for f in bench_reading(steps)]
     if case.kind == "scoring":
         from scoring import bench_scoring
 

@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple
 
 from asr_lab.audio.file_slice import slice_path
 from asr_lab.data.cache import cache_root
+from asr_lab.data.kept_sets import OnceWarning
 from asr_lab.errors import DataError
 from asr_lab.files import real_path, write_text
 
@@ -125,7 +126,7 @@ def plain_tar(archive: Path) -> Path:
     if kept.is_file():
         return kept
     size = archive.stat().st_size
-    warnings.warn(f"{archive} is unpacked once, into {kept.parent}", stacklevel=2)
+    warnings.warn(f"{archive} is unpacked once, into {kept.parent}", OnceWarning, stacklevel=2)
     try:
         with _aside(kept) as aside, _opened(archive) as file, aside.open("wb") as out:
             _copy_bounded(file, out, MAX_RATIO * size + SLACK_BYTES, archive)

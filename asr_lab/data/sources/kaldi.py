@@ -15,6 +15,8 @@ from asr_lab.data.utterance import Utterance, brief
 from asr_lab.errors import DataError, count_of
 
 COLUMNS = {"utt2spk": "speaker", "utt2lang": "language"}
+FILES = ("wav.scp", "text", "segments", "spk2gender", "reco2file_and_channel", *COLUMNS)
+"""All that a directory's utterances are read from."""
 
 
 class _Stretch(NamedTuple):

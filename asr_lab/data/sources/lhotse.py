@@ -28,13 +28,13 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
     DataError for a file that is no JSON lines at all, one of another kind (NeMo's, recordings, supervisions), and for
     sources other than files: a command, a pipe or a URL would run or fetch whatever the manifest says.
     """
-    try:
-        from lhotse.serialization import deserialize_item
-    except ImportError as error:
-        raise MissingPackageError(f"lhotse cannot be imported ({error}): pip install lhotse urllib3") from error
     bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
+        try:
+            from lhotse.serialization import deserialize_item
+        except ImportError as error:
+            raise MissingPackageError(f"lhotse cannot be imported ({error}): pip install lhotse urllib3") from error
         first = True
         for number, line, problem in read_lines(manifest):
             if not line.strip(" \t\r") and not problem:
@@ -55,7 +55,7 @@ def read_cuts_manifest(manifest: Path, audio_root: Path) -> Source:
                 reason = f"is not a cut: {type(error).__name__}: {str(error)[:200]}"
                 bad.append(UnreadableUtterance(name, str(manifest), reason, text))
 
-    return Source(utterances(), bad)
+    return Source(utterances(), bad, [manifest])
 
 
 def name_of_cut(data: Mapping[str, Any]) -> str:

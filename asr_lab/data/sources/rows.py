@@ -14,8 +14,8 @@ from asr_lab.files import real_path
 Found = Utterance | UnreadableUtterance
 
 
-def source_of(found: Iterable[Found]) -> Source:
-    """The rows of a reader, the bad ones apart."""
+def source_of(found: Iterable[Found], files: Sequence[Path] = ()) -> Source:
+    """The rows of a reader, the bad ones apart; `files` are all that decide them, where that is known."""
     bad: list[UnreadableUtterance] = []
 
     def utterances() -> Iterator[Utterance]:
@@ -25,7 +25,7 @@ def source_of(found: Iterable[Found]) -> Source:
             else:
                 yield one
 
-    return Source(utterances(), bad)
+    return Source(utterances(), bad, files)
 
 
 def tried(name: str, place: Path | str, problem: str, make: Callable[[], Utterance], text: str | None = None) -> Found:

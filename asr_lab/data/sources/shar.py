@@ -34,7 +34,12 @@ class _Shard(NamedTuple):
 
 def shar_files(folder: Path) -> list[Path]:
     """The files of a folder that are read, shard by shard; DataError as `shards_of`."""
-    return [path for shard in shards_of(folder) for path in (shard.cuts, shard.recording, *shard.values.values())]
+    return files_of(shards_of(folder))
+
+
+def files_of(shards: Sequence[_Shard]) -> list[Path]:
+    """The files of some shards."""
+    return [path for shard in shards for path in (shard.cuts, shard.recording, *shard.values.values())]
 
 
 def shards_of(folder: Path) -> list[_Shard]:

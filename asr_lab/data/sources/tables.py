@@ -61,7 +61,7 @@ def read_table(table: Path, folder: Path, audio_column: str, text_column: str, i
                 columns = {n: v for n, v in row.items() if n not in (audio_column, text_column, names.column)}
                 bad.append(UnreadableUtterance(called, row[audio_column][:4096], str(error), text, columns))
 
-    return Source(utterances(), bad)
+    return Source(utterances(), bad, [table])
 
 
 @attrs.define

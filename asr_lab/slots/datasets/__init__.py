@@ -89,4 +89,4 @@ class Dataset(Slot):
         from asr_lab.data.utterance import DataSource
 
         join = None if self.join is None else self.join.build()
-        return DataSource(self.label, functools.partial(self.read, root), self.weight, self.where, join)
+        return DataSource(self.label, functools.partial(self.read, root), self.weight, self.where, join, repr(self))

@@ -48,4 +48,5 @@ class HuggingFace(Dataset):
         if "/" in self.split or self.split == "..":
             raise DataError(f"split is a name, not a path: {self.split!r}")
         columns = HubColumns(self.audio_column, self.text_column, self.id_column)
-        return source_of(hugging_face_rows(split_files(place, self.split), columns))
+        files = split_files(place, self.split)
+        return source_of(hugging_face_rows(files, columns), files)

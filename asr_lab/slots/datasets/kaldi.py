@@ -33,8 +33,9 @@ class Kaldi(Dataset):
         return (root / self.path,)
 
     def read(self, root: Path) -> Source:
-        from asr_lab.data.sources.kaldi import kaldi_rows
+        from asr_lab.data.sources.kaldi import FILES, kaldi_rows
         from asr_lab.data.sources.rows import source_of
 
         folder = folder_of(root, self.path)
-        return source_of(kaldi_rows(folder, real_path(root / self.audio_root) if self.audio_root else folder))
+        audio_root = real_path(root / self.audio_root) if self.audio_root else folder
+        return source_of(kaldi_rows(folder, audio_root), [folder / name for name in FILES])

@@ -58,4 +58,4 @@ class Nemo(Dataset):
             where = f"relative paths are under ASRLAB_DATA (now {real_path(root)})"
             raise DataError(f"{len(lacking)} of {len(manifests) + len(tars)} files absent, as {lacking[0]}; {where}")
         audio_root = real_path(root / self.audio_root) if self.audio_root else None
-        return source_of(nemo_rows(manifests, tars, audio_root))
+        return source_of(nemo_rows(manifests, tars, audio_root), [*manifests, *tars])

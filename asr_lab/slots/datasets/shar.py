@@ -30,6 +30,7 @@ class Shar(Dataset):
 
     def read(self, root: Path) -> Source:
         from asr_lab.data.sources.rows import source_of
-        from asr_lab.data.sources.shar import shar_rows, shards_of
+        from asr_lab.data.sources.shar import files_of, shar_rows, shards_of
 
-        return source_of(shar_rows(shards_of(folder_of(root, self.path))))
+        shards = shards_of(folder_of(root, self.path))
+        return source_of(shar_rows(shards), files_of(shards))

@@ -49,4 +49,4 @@ class WebDataset(Dataset):
         if lacking := [path for path in tars if not path.is_file()]:
             where = f"relative paths are under ASRLAB_DATA (now {real_path(root)})"
             raise DataError(f"{len(lacking)} of {len(tars)} archives absent, as {lacking[0]}; {where}")
-        return source_of(webdataset_rows(tars, self.text_field))
+        return source_of(webdataset_rows(tars, self.text_field), tars)

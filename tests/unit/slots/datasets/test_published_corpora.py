@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,14 @@ from container_trees import CONTAINERS
 from published_trees import FLEURS_CODE, RATE, TREES, Clip, Tree, fleurs_hub
 
 from asr_lab.audio.reading import read_audio
+from asr_lab.data import cuts as cuts_module
 from asr_lab.data.cuts import Cuts, read_cuts
+from asr_lab.data.kept_sets import OnceWarning
 from asr_lab.errors import DataError
 from asr_lab.slots.datasets import Dataset
 from asr_lab.slots.datasets.fleurs import Fleurs
+
+LONG_AGO_S = 1_400_000_000
 
 EMPTY = [
     "LibriSpeech(splits=('test-clean',))",
@@ -145,3 +150,41 @@ def test_languages_there_are_those_on_the_disk(tmp_path: Path, clips: Sequence[C
     assert {columns["locale"] for columns in cuts.columns} == {FLEURS_CODE}
     with pytest.raises(DataError, match=r"no language of FLEURS has train in"):
         Fleurs(languages="there", splits=("train",)).read(tmp_path)
+
+
+KEPT = ("kaldi", "kaldi, segments", "nemo", "nemo, tarred", "nemo, sharded", *CONTAINERS)
+"""Those whose readers name the files that decide the rows."""
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_set_that_is_kept_is_as_it_was_read(
+    name: str, tmp_path: Path, clips: Sequence[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASRLAB_CACHE", str(tmp_path / "cache"))
+    tree = {**TREES, **CONTAINERS}[name](tmp_path / "data", clips)
+    for path in (tmp_path / "data").rglob("*"):
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+
+    def start(keep_from: int) -> tuple[Cuts, list[str]]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cuts = read_cuts([tree.dataset.build(tmp_path / "data")], tmp_path / "data", keep_from=keep_from)
+        return cuts, sorted(str(c.message) for c in caught if c.category is not OnceWarning)
+
+    wanted, notes = start(10**9)
+    start(1)
+    read = cuts_module._Reader.read
+    monkeypatch.setattr(cuts_module._Reader, "read", lambda *_: pytest.fail("read anew"))
+    found, again = start(1)
+    assert (found.fingerprint, found.bad, again) == (wanted.fingerprint, wanted.bad, notes)
+    assert [*found.texts, *found.ids, *found.audio] == [*wanted.texts, *wanted.ids, *wanted.audio]
+    readings: list[int] = []
+    monkeypatch.setattr(cuts_module._Reader, "read", lambda *given: (readings.append(1), read(*given)))
+    decides = [path for path in tree.dataset.read(tmp_path / "data").files if path.exists()]
+    assert decides
+    for number, path in enumerate(decides, start=1):
+        os.utime(path, (LONG_AGO_S + number, LONG_AGO_S))
+        start(1)
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S + number))
+        start(1)
+        assert len(readings) == number, path
