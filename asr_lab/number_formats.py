@@ -14,6 +14,8 @@ FORMATS: tuple[str, ...] = get_args(Format)
 LOW_PRECISIONS: tuple[str, ...] = get_args(LowPrecision)
 IMPORTED_AS = {"torchao": "torchao", "transformer-engine": "transformer_engine.pytorch"}
 BLACKWELL = (10, 0)
+WAYS = "--set precision.type=bf16 or --set precision.emulate=true"
+"""Out of what a machine lacks for a low precision."""
 FIRST_OF_TORCH = (7, 5)
 """The oldest compute capability that this torch's CUDA 13 build has kernels for."""
 
@@ -66,19 +68,25 @@ def impossible(asked: Asked) -> tuple[str, str] | None:
     return None
 
 
-def unavailable(asked: Asked, gpu: Gpu | None, has_package: Callable[[str], bool]) -> str | None:
-    """Why this machine cannot train in it, with the way out; None where it can. `gpu` is None on a CPU."""
+def unavailable(
+    asked: Asked, gpu: Gpu | None, has_package: Callable[[str], bool], *, decoding: bool = False
+) -> str | None:
+    """Why this machine cannot compute in it, with the way out; None where it can. `gpu` is None on a CPU.
+
+    Of a run that is decoded the training's format stands: the way out is another one to decode in.
+    """
     low = asked.format in LOW_PRECISIONS
+    ways = "--set decode.precision=fp32" if decoding else WAYS
     if gpu is not None and gpu.capability < FIRST_OF_TORCH:
         return (
             f"this build of torch has no kernels for {gpu}; PyTorch's build for CUDA 12.6 has: "
-            "install torch from its index cu126, or set CUDA_VISIBLE_DEVICES= to train on the CPU"
+            "install torch from its index cu126, or set CUDA_VISIBLE_DEVICES= to compute on the CPU"
         )
     if not low or asked.emulate:
         if gpu is not None and (asked.format == "bf16" or low) and gpu.capability < (8, 0):
-            return f"bfloat16 needs compute capability 8.0, and this is {gpu}: --set precision.type=fp16"
+            way = ways if decoding else "--set precision.type=fp16"
+            return f"bfloat16 needs compute capability 8.0, and this is {gpu}: {way}"
         return None
-    ways = "--set precision.type=bf16 or --set precision.emulate=true"
     if gpu is None:
         return f"{asked.format} needs a GPU, and this machine has none: {ways}"
     least, most = _capabilities(asked)
@@ -87,7 +95,7 @@ def unavailable(asked: Asked, gpu: Gpu | None, has_package: Callable[[str], bool
         return f"{spoken(asked)} needs compute capability {_spelled(least)}{below}, and this is {gpu}: {ways}"
     if not has_package(asked.backend):
         return (
-            f"{spoken(asked)} needs {asked.backend}, which is not installed: {_installed_by(asked.backend)}, or {ways}"
+            f"{spoken(asked)} needs {asked.backend}, which is not installed: {installed_by(asked.backend)}, or {ways}"
         )
     return None
 
@@ -98,6 +106,13 @@ def has_package(backend: str) -> bool:
         return importlib.util.find_spec(IMPORTED_AS[backend]) is not None
     except (ImportError, ValueError):
         return False
+
+
+def installed_by(backend: str) -> str:
+    """The command that installs a backend's package."""
+    if backend == "torchao":
+        return "uv sync --extra torchao"
+    return "uv sync --extra transformer-engine, which needs nvcc"
 
 
 def mixes_rows(asked: Asked) -> bool:
@@ -122,9 +137,3 @@ def spoken(asked: Asked) -> str:
 
 def _spelled(capability: tuple[int, int]) -> str:
     return f"{capability[0]}.{capability[1]}"
-
-
-def _installed_by(backend: str) -> str:
-    if backend == "torchao":
-        return "uv sync --extra torchao"
-    return "uv sync --extra transformer-engine, which needs nvcc"

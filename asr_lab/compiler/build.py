@@ -30,6 +30,7 @@ from asr_lab.errors import CheckpointError, DataError, LabError
 from asr_lab.models.decode_options import DecodeOptions
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.kernels.compiled import compile_blocks, require_compiler
+from asr_lab.number_formats import Asked
 from asr_lab.recipe import Encoder, Recipe, Score
 from asr_lab.slots.datasets import Dataset
 from asr_lab.slots.decoders import Decoder
@@ -44,7 +45,13 @@ from asr_lab.training.parallel.group import Group
 from asr_lab.training.parallel.machine_share import device_of, own_processors
 from asr_lab.training.parallel.strategy import Strategy
 from asr_lab.training.parallel.world import World
-from asr_lab.training.precision import LayerPrecision, PrecisionManager, get_precision_manager, set_products
+from asr_lab.training.precision import (
+    LayerPrecision,
+    PrecisionManager,
+    get_precision_manager,
+    require_machine,
+    set_products,
+)
 from asr_lab.training.store import CheckpointStore
 from asr_lab.training.weights import ChosenWeights, choose_weights, load_weights
 
@@ -175,8 +182,9 @@ def build(
     with arithmetic.use():
         model = seeded_model(recipe, inputs.vocabulary.vocab_size).to(device)
     lineage = _initialise(recipe, model, start)
+    require_machine(recipe.precision.asked, device)
+    _require_to_decode(recipe, device)
     precision = recipe.precision.build()
-    precision.require(device)
     set_products()
     layers = precision.convert(model)
     if recipe.kernels.compile:
@@ -217,12 +225,17 @@ def decode_precision(recipe: Recipe, model: SpeechModel, device: torch.device | 
 
     LabError where the device cannot compute in it.
     """
+    _require_to_decode(recipe, torch.device(device))
     trained = recipe.precision.build() if recipe.decode.precision == "same" else get_precision_manager("fp32")
     precision = _decode_precision(recipe, trained)
-    precision.require(torch.device(device))
     set_products()
     precision.convert(model)
     return precision
+
+
+def _require_to_decode(recipe: Recipe, device: torch.device) -> None:
+    wanted = recipe.decode.precision
+    require_machine(recipe.precision.asked if wanted == "same" else Asked(wanted), device, decoding=True)
 
 
 def _decode_precision(recipe: Recipe, trained: PrecisionManager) -> PrecisionManager:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from asr_lab.config.load import Document
 from asr_lab.devices import local_gpu
-from asr_lab.number_formats import LOW_PRECISIONS, has_package, impossible, mixes_rows, tile, unavailable
+from asr_lab.number_formats import LOW_PRECISIONS, Asked, has_package, impossible, mixes_rows, tile, unavailable
 from asr_lab.recipe import Recipe
 
 Found = Iterator[tuple[str, str]]
@@ -67,11 +67,20 @@ def decoding_rounds_each_frame_alone(document: Document[Recipe]) -> Found:
         )
 
 
+def _decoded_in(recipe: Recipe) -> str:
+    """What is decoded in apart from training; with "same" nothing is."""
+    wanted = recipe.decode.precision
+    return "fp32" if wanted == "same" else wanted
+
+
 def format_notes(recipe: Recipe) -> Iterator[str]:
     """What this machine lacks for a run of its own, and what a streaming model is decoded in."""
     asked = recipe.precision.asked
-    if recipe.launch.cluster != "slurm" and (why := unavailable(asked, local_gpu(), has_package)) is not None:
-        yield f"precision.type: {why}"
+    if recipe.launch.cluster != "slurm":
+        if (why := unavailable(asked, local_gpu(), has_package)) is not None:
+            yield f"precision.type: {why}"
+        elif why := unavailable(Asked(_decoded_in(recipe)), local_gpu(), has_package, decoding=True):
+            yield f"decode.precision: {why}"
     if mixes_rows(asked) and any(context.chunk is None for context in recipe.encoder.contexts):
         yield (
             f"precision.type: {recipe.precision.spoken} mixes frames and utterances while it trains; the model streams "

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import torch
 
 from asr_lab.compiler import number_formats as rules
 from asr_lab.compiler.notes import notes
 from asr_lab.compiler.rules import problems
 from asr_lab.config.load import Document, loads
-from asr_lab.number_formats import FORMATS, LOW_PRECISIONS, Asked, Gpu, impossible, tile, unavailable
+from asr_lab.errors import LabError, MissingPackageError
+from asr_lab.number_formats import (
+    FORMATS,
+    LOW_PRECISIONS,
+    Asked,
+    Backend,
+    Gpu,
+    Scaling,
+    impossible,
+    tile,
+    unavailable,
+)
 from asr_lab.recipe import Recipe
+from asr_lab.training.precision import get_precision_manager, manager, require_machine
 
 GPUS = {
     "CPU": None,
@@ -24,45 +39,74 @@ GPUS = {
     "sm_100": Gpu("B200", (10, 0)),
     "sm_120": Gpu("RTX 5090", (12, 0)),
 }
-OLD, FP16, NEEDS_GPU, NEEDS = "CUDA 12.6", "precision.type=fp16", "needs a GPU", "needs compute capability"
-ON = {
-    # what is asked:          CPU        sm_70 sm_75 sm_80  sm_89  sm_90  sm_100 sm_120
+OLD, FP16, NO_GPU = "torch", "fp16", "no GPU"
+AT_8_9, AT_9, AT_10, ONLY_10 = "8.9", "9.0", "10.0", "10.0 and below 11.0"
+TE: Backend = "transformer-engine"
+ON: dict[Asked, tuple[str, ...]] = {
+    # what is asked:       CPU     sm_70 sm_75  sm_80    sm_89    sm_90    sm_100 sm_120
     Asked("fp32"): ("", OLD, "", "", "", "", "", ""),
     Asked("fp16"): ("", OLD, "", "", "", "", "", ""),
     Asked("bf16"): ("", OLD, FP16, "", "", "", "", ""),
-    Asked("fp8"): (NEEDS_GPU, OLD, NEEDS, NEEDS, NEEDS, "", "", ""),
-    Asked("fp8", scaling="tensorwise"): (NEEDS_GPU, OLD, NEEDS, NEEDS, "", "", "", ""),
-    Asked("fp8", False, "transformer-engine", "delayed"): (NEEDS_GPU, OLD, NEEDS, NEEDS, "", "", "", ""),
-    Asked("mxfp8"): (NEEDS_GPU, OLD, NEEDS, NEEDS, NEEDS, NEEDS, "", NEEDS),
-    Asked("mxfp8", False, "transformer-engine"): (NEEDS_GPU, OLD, NEEDS, NEEDS, NEEDS, NEEDS, "", NEEDS),
-    Asked("nvfp4"): (NEEDS_GPU, OLD, NEEDS, NEEDS, NEEDS, NEEDS, "", NEEDS),
-    Asked("nvfp4", False, "transformer-engine"): (NEEDS_GPU, OLD, NEEDS, NEEDS, NEEDS, NEEDS, "", ""),
+    Asked("fp8"): (NO_GPU, OLD, AT_9, AT_9, AT_9, "", "", ""),
+    Asked("fp8", scaling="tensorwise"): (NO_GPU, OLD, AT_8_9, AT_8_9, "", "", "", ""),
+    Asked("fp8", False, TE, "tensorwise"): (NO_GPU, OLD, AT_8_9, AT_8_9, "", "", "", ""),
+    Asked("fp8", False, TE, "delayed"): (NO_GPU, OLD, AT_8_9, AT_8_9, "", "", "", ""),
+    Asked("mxfp8"): (NO_GPU, OLD, ONLY_10, ONLY_10, ONLY_10, ONLY_10, "", ONLY_10),
+    Asked("mxfp8", False, TE): (NO_GPU, OLD, ONLY_10, ONLY_10, ONLY_10, ONLY_10, "", ONLY_10),
+    Asked("nvfp4"): (NO_GPU, OLD, ONLY_10, ONLY_10, ONLY_10, ONLY_10, "", ONLY_10),
+    Asked("nvfp4", False, TE): (NO_GPU, OLD, AT_10, AT_10, AT_10, AT_10, "", ""),
     **{Asked(name, emulate=True): ("", OLD, FP16, "", "", "", "", "") for name in LOW_PRECISIONS},
+    Asked("fp8", True, scaling="tensorwise"): ("", OLD, FP16, "", "", "", "", ""),
+    Asked("fp8", True, scaling="delayed"): ("", OLD, FP16, "", "", "", "", ""),
+}
+"""What a machine lacks for each thing that can be asked for, its package installed; "" = nothing."""
+OUT = "--set precision.type=bf16 or --set precision.emulate=true"
+INSTALLED_BY = {
+    "torchao": "uv sync --extra torchao",
+    "transformer-engine": "uv sync --extra transformer-engine, which needs nvcc",
 }
 
 
+def wanted(asked: Asked, gpu: str, has_it: bool) -> str | None:
+    """The whole message, by the table; what the machine lacks comes before what is not installed."""
+    lack, machine = ON[asked][list(GPUS).index(gpu)], GPUS[gpu]
+    named = f"{asked.scaling} fp8" if asked.format == "fp8" else asked.format
+    if lack == OLD:
+        return (
+            f"this build of torch has no kernels for {machine}; PyTorch's build for CUDA 12.6 has: "
+            "install torch from its index cu126, or set CUDA_VISIBLE_DEVICES= to compute on the CPU"
+        )
+    if lack == FP16:
+        return f"bfloat16 needs compute capability 8.0, and this is {machine}: --set precision.type=fp16"
+    if lack == NO_GPU:
+        return f"{asked.format} needs a GPU, and this machine has none: {OUT}"
+    if lack:
+        return f"{named} needs compute capability {lack}, and this is {machine}: {OUT}"
+    if has_it or asked.emulate or asked.format not in LOW_PRECISIONS:
+        return None
+    return f"{named} needs {asked.backend}, which is not installed: {INSTALLED_BY[asked.backend]}, or {OUT}"
+
+
+def test_the_table_has_every_format_and_every_way_to_compute_it() -> None:
+    ways = itertools.product(LOW_PRECISIONS, (False, True), get_args(Backend), get_args(Scaling))
+    # Backends count beside hardware alone, and scalings with fp8 alone.
+    asked = {
+        Asked(name, emulate, "torchao" if emulate else backend, scaling if name == "fp8" else "rowwise")
+        for name, emulate, backend, scaling in ways
+    }
+    asked |= {Asked(name) for name in FORMATS if name not in LOW_PRECISIONS}
+    assert {one for one in asked if impossible(one) is None} == set(ON)
+
+
+@pytest.mark.parametrize("has_it", [True, False], ids=["installed", "absent"])
 @pytest.mark.parametrize(("asked", "gpu"), list(itertools.product(ON, GPUS)), ids=str)
-def test_a_format_says_what_it_lacks(asked: Asked, gpu: str) -> None:
-    said = unavailable(asked, GPUS[gpu], lambda _: True)
-    wanted = ON[asked][list(GPUS).index(gpu)]
-    assert (said is None) == (wanted == ""), said
-    if said is None:
-        return
-    assert wanted in said
-    assert gpu == "CPU" or gpu in said
-    if wanted in (NEEDS, NEEDS_GPU):
-        assert "--set precision.type=bf16 or --set precision.emulate=true" in said
-
-
-@pytest.mark.parametrize("asked", [a for a in ON if a.format in LOW_PRECISIONS], ids=str)
-def test_a_package_is_named_where_it_is_absent_and_the_gpu_would_do(asked: Asked) -> None:
-    said = unavailable(asked, GPUS["sm_100"], lambda _: False)
-    if asked.emulate:
-        assert said is None
-    else:
-        assert said is not None
-        assert asked.backend in said
-        assert f"uv sync --extra {asked.backend}" in said
+def test_a_format_says_what_it_lacks(asked: Asked, gpu: str, has_it: bool) -> None:
+    assert unavailable(asked, GPUS[gpu], lambda _: has_it) == wanted(asked, gpu, has_it)
+    # A trained model is not trained anew for the machine that decodes it.
+    found = unavailable(asked, GPUS[gpu], lambda _: has_it, decoding=True)
+    assert (found is None) == (wanted(asked, gpu, has_it) is None)
+    assert found is None or "precision.type" not in found
+    assert found is None or found.endswith(("--set decode.precision=fp32", "to compute on the CPU"))
 
 
 def test_what_no_package_has_is_refused_with_the_line_to_write() -> None:
@@ -123,26 +167,64 @@ def told(document: Document[Recipe]) -> list[str]:
     return [f"{one.path}: {one.message}" for one in problems(document)]
 
 
+TILES, ODD = (), ("encoder.dim=200",)
+
+
 @pytest.mark.parametrize("asked", ON, ids=str)
 def test_check_says_of_each_machine_what_stands_against_a_recipe(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    document = recipe(asked)
-    assert told(document) == []
-    for (gpu, machine), has_it in itertools.product(GPUS.items(), (True, False)):
-        monkeypatch.setattr(rules, "local_gpu", lambda machine=machine: machine)
-        monkeypatch.setattr(rules, "has_package", lambda _, has_it=has_it: has_it)
-        said = list(rules.format_notes(document.value))
-        wanted = ON[asked][list(GPUS).index(gpu)]
-        if not wanted and asked.format in LOW_PRECISIONS and not asked.emulate and not has_it:
-            wanted = f"needs {asked.backend}, which is not installed"
-        assert [wanted in note for note in said] == [True] * bool(wanted), (gpu, has_it, said)
-    # Dims that do not tile are wrong on every machine, and told before there is one.
-    odd = told(recipe(asked, "encoder.dim=200"))
+    found = {dims: (recipe(asked, *dims), told(recipe(asked, *dims))) for dims in (TILES, ODD)}
+    assert found[TILES][1] == []
+    # Dims that do not tile are wrong on every machine; what the machine lacks is told all the same.
     if asked.format not in LOW_PRECISIONS:
-        assert odd == []
+        assert found[ODD][1] == []
     else:
-        assert len(odd) == 1
-        assert odd[0].startswith(f"encoder.dim: must be a multiple of {tile(asked)}, which precision.type = ")
-        assert odd[0].endswith("or --set precision.type=bf16")
+        (odd,) = found[ODD][1]
+        assert odd.startswith(f"encoder.dim: must be a multiple of {tile(asked)}, which precision.type = ")
+        assert odd.endswith("or --set precision.type=bf16")
+    for gpu, has_it, dims in itertools.product(GPUS, (True, False), (TILES, ODD)):
+        monkeypatch.setattr(rules, "local_gpu", lambda gpu=gpu: GPUS[gpu])
+        monkeypatch.setattr(rules, "has_package", lambda _, has_it=has_it: has_it)
+        lack = wanted(asked, gpu, has_it)
+        said = [f"precision.type: {lack}"] if lack else []
+        assert list(rules.format_notes(found[dims][0].value)) == said, (gpu, has_it, dims)
+        assert told(found[dims][0]) == found[dims][1], (gpu, has_it, dims)
+
+
+@pytest.mark.parametrize("asked", ON, ids=str)
+def test_a_run_is_refused_in_the_words_of_check(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cpu")
+    for gpu, has_it in itertools.product(GPUS, (True, False)):
+        monkeypatch.setattr(manager, "gpu_of", lambda _, gpu=gpu: GPUS[gpu])
+        monkeypatch.setattr(manager, "has_package", lambda _, has_it=has_it: has_it)
+        lack = wanted(asked, gpu, has_it)
+        if lack is None:
+            require_machine(asked, device)
+            continue
+        with pytest.raises(LabError) as refused:
+            require_machine(asked, device)
+        assert str(refused.value) == f"precision.type: {lack}"
+
+
+@pytest.mark.parametrize("backend", INSTALLED_BY)
+def test_a_package_that_cannot_be_imported_is_named_with_the_way_out(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torchao", "transformer_engine", "transformer_engine.pytorch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackageError) as refused:
+        get_precision_manager("mxfp8", backend=backend)
+    assert str(refused.value).startswith(f"precision.type: {backend} cannot be imported (")
+    assert str(refused.value).endswith(f"): {INSTALLED_BY[backend]}, or {OUT}")
+
+
+@pytest.mark.parametrize(("gpu", "refused"), [("CPU", False), ("sm_75", True), ("sm_80", False)])
+def test_what_a_machine_cannot_decode_in_is_told_with_another_to_decode_in(
+    gpu: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "local_gpu", lambda: GPUS[gpu])
+    said = list(rules.format_notes(recipe(Asked("fp16"), "decode.precision=bf16").value))
+    lack = f"bfloat16 needs compute capability 8.0, and this is {GPUS[gpu]}: --set decode.precision=fp32"
+    assert said == [f"decode.precision: {lack}"] * refused
 
 
 def test_a_recipe_for_a_cluster_is_not_measured_by_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

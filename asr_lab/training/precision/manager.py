@@ -63,8 +63,7 @@ class PrecisionManager:
 
     def require(self, device: torch.device) -> None:
         """LabError, with the way out, where this machine cannot compute in it: nothing else is done instead."""
-        if (why := unavailable(self.asked, gpu_of(device), has_package)) is not None:
-            raise LabError(f"precision.type: {why}")
+        require_machine(self.asked, device)
 
     def products(self) -> dict[str, bool | str]:
         """What products and convolutions are computed in, for the record of a run that called `set_products`."""
@@ -134,6 +133,15 @@ def _device(device: torch.device | str | None) -> torch.device:
     if device is None:
         return best_device()
     return torch.device(device)
+
+
+def require_machine(asked: Asked, device: torch.device, *, decoding: bool = False) -> None:
+    """LabError, with the way out, where this machine cannot train, or decode, in what is asked.
+
+    It imports no package and is called before the manager is built, which does: a GPU that is lacking is told first.
+    """
+    if (why := unavailable(asked, gpu_of(device), has_package, decoding=decoding)) is not None:
+        raise LabError(f"{'decode.precision' if decoding else 'precision.type'}: {why}")
 
 
 def gpu_of(device: torch.device) -> Gpu | None:

@@ -11,7 +11,7 @@ from asr_lab.nn.low_precision import schemes
 from asr_lab.nn.low_precision.emulated import Emulated
 from asr_lab.nn.low_precision.formats import E2M1, E4M3
 from asr_lab.nn.low_precision.linear import Product
-from asr_lab.number_formats import Asked, impossible, tile
+from asr_lab.number_formats import WAYS, Asked, impossible, installed_by, tile
 
 SIGN_SEED = 1
 """Of the signs that nvfp4's rotation has."""
@@ -34,7 +34,9 @@ def products(asked: Asked) -> tuple[int, ProductOf]:
     try:
         return tile(asked), _real(asked)
     except (ImportError, OSError, RuntimeError, AssertionError) as error:
-        raise MissingPackageError(f"{asked.backend} cannot be imported ({error})") from error
+        raise MissingPackageError(
+            f"precision.type: {asked.backend} cannot be imported ({error}): {installed_by(asked.backend)}, or {WAYS}"
+        ) from error
 
 
 def _scheme(asked: Asked) -> schemes.Scheme:

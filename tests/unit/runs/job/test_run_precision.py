@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_lab.commands.evaluate import evaluate_run
+from asr_lab.compiler.build import decode_precision, seeded_model
 from asr_lab.compiler.load import load_recipe
 from asr_lab.errors import LabError
 from asr_lab.evaluation.hypotheses import read_hypotheses
@@ -59,16 +60,25 @@ def test_a_run_writes_what_it_is_trained_in_and_decodes_as_told(
     assert texts["same"] == [r["hypothesis"] for r in read_hypotheses(run.eval / "test.jsonl")]
 
 
-def test_a_run_that_this_machine_cannot_train_ends_with_the_way_out(
-    recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from asr_lab.nn.low_precision.torchao_products import Float8Product
-    from asr_lab.training.precision import products
-
-    monkeypatch.setattr(products, "_real", lambda asked: lambda linear: Float8Product(asked.scaling))
-    run = run_of(recipe(), "precision.type=fp8")
+@pytest.mark.parametrize("backend", ["torchao", "transformer-engine"])
+def test_a_run_that_this_machine_cannot_train_ends_with_the_way_out(recipe: Callable[..., Path], backend: str) -> None:
+    # Whether the package is installed or not: the GPU is lacking first.
+    run = run_of(recipe(), "precision.type=mxfp8", f"precision.backend={backend}", "encoder.dim=32")
     with pytest.raises(
-        LabError, match=r"fp8 needs a GPU, and this machine has none: --set precision\.type=bf16 or --set"
+        LabError, match=r"^precision\.type: mxfp8 needs a GPU, and this machine has none: --set precision\.type=bf16 or"
     ):
         entry.main(str(run.path))
     assert not run.metrics_file.exists()
+
+
+def test_a_model_that_this_machine_cannot_decode_in_its_format_is_decoded_in_another(
+    recipe: Callable[..., Path],
+) -> None:
+    document = load_recipe(recipe(), ["precision.type=fp8", "decode.precision=same"])
+    model = seeded_model(document.value, 32)
+    with pytest.raises(
+        LabError,
+        match=r"^decode\.precision: fp8 needs a GPU, and this machine has none: --set decode\.precision=fp32$",
+    ):
+        decode_precision(document.value, model, "cpu")
+    assert decode_precision(load_recipe(recipe(), ["precision.type=fp8"]).value, model, "cpu").name == "fp32"
