@@ -62,3 +62,7 @@ fix:
 # The JSON Schema that editors read.
 schema:
     asrlab schema --out recipes/recipe.schema.json
+
+# What needs a GPU: roundings against those of torchao and TransformerEngine, as far as the GPU and the packages have them.
+gpu *args:
+    pytest -m gpu tests/gpu "$@"

@@ -67,6 +67,7 @@ class PrecisionManager:
 
     def products(self) -> dict[str, bool | str]:
         """What products and convolutions are computed in, for the record of a run that called `set_products`."""
+        matmul = torch.backends.cuda.matmul
         return {
             "type": self.name,
             "tf32": self.allow_tf32,
@@ -74,7 +75,8 @@ class PrecisionManager:
             "cudnn_tf32": torch.backends.cudnn.allow_tf32 or self.allow_tf32,
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "reduced_precision_sums": torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
+            "reduced_precision_sums": matmul.allow_bf16_reduced_precision_reduction
+            or matmul.allow_fp16_reduced_precision_reduction,
         }
 
     def convert(self, model: SpeechModel) -> tuple[LayerPrecision, ...]:

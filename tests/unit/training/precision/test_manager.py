@@ -105,10 +105,27 @@ def test_evaluating_between_steps_rounds_nothing_and_changes_nothing(lab: Any) -
 @pytest.fixture
 def settings_as_before() -> Iterator[None]:
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cuda.allow_bf16_reduced_precision_reduction
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+    sums = cuda.allow_bf16_reduced_precision_reduction, cuda.allow_fp16_reduced_precision_reduction
     yield
     torch.set_float32_matmul_precision(before[0])
-    cudnn.allow_tf32, cuda.allow_bf16_reduced_precision_reduction = before[1:]
+    cudnn.allow_tf32 = before[1]
+    cuda.allow_bf16_reduced_precision_reduction, cuda.allow_fp16_reduced_precision_reduction = sums
+
+
+@pytest.mark.usefixtures("settings_as_before")
+def test_what_others_set_of_products_is_set_back_and_is_what_a_run_records() -> None:
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    keys = ("float32_matmul", "cudnn_tf32", "reduced_precision_sums")
+    plain = get_precision_manager("fp32")
+    torch.set_float32_matmul_precision("medium")
+    cudnn.allow_tf32 = True
+    cuda.allow_bf16_reduced_precision_reduction = False
+    cuda.allow_fp16_reduced_precision_reduction = True
+    assert [plain.products()[key] for key in keys] == ["medium", True, True]
+    set_products()
+    assert [plain.products()[key] for key in keys] == ["highest", False, False]
+    assert (cuda.allow_tf32, cuda.allow_fp16_reduced_precision_reduction) == (False, False)
 
 
 @pytest.mark.usefixtures("settings_as_before")
