@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from asr_lab.nn.low_precision.linear import is_rounding
 from asr_lab.streaming import Context, Frames, Streamable
 
 MAX_PERIOD = 10_000.0
@@ -63,8 +64,10 @@ class DistanceScores(nn.Module):
         rows, queries, heads, width = q.shape
         r = distance_sinusoids(left + queries, left + 2 * queries, self.dim, self.project.weight.dtype, q.device)
         asked = ((q + self.bias) * width**-0.5).permute(2, 0, 1, 3).reshape(heads, rows * queries, width)
-        # Three matrices are multiplied; for the few queries of a stream's step the other order is far cheaper.
-        if rows * queries * (self.dim + (heads - 1) * len(r)) < len(r) * self.dim:
+        # Three matrices are multiplied; for the few queries of a stream's step the other order is far cheaper. Rounded,
+        # the orders differ, and which one is taken depends on the batch and the cut.
+        is_few = rows * queries * (self.dim + (heads - 1) * len(r)) < len(r) * self.dim
+        if is_few and not is_rounding(self.project):
             weight = self.project.weight.view(heads, width, self.dim)
             scores: Tensor = (asked @ weight) @ r.t()
         else:

@@ -61,3 +61,8 @@ class LowPrecisionLinear(nn.Linear):
         y = self.product(x.reshape(-1, self.in_features), self.weight)
         y = y.view(*input.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias.to(y.dtype)
+
+
+def is_rounding(layer: nn.Module) -> bool:
+    """Whether a layer's product is rounded here and now, so that its weight must not be multiplied in another way."""
+    return isinstance(layer, LowPrecisionLinear) and layer.region.is_entered

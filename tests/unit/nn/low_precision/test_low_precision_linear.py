@@ -15,6 +15,7 @@ from asr_lab.nn.low_precision.delayed import DelayedScale
 from asr_lab.nn.low_precision.emulated import Emulated
 from asr_lab.nn.low_precision.formats import E2M1, E4M3
 from asr_lab.nn.low_precision.linear import LowPrecisionLinear, Region
+from asr_lab.nn.positions import DistanceScores
 
 SCHEMES: dict[str, tuple[Callable[[], schemes.Scheme], float]] = {
     "rowwise": (schemes.Rowwise, 24),
@@ -147,3 +148,28 @@ def test_mx_equals_torchaos_emulation(name: str) -> None:
     with region.entered():
         ours = products(layer, plain.weight, rows=64)
     assert all(map(torch.equal, ours, products(twin, plain.weight, rows=64)))
+
+
+def test_scores_by_distance_are_rounded_for_one_query_as_for_many() -> None:
+    torch.manual_seed(2)
+    scores, region, calls = DistanceScores(32, 2), Region(), []
+    emulated = Emulated(schemes.Microscaling(E2M1))
+
+    class Counted:
+        def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
+            calls.append(len(x))
+            return emulated(x, weight)
+
+        def state(self) -> dict[str, Tensor]:
+            return {}
+
+    scores.project = LowPrecisionLinear(scores.project, Counted(), region)
+    q = torch.randn(1, 1, 2, 16)
+    with torch.no_grad(), region.entered():
+        alone = scores(q, 16)
+        many = scores(q.expand(64, 1, 2, 16), 16)
+    assert calls == [18, 18]
+    torch.testing.assert_close(alone.expand_as(many), many)
+    with torch.no_grad():
+        assert not torch.allclose(scores(q, 16), alone)
+    assert calls == [18, 18]
