@@ -43,6 +43,7 @@ COMMANDS = (
     "transcribe",
     "align",
     "serve",
+    "doctor",
 )
 
 app = typer.Typer(

@@ -97,6 +97,10 @@ class PrecisionManager:
         self._layers = {name: layer for name, layer in found.items() if isinstance(layer, LowPrecisionLinear)}
         return rows
 
+    def layer_for(self, linear: nn.Linear) -> nn.Linear:
+        """What `convert` would put in the place of a layer whose dims are tiled: itself, where autocast does it all."""
+        return linear if self._product is None else LowPrecisionLinear(linear, self._product(linear), self._region)
+
     def tensors(self) -> dict[str, Tensor]:
         """What the converted layers carry from step to step: live tensors, to save and to load into."""
         return {f"{name}.{key}": t for name, layer in self._layers.items() for key, t in layer.product.state().items()}
