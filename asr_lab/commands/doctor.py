@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -93,7 +93,8 @@ class PackageState:
         return "broken" if self.problem else "loads"
 
 
-class Storage(NamedTuple):
+@attrs.frozen
+class Storage:
     """A folder that runs need."""
 
     what: str
@@ -276,5 +277,5 @@ def checkup_json(found: Checkup) -> dict[str, Any]:
         {**attrs.asdict(one.package), "version": one.version, "state": one.word, "problem": one.problem}
         for one in found.packages
     ]
-    content["storage"] = [{**one._asdict(), "path": str(one.path)} for one in found.storage]
+    content["storage"] = [{**attrs.asdict(one), "path": str(one.path)} for one in found.storage]
     return content

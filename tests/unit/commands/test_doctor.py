@@ -36,7 +36,7 @@ def test_packages_load_are_absent_broken_or_not_tried_and_a_broken_one_is_told_b
     told = CliRunner().invoke(app, ["doctor"])
     assert told.exit_code == 1, told.output
     found = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
-    states = {one["package"]["name"]: one["state"] for one in found["packages"]}
+    states = {one["name"]: one["state"] for one in found["packages"]}
     assert states == {
         THERE.name: "loads",
         ABSENT.name: "absent",
