@@ -20,6 +20,7 @@ from asr_lab.devices import best_device
 from asr_lab.errors import LabError, printable
 from asr_lab.evaluation.parts import DecodedPart, read_part, write_part
 from asr_lab.files import write_json
+from asr_lab.recognition.decoded_utterance import IDENTIFIED
 from asr_lab.runs.directory import RunDirectory
 from asr_lab.text.normalizer import Normalizer
 from asr_lab.text.vocabulary import UnspellableError, Vocabulary
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from asr_lab.compiler.build import Loaded
     from asr_lab.data.evaluation_data import EvaluationData
     from asr_lab.recipe import Recipe
-    from asr_lab.recognition.decoded_utterance import IDENTIFIED, DecodedUtterance
+    from asr_lab.recognition.decoded_utterance import DecodedUtterance
     from asr_lab.training.precision import PrecisionManager
 
 REQUEST = "request.json"

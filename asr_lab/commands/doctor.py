@@ -177,7 +177,7 @@ def _torch() -> dict[str, Any]:
 
 
 def slurm_state() -> str:
-    """What can be said of a SLURM here, in a line."""
+    """A line on the SLURM that is here."""
     if shutil.which("sbatch") is None:
         return 'absent; asrlab run --dry-run prints what launch.type = "slurm" would submit'
     code, version = _run(["sinfo", "--version"], ANSWER_S)

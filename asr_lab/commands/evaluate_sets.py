@@ -25,12 +25,13 @@ from asr_lab.errors import DataError, LabError
 from asr_lab.evaluation.evaluation_files import evaluate, write_evaluation
 from asr_lab.evaluation.languages import SetFacts, by_language
 from asr_lab.evaluation.parts import DecodedPart, part_path, read_part
+from asr_lab.recognition.decoded_utterance import IDENTIFIED
 from asr_lab.runs.version import package_version
 
 if TYPE_CHECKING:
     from asr_lab.evaluation.evaluation_files import Evaluation
     from asr_lab.recipe import Recipe
-    from asr_lab.recognition.decoded_utterance import IDENTIFIED, DecodedUtterance
+    from asr_lab.recognition.decoded_utterance import DecodedUtterance
     from asr_lab.runs.directory import RunDirectory
     from asr_lab.text.normalizer import TextNormalizer
 

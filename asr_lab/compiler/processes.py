@@ -55,3 +55,14 @@ def compiled_steps_repeat(document: Document[Recipe]) -> Found:
             f'cannot be true under [determinism] level = "{level}": a graph is made for the lengths that come first, '
             "which a resumed run need not have; write false, or a level of seeded",
         )
+
+
+def compiled_contexts_are_whole(document: Document[Recipe]) -> Found:
+    """TorchInductor cannot order the sizes of attention's windows while lengths are left open (torch 2.14)."""
+    chunked = [i for i, spec in enumerate(document.value.encoder.contexts) if spec.chunk is None]
+    if document.value.kernels.compile and chunked:
+        yield (
+            "kernels.compile",
+            f"cannot be true with encoder.contexts[{chunked[0]}], which is a chunk: torch.compile fails on windows of "
+            "unknown number; write false",
+        )

@@ -23,6 +23,7 @@ from asr_lab.compiler.number_formats import (
     processes_share_scales,
 )
 from asr_lab.compiler.processes import (
+    compiled_contexts_are_whole,
     compiled_steps_repeat,
     processes_are_used,
     processes_share_evenly,
@@ -258,6 +259,7 @@ _RULES: tuple[Callable[[Document[Recipe]], Found], ...] = (
     every_machine_computes_alike,
     processes_share_evenly,
     compiled_steps_repeat,
+    compiled_contexts_are_whole,
     formats_are_possible,
     dims_tile,
     processes_share_scales,

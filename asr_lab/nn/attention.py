@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -42,11 +41,11 @@ class Windows(NamedTuple):
         chunk, left = context.chunk_frames, context.left_frames
         if chunk is None or left is None:
             return Windows(1, frames, 0)
-        chunks = math.ceil(frames / chunk)
-        blocks = math.ceil(chunks / math.ceil(max(left, MIN_BLOCK_FRAMES) / chunk))
+        chunks = -(-frames // chunk)
+        blocks = -(-chunks // -(-max(left, MIN_BLOCK_FRAMES) // chunk))
         if blocks == 1:
             return Windows(1, frames, left)
-        return Windows(blocks, max(math.ceil(chunks / blocks) * chunk, math.ceil(left / chunk) * chunk), left)
+        return Windows(blocks, max(-(-chunks // blocks) * chunk, -(-left // chunk) * chunk), left)
 
     def cut_queries(self, x: Tensor) -> Tensor:
         """(B, T, …) to (B * blocks, Q, …)."""

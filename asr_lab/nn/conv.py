@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -44,7 +43,7 @@ class DepthwiseConv(nn.Module):
             y: Tensor = _Depthwise.apply(x, weight[:, : side + 1], bias)
             if not reach:
                 return y
-            chunks = math.ceil(frames / chunk_frames)
+            chunks = -(-frames // chunk_frames)
             ahead = F.pad(x[:, side:], (0, 0, 0, chunks * chunk_frames - frames)).view(-1, chunk_frames, dim)
             ahead = F.pad(ahead[:, 1:], (0, 0, 0, reach))  # (B * chunks, chunk_frames - 1 + reach, D)
             more: Tensor = _Depthwise.apply(ahead, weight[:, side + 1 : side + 1 + reach], torch.zeros_like(bias))

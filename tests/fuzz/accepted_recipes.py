@@ -189,6 +189,8 @@ def _toml(content: dict[str, Any], data: str) -> str:
 
 
 def _is_small(recipe: Recipe) -> bool:
+    if recipe.kernels.compile:  # which takes a minute and more
+        return False
     return num_parameters(recipe) <= MOST_PARAMETERS and len(recipe.encoder.layer_names) <= 8
 
 

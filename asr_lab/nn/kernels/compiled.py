@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
+import torch
+import torch._dynamo
 from torch import nn
 
 from asr_lab.errors import LabError
@@ -20,6 +22,7 @@ def compile_blocks(model: nn.Module, backend: str = "inductor") -> int:
     No graph is broken: what Python decides by values is decided by shapes alone there. Copies of the model, as
     averaging keeps one, are not compiled.
     """
+    torch._dynamo.config.specialize_int = True  # a context's frames are numbers: a graph for each of the few contexts
     blocks = [module for module in model.modules() if isinstance(module, BLOCKS)]
     for block in blocks:
         block.compile(fullgraph=True, dynamic=True, backend=backend)

@@ -25,8 +25,8 @@ def ssd(x: Tensor, dt: Tensor, a: Tensor, d: Tensor, b: Tensor, c: Tensor, state
     y (B, T, H, P) and the state after frame T.
     """
     frames = x.shape[1]
-    blocks = math.ceil(frames / BLOCK_FRAMES)
-    size = math.ceil(frames / blocks)
+    blocks = -(-frames // BLOCK_FRAMES)
+    size = -(-frames // blocks)
     missing = blocks * size - frames
 
     def blocked(t: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def test_a_default_written_out_is_the_default() -> None:
 def test_the_three_parts_make_the_whole() -> None:
     value = load(RECIPE, Recipe, overrides=("data.num_workers=3",)).value
     identity = identify(value, EXECUTION, EVALUATION)
-    assert set(identity.execution) == {"parallel", "launch", "log", "data", "train"}
+    assert set(identity.execution) == {"parallel", "launch", "kernels", "log", "data", "train"}
     assert set(identity.execution["data"]) == {"num_workers", "max_left_out"}
     assert set(identity.evaluation) == {"data", "decode", "score"}
     assert "name" not in identity.experiment

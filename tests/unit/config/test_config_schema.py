@@ -116,6 +116,7 @@ def test_bounds_are_read_off_the_validators() -> None:
 
 CHECKED_BY = {
     "AdamW.betas",
+    "AttentionDecoder.languages",
     "Bandwidth.sample_rates",
     "Chars.alphabet",
     "Init.checkpoint",

@@ -11,7 +11,7 @@ from torch._dynamo.utils import counters
 
 from asr_lab.compiler.build import seeded_model
 from asr_lab.compiler.load import load_recipe
-from asr_lab.errors import LabError
+from asr_lab.errors import LabError, RecipeError
 from asr_lab.models.model import SpeechModel
 from asr_lab.nn.decoder import Targets
 from asr_lab.nn.kernels.compiled import compile_blocks, require_compiler
@@ -58,6 +58,19 @@ def test_no_graph_breaks_few_are_made_and_their_values_are_the_blocks(family: st
             one.eval()
         found, wanted = losses(model, 80, recipe.features.dim), losses(plain, 80, recipe.features.dim)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "override", "says"),
+    [
+        ("conformer_tiny", 'determinism={level="bitwise"}', 'cannot be true under [determinism] level = "bitwise"'),
+        ("ssm_tiny", "seed=1", "cannot be true with encoder.contexts[0], which is a chunk"),
+    ],
+)
+def test_what_cannot_be_compiled_is_refused(family: str, override: str, says: str) -> None:
+    with pytest.raises(RecipeError) as found:
+        load_recipe(RECIPES / f"{family}.toml", ["kernels.compile=true", override])
+    assert says in str(found.value)
 
 
 def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
