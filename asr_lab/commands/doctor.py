@@ -94,7 +94,7 @@ class PackageState:
 
 
 @attrs.frozen
-class Storage:
+class FolderState:
     """A folder that runs need."""
 
     what: str
@@ -125,7 +125,7 @@ class Checkup:
     gpus: tuple[str, ...]
     packages: tuple[PackageState, ...]
     slurm: str
-    storage: tuple[Storage, ...]
+    storage: tuple[FolderState, ...]
     compiler: str
     """A C++ compiler, which `kernels.compile` needs."""
     steps: tuple[Smoke, ...]
@@ -189,7 +189,7 @@ def slurm_state() -> str:
     return f"{version.strip()}, {'with' if accounts == 0 else 'without'} accounting: {there}"
 
 
-def _storage() -> list[Storage]:
+def _storage() -> list[FolderState]:
     places = (
         ("runs", "ASRLAB_RUNS", runs_root()),
         ("data", "ASRLAB_DATA", data_root()),
@@ -198,7 +198,7 @@ def _storage() -> list[Storage]:
     found = []
     for what, variable, path in places:
         there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
-        found.append(Storage(what, variable, path, path.exists(), shutil.disk_usage(there).free / 1e9))
+        found.append(FolderState(what, variable, path, path.exists(), shutil.disk_usage(there).free / 1e9))
     return found
 
 
