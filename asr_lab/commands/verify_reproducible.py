@@ -145,7 +145,9 @@ def variations(
                 yield Variation("threads", what, _threads(number))
     if "workers" in kinds:
         number = 0 if workers != 0 else 2
-        yield Variation("workers", f"{number} data workers", overrides=(f"data.num_workers={number}",))
+        # Where nothing states the threads, there are more beside fewer workers.
+        workers_set = (f"data.num_workers={number}",)
+        yield Variation("workers", f"{number} data workers", _threads(threads), workers_set)
     if "batch" in kinds:
         yield _other_cut(document, first)
     if "instructions" in kinds:

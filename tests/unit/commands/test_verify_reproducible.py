@@ -43,6 +43,8 @@ def test_what_is_tried_fits_the_machine_and_the_recipe(recipe: Write) -> None:
     assert (avx512.what, avx512.held) == ("instruction set avx512", None)
     sets = [one for one in found if isinstance(one, Variation) and one.kind == "instructions"]
     assert [one.environment["ATEN_CPU_CAPABILITY"] for one in sets] == ["default", "avx2"]
+    (workers,) = [one for one in found if isinstance(one, Variation) and one.kind == "workers"]
+    assert workers.environment["OMP_NUM_THREADS"] == "1", "or threads would be varied with the workers"
     uncut = load_recipe(recipe("max_rank_batch_s = 3", ""))
     (long,) = variations(uncut, first(longest_s=1e6), ("batch",))
     assert isinstance(long, Outcome)
