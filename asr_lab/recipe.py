@@ -305,3 +305,8 @@ class Recipe:
     launch: Launch = Inline()
     kernels: Kernels = Kernels()
     log: Log = Log()
+
+    @property
+    def named_languages(self) -> tuple[str, ...]:
+        """The languages that a decoder names before each text; none where none does."""
+        return next((one.named_languages for one in self.decoder if one.named_languages), ())

@@ -37,6 +37,7 @@ class Package:
     name: str
     """On PyPI."""
     module: str
+    """What is imported to load it."""
     unlocks: str
     """What a recipe or command can do with it."""
     install: str
@@ -50,7 +51,7 @@ PACKAGES = (
     Package("torchao", "torchao", "precision fp8, mxfp8, nvfp4 without emulate", "uv sync --extra torchao"),
     Package(
         "transformer-engine",
-        "transformer_engine.pytorch",
+        "torch, transformer_engine.pytorch",  # which finds its libraries by torch's
         'precision.backend = "transformer-engine"',
         f"uv sync --extra transformer-engine ({NVCC})",
         needs_gpu=True,
@@ -159,7 +160,7 @@ def _state(package: Package, has_gpu: bool) -> PackageState:
         version = "built" if importlib.util.find_spec("repdl") is not None else ""
     if not version or (package.needs_gpu and not has_gpu):
         return PackageState(package, version, "", False)
-    code, told = _run([sys.executable, "-c", f"import torch, {package.module}"], LOAD_S)
+    code, told = _run([sys.executable, "-c", f"import {package.module}"], LOAD_S)
     problem = "" if code == 0 else (told.strip().splitlines() or ["it ended without a word"])[-1][:300]
     return PackageState(package, version, problem, True)
 

@@ -260,8 +260,8 @@ def rows(content: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             "" if gap is None else f"{gap['last']:+.4f} ({100 * gap['last_relative']:+.1f} %)",
             "" if gap is None else f"{gap['largest']:+.3f} at {gap['largest_step']:,}",
             "" if gap is None else f"× {gap['grad_norm_ratio']:.3f}",
-            _worst(arm["layers"], "underflow"),
-            _worst(arm["layers"], "saturation"),
+            _means(arm["layers"], "underflow"),
+            _means(arm["layers"], "saturation"),
             "" if decoded is None else f"{decoded['precision']}: {_decoded_cell(decoded)}",
             "" if arm["audio_s_per_s"] is None else f"{arm['audio_s_per_s']:.0f}",
         )
@@ -282,8 +282,8 @@ def _decoded_cell(decoded: dict[str, Any]) -> str:
     return _points(decoded["difference"]) if decoded["difference"] else "refused"
 
 
-def _worst(layers: Sequence[dict[str, Any]], what: str) -> str:
-    """The mean over layers of each operand's share, and the layer that has most."""
+def _means(layers: Sequence[dict[str, Any]], what: str) -> str:
+    """The mean over layers of each operand's share."""
     if not layers:
         return ""
     parts = ("input", "weight", "gradient")

@@ -12,7 +12,7 @@ import torch
 
 from asr_lab.audio.augmentation import Augmentations
 from asr_lab.compiler.extent import Extent, extent, limits_of
-from asr_lab.compiler.inputs import TOKENIZER, data_root, named_languages, read_inputs
+from asr_lab.compiler.inputs import TOKENIZER, data_root, read_inputs
 from asr_lab.compiler.left_out import left_out_of
 from asr_lab.compiler.model import build_model
 from asr_lab.config.load import Document
@@ -296,7 +296,7 @@ def _training_data(recipe: Recipe, corpus: Corpus, root: Path, world: World, wor
         ranks=world.size,
         parts=_parts(recipe.parallel.parts, world.size),
         temperature=recipe.data.temperature,
-        languages=named_languages(recipe),
+        languages=recipe.named_languages,
     )
 
 

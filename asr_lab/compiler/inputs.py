@@ -71,7 +71,7 @@ def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     """
     root, data = data_root(), recipe.data
     train, valid = [d.build(root) for d in data.train], [d.build(root) for d in data.valid]
-    named = named_languages(recipe)
+    named = recipe.named_languages
     cuts = read_cuts(train, root, channel=data.channel, by_language=data.temperature != 1 or bool(named))
     if data.temperature != 1 and len(cuts.languages) < 2:
         told = f"all is {cuts.languages[0]!r}" if cuts.languages[0] else "none is told"
@@ -84,11 +84,6 @@ def read_inputs(recipe: Recipe, folder: Path) -> Inputs:
     valid_cuts = read_evaluation_cuts(valid, root, channel=data.channel)
     normalizer = Normalizer(recipe.text.steps)
     return Inputs(cuts, valid_cuts, normalizer, _vocabulary(recipe, folder, cuts, normalizer))
-
-
-def named_languages(recipe: Recipe) -> tuple[str, ...]:
-    """The languages that a decoder of the recipe names before each text; none where none does."""
-    return next((one.named_languages for one in recipe.decoder if one.named_languages), ())
 
 
 def _unnamed(cuts: Cuts, named: Sequence[str]) -> str:

@@ -171,7 +171,7 @@ def decoding_is_possible(document: Document[Recipe]) -> Found:
     if document.has("decode.length_penalty") and not attention:
         yield "decode.length_penalty", "has no effect: no attention decoder is used"
     if language := recipe.decode.language:
-        named = next((d.named_languages for d in recipe.decoder if d.named_languages), ())
+        named = recipe.named_languages
         if not attention or not named:
             yield "decode.language", "has no effect: no decoder is used that names languages (decoder.languages)"
         elif language not in named:
@@ -181,7 +181,7 @@ def decoding_is_possible(document: Document[Recipe]) -> Found:
 def joined_texts_are_of_one_language(document: Document[Recipe]) -> Found:
     """Where a decoder names a text's language, utterances are joined by language."""
     recipe = document.value
-    if any(decoder.named_languages for decoder in recipe.decoder):
+    if recipe.named_languages:
         for i, dataset in enumerate(recipe.data.train):
             if dataset.join is not None and dataset.join.same != "language":
                 yield f"data.train[{i}].join.same", 'must be "language": decoder.languages names one for each text'
